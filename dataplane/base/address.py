@@ -1,0 +1,35 @@
+"""Addresses of sockets, as Envoy writes them.  Envoy: config.core.v3.Address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SocketAddress:
+    """An IP address (or, for an upstream that is resolved later, a host name) and a port."""
+
+    host: str
+    port: int
+
+    @property
+    def is_ipv6(self) -> bool:
+        return ":" in self.host
+
+    def __str__(self) -> str:
+        """`127.0.0.1:80` or `[::1]:80`: the form of Envoy's logs, stats and admin output."""
+        return f"[{self.host}]:{self.port}" if self.is_ipv6 else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class PipeAddress:
+    """A Unix domain socket.  path: a leading `@` means the abstract namespace.  mode: permission bits, 0 for the umask's."""
+
+    path: str
+    mode: int = 0
+
+    def __str__(self) -> str:
+        return self.path
+
+
+Address = SocketAddress | PipeAddress

@@ -1,0 +1,71 @@
+"""Response flags: what the proxy itself had to do with an answer.  Envoy: `%RESPONSE_FLAGS%`, data.accesslog.v3.ResponseFlags."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# (short, long), in the order Envoy prints them; the position is the bit.
+NAMES: Final[tuple[tuple[str, str], ...]] = (
+    ("LH", "FailedLocalHealthCheck"),
+    ("UH", "NoHealthyUpstream"),
+    ("UT", "UpstreamRequestTimeout"),
+    ("LR", "LocalReset"),
+    ("UR", "UpstreamRemoteReset"),
+    ("UF", "UpstreamConnectionFailure"),
+    ("UC", "UpstreamConnectionTermination"),
+    ("UO", "UpstreamOverflow"),
+    ("NR", "NoRouteFound"),
+    ("DI", "DelayInjected"),
+    ("FI", "FaultInjected"),
+    ("RL", "RateLimited"),
+    ("UAEX", "UnauthorizedExternalService"),
+    ("RLSE", "RateLimitServiceError"),
+    ("DC", "DownstreamConnectionTermination"),
+    ("URX", "UpstreamRetryLimitExceeded"),
+    ("SI", "StreamIdleTimeout"),
+    ("IH", "InvalidEnvoyRequestHeaders"),
+    ("DPE", "DownstreamProtocolError"),
+    ("UMSDR", "UpstreamMaxStreamDurationReached"),
+    ("RFCF", "ResponseFromCacheFilter"),
+    ("NFCF", "NoFilterConfigFound"),
+    ("DT", "DurationTimeout"),
+    ("UPE", "UpstreamProtocolError"),
+    ("NC", "NoClusterFound"),
+    ("OM", "OverloadManagerTerminated"),
+    ("DF", "DnsResolutionFailed"),
+    ("DO", "DropOverload"),
+    ("DR", "DownstreamRemoteReset"),
+    ("UDO", "UnconditionalDropOverload"),
+)
+
+_BITS: Final = {short: 1 << bit for bit, (short, _) in enumerate(NAMES)}
+
+FAILED_LOCAL_HEALTH_CHECK: Final = _BITS["LH"]
+NO_HEALTHY_UPSTREAM: Final = _BITS["UH"]
+UPSTREAM_REQUEST_TIMEOUT: Final = _BITS["UT"]
+LOCAL_RESET: Final = _BITS["LR"]
+UPSTREAM_REMOTE_RESET: Final = _BITS["UR"]
+UPSTREAM_CONNECTION_FAILURE: Final = _BITS["UF"]
+UPSTREAM_CONNECTION_TERMINATION: Final = _BITS["UC"]
+UPSTREAM_OVERFLOW: Final = _BITS["UO"]
+NO_ROUTE_FOUND: Final = _BITS["NR"]
+DOWNSTREAM_CONNECTION_TERMINATION: Final = _BITS["DC"]
+UPSTREAM_RETRY_LIMIT_EXCEEDED: Final = _BITS["URX"]
+STREAM_IDLE_TIMEOUT: Final = _BITS["SI"]
+DOWNSTREAM_PROTOCOL_ERROR: Final = _BITS["DPE"]
+DURATION_TIMEOUT: Final = _BITS["DT"]
+UPSTREAM_PROTOCOL_ERROR: Final = _BITS["UPE"]
+NO_CLUSTER_FOUND: Final = _BITS["NC"]
+OVERLOAD_MANAGER: Final = _BITS["OM"]
+DNS_RESOLUTION_FAILED: Final = _BITS["DF"]
+DOWNSTREAM_REMOTE_RESET: Final = _BITS["DR"]
+
+
+def short(flags: int) -> str:
+    """`%RESPONSE_FLAGS%`: the short names joined by a comma, `-` for none."""
+    return ",".join(name for bit, (name, _) in enumerate(NAMES) if flags >> bit & 1) if flags else "-"
+
+
+def long(flags: int) -> str:
+    """`%RESPONSE_FLAGS_LONG%`: the long names joined by a comma, `-` for none."""
+    return ",".join(name for bit, (_, name) in enumerate(NAMES) if flags >> bit & 1) if flags else "-"

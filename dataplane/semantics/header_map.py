@@ -1,0 +1,103 @@
+"""Header lists: lower-case bytes from the parser to the wire, in order, duplicates kept.
+
+A list of pairs scanned front to back beats a dict for the ten to twenty headers of a message: no hashing, no copies, and
+the wire order is the list order.  Names given to these methods must already be lower case.
+Not here: which headers a proxy adds or removes (semantics.hop_by_hop, semantics.forwarded).
+"""
+
+from __future__ import annotations
+
+Field = tuple[bytes, bytes]
+
+
+class HeaderMap:
+    """Ordered header fields.  `fields` may be read and replaced directly by the request path."""
+
+    __slots__ = ("fields",)
+
+    def __init__(self, fields: list[Field] | None = None) -> None:
+        self.fields: list[Field] = [] if fields is None else fields
+
+    def get(self, name: bytes) -> bytes | None:
+        """The first value of *name*."""
+        for key, value in self.fields:
+            if key == name:
+                return value
+        return None
+
+    def get_all(self, name: bytes) -> list[bytes]:
+        return [value for key, value in self.fields if key == name]
+
+    def joined(self, name: bytes) -> bytes | None:
+        """All values of *name* joined by a comma, as Envoy's matchers see a repeated header."""
+        values = [value for key, value in self.fields if key == name]
+        return b",".join(values) if values else None
+
+    def __contains__(self, name: bytes) -> bool:
+        return any(key == name for key, _ in self.fields)
+
+    def set(self, name: bytes, value: bytes) -> None:
+        """Make *value* the only one of *name*, at the place of the first."""
+        fields = self.fields
+        for index, (key, _) in enumerate(fields):
+            if key == name:
+                fields[index] = (name, value)
+                fields[index + 1 :] = [field for field in fields[index + 1 :] if field[0] != name]
+                return
+        fields.append((name, value))
+
+    def add(self, name: bytes, value: bytes) -> None:
+        self.fields.append((name, value))
+
+    def remove(self, name: bytes) -> None:
+        if any(key == name for key, _ in self.fields):
+            self.fields = [field for field in self.fields if field[0] != name]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.fields!r})"
+
+
+class RequestHeaders(HeaderMap):
+    """A request's head.  `host` is kept in `authority` and never in `fields`, whatever the protocol on the wire."""
+
+    __slots__ = ("authority", "method", "path", "protocol", "scheme")
+
+    def __init__(
+        self,
+        method: bytes,
+        path: bytes,
+        authority: bytes,
+        scheme: bytes = b"http",
+        fields: list[Field] | None = None,
+        protocol: bytes = b"",
+    ) -> None:
+        self.fields = [] if fields is None else fields
+        self.method = method
+        self.path = path
+        self.authority = authority
+        self.scheme = scheme
+        self.protocol = protocol  # ":protocol" of an extended CONNECT (RFC 8441); b"" otherwise
+
+    def pseudo(self, name: bytes) -> bytes | None:
+        """The value of a pseudo-header (`:path`, ...), or of `host`; None for an unknown one."""
+        if name == b":path":
+            return self.path
+        if name == b":authority" or name == b"host":
+            return self.authority
+        if name == b":method":
+            return self.method
+        if name == b":scheme":
+            return self.scheme
+        if name == b":protocol":
+            return self.protocol or None
+        return None
+
+
+class ResponseHeaders(HeaderMap):
+    """A response's head."""
+
+    __slots__ = ("status",)
+
+    def __init__(self, status: int, fields: list[Field] | None = None) -> None:
+        self.fields = [] if fields is None else fields
+        self.status = status
