@@ -1,0 +1,95 @@
+"""The table of what this version supports: which fields of which messages, and which extensions.
+
+Every compile module says, beside the code that reads a message, which of its fields it honours:
+
+    supports(Cluster, "name", "connect_timeout", "eds_cluster_config", lb_policy=("ROUND_ROBIN", "LEAST_REQUEST"))
+    ignores(Cluster, "alt_stat_name", because="names statistics only; Envoy's own behaviour does not depend on it")
+
+- Declare a field only where its value really has its effect.  A keyword declares an enum field with the values that work.
+- `ignores` is for what has no effect in Envoy either, or knowingly none here; the reason is printed in docs/support.md.
+- A message that no module declares has no supported field.  What a configuration sets outside the table is refused
+  with its place (`support_walk.check_support`), never skipped.
+- The type of an extension (the content of an `Any`) is supported once its message is declared; a message without any field
+  that matters is declared bare: `supports(RawBuffer)`.
+- Several modules may declare parts of one message.  Names are checked against the descriptor when the module is imported.
+
+Here: the table.  Not here: the walk over a message (support_walk.py), proto validation rules (constraints.py), the document that is
+made from the table (tools/support_matrix.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+
+@dataclass(slots=True)
+class MessageSupport:
+    """What is known of one message type.  Filled while modules are imported, only read afterwards.
+
+    values: for an enum field that is not supported whole, the names that are.  ignored: field → reason.
+    """
+
+    full_name: str
+    supported: set[str] = field(default_factory=set)
+    values: dict[str, frozenset[str]] = field(default_factory=dict)
+    ignored: dict[str, str] = field(default_factory=dict)
+
+
+_TABLE: dict[str, MessageSupport] = {}
+
+
+def supports(message: type[Message], *fields: str, **values: Collection[str]) -> None:
+    """Declare *fields* of *message* as honoured.  values: enum fields with the names of the values that are honoured."""
+    entry = _entry(message.DESCRIPTOR)
+    for name in (*fields, *values):
+        _field(message.DESCRIPTOR, name)
+        if name in entry.ignored:
+            raise ValueError(f"{entry.full_name}.{name} is declared both supported and ignored")
+    for name, allowed in values.items():
+        _check_enum_values(_field(message.DESCRIPTOR, name), allowed)
+        entry.values[name] = entry.values.get(name, frozenset()) | frozenset(allowed)
+    entry.supported.update(fields, values)
+
+
+def ignores(message: type[Message], *fields: str, because: str) -> None:
+    """Declare that *fields* may be set and have no effect, with the reason that the support matrix prints."""
+    entry = _entry(message.DESCRIPTOR)
+    for name in fields:
+        _field(message.DESCRIPTOR, name)
+        if name in entry.supported:
+            raise ValueError(f"{entry.full_name}.{name} is declared both supported and ignored")
+        entry.ignored[name] = because
+
+
+def support_of(full_name: str) -> MessageSupport | None:
+    """The entry of a message type, or None where no imported module has declared it."""
+    return _TABLE.get(full_name)
+
+
+def declared() -> Iterator[MessageSupport]:
+    """Every entry, by name: for the support matrix."""
+    return (entry for _, entry in sorted(_TABLE.items()))
+
+
+def _entry(descriptor: Descriptor) -> MessageSupport:
+    return _TABLE.setdefault(descriptor.full_name, MessageSupport(descriptor.full_name))
+
+
+def _field(descriptor: Descriptor, name: str) -> FieldDescriptor:
+    found = descriptor.fields_by_name.get(name)
+    if found is None:
+        raise ValueError(f"{descriptor.full_name} has no field {name!r}")
+    return found
+
+
+def _check_enum_values(field_descriptor: FieldDescriptor, allowed: Collection[str]) -> None:
+    enum = field_descriptor.enum_type
+    if enum is None:
+        raise ValueError(f"{field_descriptor.full_name} is not an enum field")
+    for name in allowed:
+        if name not in enum.values_by_name:
+            raise ValueError(f"{enum.full_name} has no value {name!r}")
