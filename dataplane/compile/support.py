@@ -13,16 +13,15 @@ Every compile module says, beside the code that reads a message, which of its fi
   that matters is declared bare: `supports(RawBuffer)`.
 - Several modules may declare parts of one message.  Names are checked against the descriptor when the module is imported.
 
-Here: the table.  Not here: the walk over a message (support_walk.py), proto validation rules (constraints.py), the document that is
-made from the table (tools/support_matrix.py).
+Here: the table.  Not here: the walk over a message (support_walk.py), proto validation rules (constraints.py), the document
+that is made from the table (tools/support_matrix.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 
@@ -44,22 +43,20 @@ _TABLE: dict[str, MessageSupport] = {}
 
 def supports(message: type[Message], *fields: str, **values: Collection[str]) -> None:
     """Declare *fields* of *message* as honoured.  values: enum fields with the names of the values that are honoured."""
-    entry = _entry(message.DESCRIPTOR)
+    entry = _entry(message, (*fields, *values))
     for name in (*fields, *values):
-        _field(message.DESCRIPTOR, name)
         if name in entry.ignored:
             raise ValueError(f"{entry.full_name}.{name} is declared both supported and ignored")
     for name, allowed in values.items():
-        _check_enum_values(_field(message.DESCRIPTOR, name), allowed)
+        _check_enum_values(message, name, allowed)
         entry.values[name] = entry.values.get(name, frozenset()) | frozenset(allowed)
     entry.supported.update(fields, values)
 
 
 def ignores(message: type[Message], *fields: str, because: str) -> None:
     """Declare that *fields* may be set and have no effect, with the reason that the support matrix prints."""
-    entry = _entry(message.DESCRIPTOR)
+    entry = _entry(message, fields)
     for name in fields:
-        _field(message.DESCRIPTOR, name)
         if name in entry.supported:
             raise ValueError(f"{entry.full_name}.{name} is declared both supported and ignored")
         entry.ignored[name] = because
@@ -75,21 +72,18 @@ def declared() -> Iterator[MessageSupport]:
     return (entry for _, entry in sorted(_TABLE.items()))
 
 
-def _entry(descriptor: Descriptor) -> MessageSupport:
+def _entry(message: type[Message], fields: Iterable[str]) -> MessageSupport:
+    descriptor = message.DESCRIPTOR
+    for name in fields:
+        if name not in descriptor.fields_by_name:
+            raise ValueError(f"{descriptor.full_name} has no field {name!r}")
     return _TABLE.setdefault(descriptor.full_name, MessageSupport(descriptor.full_name))
 
 
-def _field(descriptor: Descriptor, name: str) -> FieldDescriptor:
-    found = descriptor.fields_by_name.get(name)
-    if found is None:
-        raise ValueError(f"{descriptor.full_name} has no field {name!r}")
-    return found
-
-
-def _check_enum_values(field_descriptor: FieldDescriptor, allowed: Collection[str]) -> None:
-    enum = field_descriptor.enum_type
+def _check_enum_values(message: type[Message], name: str, allowed: Collection[str]) -> None:
+    enum = message.DESCRIPTOR.fields_by_name[name].enum_type
     if enum is None:
-        raise ValueError(f"{field_descriptor.full_name} is not an enum field")
-    for name in allowed:
-        if name not in enum.values_by_name:
-            raise ValueError(f"{enum.full_name} has no value {name!r}")
+        raise ValueError(f"{message.DESCRIPTOR.full_name}.{name} is not an enum field")
+    for value in allowed:
+        if value not in enum.values_by_name:
+            raise ValueError(f"{enum.full_name} has no value {value!r}")
