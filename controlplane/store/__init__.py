@@ -1,0 +1,1 @@
+"""Where configuration is kept: one contract (etcd's), several implementations."""
