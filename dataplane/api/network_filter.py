@@ -1,0 +1,69 @@
+"""Network filters: what reads and writes the bytes of a downstream connection.  Envoy: config.listener.v3.Filter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from dataplane.base.address import Address
+    from dataplane.observe.stats import StatsStore
+    from dataplane.observe.stream_info import StreamInfo
+    from dataplane.snapshot.listener import FilterChain, Listener
+
+
+class DownstreamConnection(Protocol):
+    """An accepted connection, as its terminal filter sees it."""
+
+    id: int
+    listener: Listener
+    filter_chain: FilterChain
+    remote_address: Address
+    local_address: Address
+    info: StreamInfo
+
+    def write(self, data: bytes) -> None: ...
+
+    def close(self, details: str = "") -> None:
+        """Close at once; what was written is flushed by the kernel if it was taken already."""
+
+    def close_after_flush(self, delay: float, details: str = "") -> None:
+        """Send what is buffered, shut down writing, and close when the peer did or after *delay* seconds.  Envoy: delayed_close_timeout."""
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    @property
+    def is_writable(self) -> bool:
+        """False while the send buffer is above its high watermark."""
+
+
+class NetworkFilter(Protocol):
+    """The terminal filter of one connection."""
+
+    def on_data(self, data: bytes) -> None: ...
+
+    def on_end(self) -> None:
+        """The peer sent its FIN: half closed."""
+
+    def on_close(self, error: str) -> None:
+        """The connection is gone, whoever closed it.  error: "" for an orderly end."""
+
+    def on_write_blocked(self) -> None: ...
+
+    def on_write_ready(self) -> None: ...
+
+    def on_drain(self) -> None:
+        """Finish what is under way and close as soon as the protocol allows."""
+
+
+class NetworkFilterFactory(Protocol):
+    """A compiled network filter configuration; `create` makes the filter of one connection."""
+
+    def create(self, connection: DownstreamConnection) -> NetworkFilter: ...
+
+
+class ServerContext(Protocol):
+    """What the process offers to live objects; bound once, when a listener is started."""
+
+    stats: StatsStore

@@ -1,0 +1,134 @@
+"""Between the router and the upstream pools: how a request goes out and how its response comes back.
+
+Here: the interfaces, both directions, and why a stream failed.  Not here: choosing (balancing), retrying (resilience), bytes (upstream.pool_h1).
+All calls are synchronous, made in the event loop; a callee may call back before it returns.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from dataplane.base.address import Address
+    from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
+
+
+class PoolFailure(Enum):
+    """Why no connection could be had.  The value is Envoy's reset-reason text, as it stands in details and bodies."""
+
+    OVERFLOW = "overflow"
+    LOCAL_CONNECTION_FAILURE = "local connection failure"
+    REMOTE_CONNECTION_FAILURE = "remote connection failure"
+    TIMEOUT = "connection timeout"
+
+
+class StreamReset(Enum):
+    """Why a stream that had a connection ended early.  The value is Envoy's reset-reason text."""
+
+    CONNECTION_TERMINATION = "connection termination"
+    REMOTE_RESET = "remote reset"
+    REMOTE_REFUSED_STREAM = "remote refused stream reset"
+    LOCAL_RESET = "local reset"
+    PROTOCOL_ERROR = "protocol error"
+    OVERFLOW = "overflow"
+
+
+class RequestEncoder(Protocol):
+    """One request on one upstream connection.  Used until the response ended and the request ended, or until `reset`."""
+
+    def encode_headers(self, headers: RequestHeaders, end_stream: bool) -> None:
+        """Write the head.  Header fields are final: hop-by-hop rules were applied by the caller."""
+
+    def encode_data(self, data: bytes, end_stream: bool) -> None: ...
+
+    def encode_trailers(self, trailers: HeaderMap) -> None: ...
+
+    def reset(self) -> None:
+        """Give the exchange up.  No callback is made after this.  The connection is closed if it cannot be used again."""
+
+    def pause_reading(self) -> None:
+        """Stop `on_data` soon: who reads the response is slow.  Calls are counted and undone by `resume_reading`."""
+
+    def resume_reading(self) -> None: ...
+
+
+class ResponseReceiver(Protocol):
+    """What a pool calls.  After `end_stream`, `on_reset` or `on_pool_failure` it calls nothing more."""
+
+    def on_pool_ready(self, encoder: RequestEncoder, host: LiveHost, connection: UpstreamConnectionInfo) -> None:
+        """A connection is there; the receiver may encode at once, inside this call."""
+
+    def on_pool_failure(self, reason: PoolFailure, details: str, host: LiveHost | None) -> None: ...
+
+    def on_informational(self, headers: ResponseHeaders) -> None:
+        """A 1xx head other than 101."""
+
+    def on_headers(self, headers: ResponseHeaders, end_stream: bool) -> None: ...
+
+    def on_data(self, data: bytes, end_stream: bool) -> None: ...
+
+    def on_trailers(self, trailers: HeaderMap) -> None: ...
+
+    def on_reset(self, reason: StreamReset, details: str) -> None: ...
+
+    def on_write_blocked(self) -> None:
+        """The connection's send buffer is above its high watermark: send less."""
+
+    def on_write_ready(self) -> None: ...
+
+
+class UpstreamConnectionInfo(Protocol):
+    """Facts of the connection that carries an attempt, for logs."""
+
+    connection_id: int
+    local_address: Address | None
+    protocol: str  # "HTTP/1.1", "HTTP/2"
+
+
+class LiveHost(Protocol):
+    """An endpoint with its live state."""
+
+    address: Address
+    hostname: str
+
+
+class Pending(Protocol):
+    """A request that waits for a connection."""
+
+    def cancel(self) -> None:
+        """No callback is made after this."""
+
+
+class BalancingContext(Protocol):
+    """What a load balancer may ask about the request.  A stream implements it."""
+
+    def hash_key(self) -> int | None:
+        """The 64-bit hash of the route's hash policy, None where there is none."""
+
+    def excluded(self, host: LiveHost) -> bool:
+        """True for hosts that a retry wants to avoid."""
+
+
+class LiveCluster(Protocol):
+    """A cluster as the router sees it."""
+
+    name: str
+    stat_name: str
+
+    def open_stream(self, receiver: ResponseReceiver, context: BalancingContext | None, priority: int) -> Pending | None:
+        """Choose a host and ask its pool for a stream.
+
+        priority: routing priority, 0 default or 1 high.  Returns None when a callback was already made (ready or failed), else a handle.
+        No healthy host: `on_pool_failure` is not called; `NoHealthyHost` is raised.
+        """
+
+
+class NoHealthyHost(Exception):
+    """The cluster has no host to offer: 503 UH."""
+
+
+class ClusterDirectory(Protocol):
+    """Live clusters by name."""
+
+    def get(self, name: str) -> LiveCluster | None: ...

@@ -1,0 +1,169 @@
+"""Counters, gauges, histograms and text read-outs, by Envoy's full dotted names.
+
+Here: the live values and the store that owns them.  Not here: tags taken out of names (observe.names), text formats (observe.expose).
+The request path looks a stat up once, when configuration is bound, and then adds to `value` in place.
+Envoy: operations/stats_overview.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+
+class Counter:
+    """A number that only grows.  The request path may write `counter.value += n` directly."""
+
+    __slots__ = ("name", "value")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.value = 0
+
+    def inc(self, amount: int = 1) -> None:
+        self.value += amount
+
+    @property
+    def used(self) -> bool:
+        """Envoy's `usedonly`: has it ever been added to."""
+        return self.value != 0
+
+
+class Gauge:
+    """A number that goes up and down."""
+
+    __slots__ = ("name", "used", "value")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.value = 0
+        self.used = False
+
+    def set(self, value: int) -> None:
+        self.value = value
+        self.used = True
+
+    def inc(self, amount: int = 1) -> None:
+        self.value += amount
+        self.used = True
+
+    def dec(self, amount: int = 1) -> None:
+        self.value -= amount
+
+
+class TextReadout:
+    """A piece of text, such as the version of the configuration in use."""
+
+    __slots__ = ("name", "used", "value")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.value = ""
+        self.used = False
+
+    def set(self, value: str) -> None:
+        self.value = value
+        self.used = True
+
+
+class Histogram:
+    """A distribution of whole numbers (milliseconds, bytes).
+
+    Kept as value → count with two significant digits, the resolution of Envoy's log-linear buckets.
+    """
+
+    __slots__ = ("count", "counts", "name", "total", "unit")
+
+    def __init__(self, name: str, unit: str) -> None:
+        self.name = name
+        self.unit = unit
+        self.counts: dict[int, int] = {}
+        self.count = 0
+        self.total = 0
+
+    def record(self, value: int) -> None:
+        self.count += 1
+        self.total += value
+        if value >= 100:
+            scale = 10 ** (len(str(value)) - 2)
+            value -= value % scale
+        counts = self.counts
+        counts[value] = counts.get(value, 0) + 1
+
+    @property
+    def used(self) -> bool:
+        return self.count != 0
+
+
+class StatsStore:
+    """All stats of a process.  Asking twice for a name gives the same object."""
+
+    __slots__ = ("counters", "gauges", "histograms", "text_readouts")
+
+    def __init__(self) -> None:
+        self.counters: dict[str, Counter] = {}
+        self.gauges: dict[str, Gauge] = {}
+        self.histograms: dict[str, Histogram] = {}
+        self.text_readouts: dict[str, TextReadout] = {}
+
+    def counter(self, name: str) -> Counter:
+        found = self.counters.get(name)
+        if found is None:
+            found = self.counters[name] = Counter(name)
+        return found
+
+    def gauge(self, name: str) -> Gauge:
+        found = self.gauges.get(name)
+        if found is None:
+            found = self.gauges[name] = Gauge(name)
+        return found
+
+    def histogram(self, name: str, unit: str = "ms") -> Histogram:
+        found = self.histograms.get(name)
+        if found is None:
+            found = self.histograms[name] = Histogram(name, unit)
+        return found
+
+    def text_readout(self, name: str) -> TextReadout:
+        found = self.text_readouts.get(name)
+        if found is None:
+            found = self.text_readouts[name] = TextReadout(name)
+        return found
+
+    def scope(self, prefix: str) -> Scope:
+        """Stats whose names begin with *prefix*, which includes its last dot."""
+        return Scope(self, prefix)
+
+    def drop(self, prefix: str) -> None:
+        """Forget every stat below *prefix*: its owner (a cluster, a listener) is gone."""
+        families: tuple[dict[str, Any], ...] = (self.counters, self.gauges, self.histograms, self.text_readouts)
+        for family in families:
+            for name in [name for name in family if name.startswith(prefix)]:
+                del family[name]
+
+
+class Scope:
+    """A prefix in a store, handed to the owner of those stats."""
+
+    __slots__ = ("prefix", "store")
+
+    def __init__(self, store: StatsStore, prefix: str) -> None:
+        self.store: Final = store
+        self.prefix: Final = prefix
+
+    def counter(self, name: str) -> Counter:
+        return self.store.counter(self.prefix + name)
+
+    def gauge(self, name: str) -> Gauge:
+        return self.store.gauge(self.prefix + name)
+
+    def histogram(self, name: str, unit: str = "ms") -> Histogram:
+        return self.store.histogram(self.prefix + name, unit)
+
+    def text_readout(self, name: str) -> TextReadout:
+        return self.store.text_readout(self.prefix + name)
+
+    def scope(self, prefix: str) -> Scope:
+        return Scope(self.store, self.prefix + prefix)
+
+    def drop(self) -> None:
+        self.store.drop(self.prefix)

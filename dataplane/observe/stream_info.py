@@ -1,0 +1,75 @@
+"""What is known of one request (or one TCP connection) while it lives and when it is logged.
+
+Here: the facts, with their units.  Not here: how they are printed (observe.format), who writes them (http, router).
+Envoy: StreamInfo; the operators of the access log read nothing else but this and the two header maps.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dataplane.base.address import Address
+
+
+class StreamInfo:
+    """Facts of one stream.
+
+    Class attributes are the defaults, so that a stream pays only for what it learns; an HTTP stream is a subclass, which saves an
+    object per request.  Times named `*_at` are monotonic seconds, 0.0 while unknown; `start_wall` is calendar time.
+    """
+
+    # when
+    start_wall: float = 0.0
+    start_at: float = 0.0
+    request_end_at: float = 0.0  # last byte of the request received
+    upstream_begin_at: float = 0.0  # first byte of the request sent upstream
+    upstream_request_end_at: float = 0.0  # last byte of the request sent upstream
+    response_begin_at: float = 0.0  # first byte of the response received from upstream
+    upstream_response_end_at: float = 0.0  # last byte of the response received from upstream
+    response_first_sent_at: float = 0.0
+    end_at: float = 0.0  # everything done; set before logging
+
+    # what came of it
+    protocol: str = ""  # "HTTP/1.0", "HTTP/1.1", "HTTP/2"; "" for plain TCP
+    response_code: int = 0  # 0: nothing was sent
+    response_flags: int = 0  # bits of observe.flags
+    response_code_details: str = ""  # "" prints as "-"
+    connection_termination_details: str = ""
+    bytes_received: int = 0  # body bytes from downstream
+    bytes_sent: int = 0  # body bytes to downstream
+    request_headers_bytes: int = 0
+    response_headers_bytes: int = 0
+    attempts: int = 0
+    local_reply_body: bytes = b""
+
+    # where
+    route_name: str = ""
+    virtual_host_name: str = ""
+    virtual_cluster_name: str = ""
+    upstream_cluster: str = ""
+    upstream_cluster_stat_name: str = ""
+    upstream_host: Address | None = None
+    upstream_host_name: str = ""
+    upstream_local_address: Address | None = None
+    upstream_protocol: str = ""
+    upstream_connection_id: int = 0
+    upstream_transport_failure_reason: str = ""
+    upstream_hosts_attempted: tuple[str, ...] = ()
+
+    # who
+    connection_id: int = 0
+    stream_id: int = 0
+    downstream_remote_address: Address | None = None  # may come from x-forwarded-for
+    downstream_direct_remote_address: Address | None = None  # the peer of the socket
+    downstream_local_address: Address | None = None
+    requested_server_name: str = ""
+    downstream_transport_failure_reason: str = ""
+    listener_name: str = ""
+    filter_chain_name: str = ""
+
+    # what filters left for others: metadata namespace → value
+    dynamic_metadata: Mapping[str, object] | None = None
+    original_path: bytes = b""  # the path before rewrites; b"" when it was not rewritten

@@ -1,0 +1,142 @@
+"""Compiled routes: the frozen result of a RouteConfiguration.
+
+Here: the values.  Not here: finding a route (routing.table), carrying an action out (router), protobuf (compile.route).
+Envoy: config.route.v3.{RouteConfiguration, VirtualHost, Route}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dataplane.observe.stream_info import StreamInfo
+    from dataplane.semantics.header_map import RequestHeaders, ResponseHeaders
+
+NO_CONFIG: Mapping[str, object] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderAddition:
+    """One `HeaderValueOption`.  append_action: the enum's number (0 append or add, 1 add if absent, 2 overwrite or add, 3 overwrite)."""
+
+    name: bytes
+    value: bytes | Callable[[RequestHeaders, ResponseHeaders | None, StreamInfo], bytes]
+    append_action: int = 0
+    keep_empty_value: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderMutations:
+    """What one level (route configuration, virtual host, route, weighted cluster) does to the headers of both directions."""
+
+    request_add: tuple[HeaderAddition, ...] = ()
+    request_remove: tuple[bytes, ...] = ()
+    response_add: tuple[HeaderAddition, ...] = ()
+    response_remove: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedCluster:
+    """One choice of a weighted route."""
+
+    name: str
+    weight: int
+    cluster_header: bytes = b""
+    mutations: HeaderMutations | None = None
+    host_rewrite: bytes = b""
+    per_filter_config: Mapping[str, object] = NO_CONFIG
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardAction:
+    """`RouteAction`: send the request to a cluster.  Exactly one of cluster, cluster_header, weighted_clusters is set."""
+
+    cluster: str = ""
+    cluster_header: bytes = b""
+    weighted_clusters: tuple[WeightedCluster, ...] = ()
+    total_weight: int = 0
+    cluster_not_found_status: int = 503
+    timeout: float = 15.0  # seconds for the whole response; 0 means none
+    idle_timeout: float | None = None  # None: the connection manager's stream_idle_timeout
+    max_stream_duration: float | None = None
+    # path: bytes → bytes, given the path without query; None leaves it alone.  Bound at compile time, query kept by the caller.
+    rewrite_path: Callable[[bytes], bytes] | None = None
+    host_rewrite: bytes = b""
+    host_rewrite_header: bytes = b""
+    host_rewrite_path_regex: Callable[[bytes], bytes] | None = None
+    auto_host_rewrite: bool = False
+    append_x_forwarded_host: bool = False
+    retry_policy: object | None = None  # resilience.retry.RetryPolicy
+    priority: int = 0  # routing priority: 0 default, 1 high
+
+
+@dataclass(frozen=True, slots=True)
+class RedirectAction:
+    """`RedirectAction`.  location() builds the full target from the request."""
+
+    status: int
+    location: Callable[[RequestHeaders], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectResponse:
+    """`DirectResponseAction`."""
+
+    status: int
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class NonForwardingAction:
+    """`NonForwardingAction`: only for gRPC servers; a proxy that matches it answers 500 as Envoy does."""
+
+
+Action = ForwardAction | RedirectAction | DirectResponse | NonForwardingAction
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One entry of a virtual host.  `matches(headers, path, query, random_value)` is the compiled RouteMatch."""
+
+    name: str
+    matches: Callable[[RequestHeaders, bytes, bytes, int], bool]
+    action: Action
+    match_key: bytes  # the serialized RouteMatch: equal bytes mean the same match
+    mutations: tuple[HeaderMutations, ...] = ()  # this route's, its virtual host's and configuration's, in the order they apply
+    per_filter_config: Mapping[str, object] = NO_CONFIG
+    metadata: Mapping[str, object] = NO_CONFIG
+    stat_prefix: str = ""
+    request_buffer_limit: int | None = None
+    virtual_host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualHost:
+    name: str
+    domains: tuple[str, ...]
+    routes: tuple[Route, ...]
+    require_tls: int = 0  # enum TlsRequirementType
+    per_filter_config: Mapping[str, object] = NO_CONFIG
+    include_attempt_count: bool = False
+    include_attempt_count_in_response: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RouteConfiguration:
+    """A whole route table.  `virtual_host_for` is the compiled domain index; see routing.table.find_virtual_host."""
+
+    name: str
+    virtual_hosts: tuple[VirtualHost, ...]
+    cluster_names: frozenset[str]  # every cluster that some route names, for warming
+    exact_domains: Mapping[bytes, VirtualHost] = field(default_factory=dict)
+    suffix_domains: tuple[tuple[bytes, VirtualHost], ...] = ()  # `*.foo.com`, longest first
+    prefix_domains: tuple[tuple[bytes, VirtualHost], ...] = ()  # `foo.*`, longest first
+    default_virtual_host: VirtualHost | None = None  # `*`
+    ignore_port_in_host_matching: bool = False
+    most_specific_mutations_win: bool = False
+    max_direct_response_body_size: int = 4096
+    per_filter_config: Mapping[str, object] = NO_CONFIG
+    validate_clusters: bool = False

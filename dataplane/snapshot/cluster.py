@@ -1,0 +1,152 @@
+"""Compiled clusters and endpoints.  Envoy: config.cluster.v3.Cluster, config.endpoint.v3.ClusterLoadAssignment.
+
+Here: what was configured.  Not here: hosts with their health, pools and counters (upstream, balancing): those live on across swaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from types import MappingProxyType
+
+from dataplane.base.address import Address
+
+_EMPTY: Mapping[str, object] = MappingProxyType({})
+
+
+class DiscoveryType(Enum):
+    STATIC = "STATIC"
+    STRICT_DNS = "STRICT_DNS"
+    LOGICAL_DNS = "LOGICAL_DNS"
+    EDS = "EDS"
+    ORIGINAL_DST = "ORIGINAL_DST"
+
+
+class HealthStatus(IntEnum):
+    """Envoy: config.core.v3.HealthStatus, same numbers."""
+
+    UNKNOWN = 0
+    HEALTHY = 1
+    UNHEALTHY = 2
+    DRAINING = 3
+    TIMEOUT = 4
+    DEGRADED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Locality:
+    region: str = ""
+    zone: str = ""
+    sub_zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One `LbEndpoint`.  hostname: what a health check or an auto_host_rewrite uses."""
+
+    address: Address
+    hostname: str = ""
+    weight: int = 1
+    health_status: HealthStatus = HealthStatus.UNKNOWN
+    metadata: Mapping[str, object] = field(default=_EMPTY, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalityEndpoints:
+    """One `LocalityLbEndpoints`.  weight 0: not given."""
+
+    locality: Locality
+    endpoints: tuple[Endpoint, ...]
+    priority: int = 0
+    weight: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadAssignment:
+    """`ClusterLoadAssignment`."""
+
+    cluster_name: str
+    localities: tuple[LocalityEndpoints, ...]
+    overprovisioning_factor: int = 140
+    drop_overload: tuple[tuple[str, float], ...] = ()  # (category, fraction 0..1)
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitBreakerThresholds:
+    """Limits of one routing priority.  Envoy: CircuitBreakers.Thresholds."""
+
+    max_connections: int = 1024
+    max_pending_requests: int = 1024
+    max_requests: int = 1024
+    max_retries: int = 3
+    track_remaining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DnsSettings:
+    """How the names of a DNS cluster are resolved.  Times in seconds."""
+
+    refresh_rate: float = 5.0
+    failure_refresh_base: float | None = None
+    failure_refresh_max: float | None = None
+    respect_ttl: bool = False
+    lookup_family: str = "AUTO"  # AUTO, V4_ONLY, V6_ONLY, V4_PREFERRED, ALL
+    resolvers: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TcpKeepalive:
+    """Zero: the system's default."""
+
+    probes: int = 0
+    time: int = 0
+    interval: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HttpProtocolOptions:
+    """What a cluster's HttpProtocolOptions (or the deprecated fields) ask for.  Times in seconds, None: the default, 0: none."""
+
+    protocol: str = "HTTP/1.1"  # HTTP/1.1, HTTP/2, AUTO, DOWNSTREAM
+    idle_timeout: float | None = None
+    max_connection_duration: float | None = None
+    max_requests_per_connection: int = 0
+    max_response_headers_kb: int = 60
+    max_headers_count: int = 100
+    max_stream_duration: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A compiled `Cluster`.  Equal bytes compile to one object, so `is not` is the test for a change."""
+
+    name: str
+    discovery: DiscoveryType
+    load_assignment: LoadAssignment | None = None  # inline; None for EDS
+    eds_service_name: str = ""  # the name to ask EDS for; "" unless discovery is EDS
+    alt_stat_name: str = ""
+    connect_timeout: float = 5.0
+    lb_policy: str = "ROUND_ROBIN"  # ROUND_ROBIN, LEAST_REQUEST, RANDOM; others come as extensions
+    lb_config: object | None = None
+    panic_threshold: float = 0.5  # fraction of healthy hosts below which health is ignored; 0 turns panic off
+    circuit_breakers: tuple[CircuitBreakerThresholds, CircuitBreakerThresholds] = (
+        CircuitBreakerThresholds(),
+        CircuitBreakerThresholds(),
+    )  # (default, high)
+    dns: DnsSettings = DnsSettings()
+    http: HttpProtocolOptions = HttpProtocolOptions()
+    per_connection_buffer_limit: int = 1 << 20
+    tcp_keepalive: TcpKeepalive | None = None
+    eds_fetch_timeout: float = 15.0
+    wait_for_warm_on_init: bool = True
+    metadata: Mapping[str, object] = field(default=_EMPTY, hash=False)
+    transport_socket: object | None = None  # api.transport_socket.UpstreamTransportSocket
+    outlier_detection: object | None = None
+    health_checks: tuple[object, ...] = ()
+    added_via_api: bool = False
+
+    @property
+    def stat_name(self) -> str:
+        """What stands between `cluster.` and the stat in a stat's name."""
+        return (self.alt_stat_name or self.name).replace(":", "_")

@@ -1,0 +1,65 @@
+"""Compiled listeners.  Envoy: config.listener.v3.Listener, FilterChain.
+
+Here: what was configured.  Not here: sockets and connections (listener).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from dataplane.base.address import Address
+
+if TYPE_CHECKING:
+    from dataplane.api.access_logger import AccessLogger
+    from dataplane.api.network_filter import NetworkFilterFactory
+
+_EMPTY: Mapping[str, object] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class FilterChain:
+    """One chain.  `network_filters[-1]` is terminal.  match: routing.filter_chain_match value; None matches everything."""
+
+    name: str
+    network_filters: tuple[NetworkFilterFactory, ...]
+    match: object | None = None
+    transport_socket: object | None = None  # api.transport_socket.DownstreamTransportSocket; None: raw buffer
+    transport_socket_connect_timeout: float = 0.0
+    key: bytes = b""  # the serialized proto: equal bytes mean that live connections need not be drained
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A compiled `Listener`."""
+
+    name: str
+    address: Address
+    filter_chains: tuple[FilterChain, ...]
+    default_filter_chain: FilterChain | None = None
+    additional_addresses: tuple[Address, ...] = ()
+    listener_filters: tuple[object, ...] = ()
+    listener_filters_timeout: float = 15.0
+    continue_on_listener_filters_timeout: bool = False
+    stat_prefix: str = ""  # "" means the address
+    per_connection_buffer_limit: int = 1 << 20
+    bind_to_port: bool = True
+    use_original_dst: bool = False
+    reuse_port: bool = True
+    freebind: bool = False
+    transparent: bool = False
+    tcp_backlog_size: int = 0  # 0: the system's maximum
+    tcp_fast_open_queue_length: int | None = None
+    socket_options: tuple[tuple[int, int, int | bytes], ...] = ()  # (level, name, value)
+    max_connections_to_accept_per_socket_event: int | None = None
+    traffic_direction: int = 0  # enum TrafficDirection
+    drain_type: int = 0  # enum DrainType: 0 DEFAULT, 1 MODIFY_ONLY
+    ignore_global_conn_limit: bool = False
+    access_log: tuple[AccessLogger, ...] = ()
+    rds_names: frozenset[str] = frozenset()  # route configurations that its connection managers take from RDS
+    cluster_names: frozenset[str] = frozenset()  # clusters that inline routes and TCP proxies name
+    metadata: Mapping[str, object] = field(default=_EMPTY, hash=False)
+    added_via_api: bool = False
+    api_listener: bool = False
