@@ -9,13 +9,17 @@ Envoy: StreamDecoderFilter, StreamEncoderFilter.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
+    from dataplane.api.network_filter import ServerContext
+    from dataplane.observe.stats import Scope
     from dataplane.observe.stream_info import StreamInfo
     from dataplane.routing.route import Route
-    from dataplane.semantics.header_map import Field, RequestHeaders, ResponseHeaders
+    from dataplane.semantics.header_map import Field, HeaderMap, RequestHeaders, ResponseHeaders
+    from dataplane.snapshot.snapshot import Snapshot
 
 
 class FilterStatus(Enum):
@@ -82,3 +86,65 @@ class NamedFilter(Protocol):
 
 
 PerFilterConfig = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class FilterOverride:
+    """A `typed_per_filter_config` entry of type `config.route.v3.FilterConfig`: turns a filter off or on, or carries its config."""
+
+    disabled: bool = False
+    config: object | None = None
+
+
+class HttpStream(StreamCallbacks, Protocol):
+    """What the terminal filter may do to its stream, beyond what every filter may."""
+
+    snapshot: Snapshot
+
+    def encode_informational(self, headers: ResponseHeaders) -> None:
+        """Send a 1xx head other than 101."""
+
+    def encode_headers(self, headers: ResponseHeaders, end_stream: bool) -> None: ...
+
+    def encode_data(self, data: bytes, end_stream: bool) -> None: ...
+
+    def encode_trailers(self, trailers: HeaderMap) -> None: ...
+
+    def reset(self, details: str, flags: int = 0) -> None:
+        """Break off a response that has begun."""
+
+    def pause_decoding(self) -> None:
+        """Stop `decode_data` soon: who takes the request body is slow.  Undone by `resume_decoding`."""
+
+    def resume_decoding(self) -> None: ...
+
+
+class TerminalFilter(Protocol):
+    """The last filter of one stream: it takes the request and answers it.  Methods return nothing: there is no next filter."""
+
+    def decode_headers(self, headers: RequestHeaders, end_stream: bool) -> None: ...
+
+    def decode_data(self, data: bytes, end_stream: bool) -> None: ...
+
+    def decode_trailers(self, trailers: HeaderMap) -> None: ...
+
+    def on_downstream_blocked(self) -> None:
+        """Who reads the response is slow: send less until `on_downstream_ready`."""
+
+    def on_downstream_ready(self) -> None: ...
+
+    def on_destroy(self) -> None:
+        """The stream is over, finished or not.  Called once; nothing may be sent afterwards."""
+
+
+class BoundTerminalFilter(Protocol):
+    """A terminal filter bound to a server and its stats: one per connection manager."""
+
+    def new_stream(self, stream: HttpStream) -> TerminalFilter: ...
+
+
+class TerminalFilterFactory(Protocol):
+    """The compiled configuration of a terminal filter."""
+
+    def bind(self, server: ServerContext, stats: Scope) -> BoundTerminalFilter:
+        """stats: the connection manager's scope, `http.<stat_prefix>.`."""

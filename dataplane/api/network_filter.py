@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    import asyncio
+
+    from dataplane.api.upstream import ClusterDirectory
     from dataplane.base.address import Address
+    from dataplane.base.deadlines import Deadlines
     from dataplane.observe.stats import StatsStore
     from dataplane.observe.stream_info import StreamInfo
     from dataplane.snapshot.listener import FilterChain, Listener
+    from dataplane.snapshot.snapshot import Holder
+
+
+@dataclass(frozen=True, slots=True)
+class ServerContext:
+    """What the process offers to live objects.  One per event loop; a filter factory binds to it once, not per connection."""
+
+    holder: Holder
+    clusters: ClusterDirectory
+    stats: StatsStore
+    deadlines: Deadlines
+    loop: asyncio.AbstractEventLoop
+    service_cluster: str = ""
+    service_node: str = ""
+
+
+class DrainDecision(Protocol):
+    """A drain that is under way for some connections (their listener, their filter chain, or the whole process)."""
+
+    def should_close(self, now: float) -> bool:
+        """Whether an answer sent now should end its connection.  Gradual: the chance grows with the time that has passed."""
 
 
 class DownstreamConnection(Protocol):
     """An accepted connection, as its terminal filter sees it."""
 
     id: int
+    server: ServerContext
+    stat_prefix: str  # "listener.<address>."
+    drain: DrainDecision | None  # None while no drain is under way
     listener: Listener
     filter_chain: FilterChain
     remote_address: Address
@@ -61,9 +90,3 @@ class NetworkFilterFactory(Protocol):
     """A compiled network filter configuration; `create` makes the filter of one connection."""
 
     def create(self, connection: DownstreamConnection) -> NetworkFilter: ...
-
-
-class ServerContext(Protocol):
-    """What the process offers to live objects; bound once, when a listener is started."""
-
-    stats: StatsStore

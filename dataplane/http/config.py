@@ -1,0 +1,202 @@
+"""Compiled `HttpConnectionManager`: what was configured for the HTTP streams of a filter chain.
+
+Here: frozen values.  Not here: protobuf (extensions.filters.network.http_connection_manager), running streams (http.connection_manager).
+`http.connection_manager.HttpConnectionManagerFactory(config)` is what a filter chain holds.
+Times are seconds, 0 means "off"; sizes are bytes unless the name says otherwise.
+Envoy: extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, config.core.v3.{HttpProtocolOptions, Http1ProtocolOptions}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv4Network, IPv6Network
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dataplane.api.access_logger import AccessLogger
+    from dataplane.observe.stream_info import StreamInfo
+    from dataplane.routing.route import HeaderAddition, RouteConfiguration
+    from dataplane.semantics.header_map import RequestHeaders, ResponseHeaders
+
+
+class CodecType(Enum):
+    AUTO = 0
+    HTTP1 = 1
+    HTTP2 = 2
+    HTTP3 = 3
+
+
+class ServerHeaderTransformation(Enum):
+    OVERWRITE = 0
+    APPEND_IF_ABSENT = 1
+    PASS_THROUGH = 2
+
+
+class EscapedSlashesAction(Enum):
+    """`path_with_escaped_slashes_action`; IMPLEMENTATION_SPECIFIC_DEFAULT compiles to KEEP_UNCHANGED."""
+
+    KEEP_UNCHANGED = 1
+    REJECT_REQUEST = 2
+    UNESCAPE_AND_REDIRECT = 3
+    UNESCAPE_AND_FORWARD = 4
+
+
+class UnderscoresAction(Enum):
+    """`headers_with_underscores_action`."""
+
+    ALLOW = 0
+    REJECT_REQUEST = 1
+    DROP_HEADER = 2
+
+
+class StripPort(Enum):
+    """`strip_matching_host_port` and `strip_any_host_port`."""
+
+    NONE = 0
+    MATCHING = 1
+    ANY = 2
+
+
+class ForwardClientCert(Enum):
+    """`forward_client_cert_details`."""
+
+    SANITIZE = 0
+    FORWARD_ONLY = 1
+    APPEND_FORWARD = 2
+    SANITIZE_SET = 3
+    ALWAYS_FORWARD_ONLY = 4
+
+
+@dataclass(frozen=True, slots=True)
+class HttpFilterEntry:
+    """One of `http_filters`: api.http_filter.NamedFilter.  The last one's config is a api.http_filter.TerminalFilterFactory."""
+
+    name: str
+    config: object
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InternalAddresses:
+    """`internal_address_config`: which peers count as internal.  None in the manager's config means no address does."""
+
+    unix_sockets: bool = False
+    cidr_ranges: tuple[IPv4Network | IPv6Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeConfig:
+    """One of `upgrade_configs`; upgrade_type is lower case."""
+
+    upgrade_type: bytes
+    enabled: bool = True
+
+
+# As the values of header additions: built from request, response and facts of the stream.
+ReplyText = Callable[["RequestHeaders", "ResponseHeaders | None", "StreamInfo"], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyFormat:
+    """A `SubstitutionFormatString` for bodies of local replies."""
+
+    text: ReplyText
+    content_type: bytes = b"text/plain"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyMapper:
+    """`ResponseMapper`: the first whose filter says yes changes the reply."""
+
+    matches: Callable[[RequestHeaders | None, ResponseHeaders | None, StreamInfo], bool]
+    status_code: int | None = None
+    body: bytes | None = None
+    body_format: ReplyFormat | None = None
+    headers_to_add: tuple[HeaderAddition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalReplyConfig:
+    """`LocalReplyConfig`."""
+
+    mappers: tuple[ReplyMapper, ...] = ()
+    body_format: ReplyFormat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Http1Options:
+    """`Http1ProtocolOptions` of the downstream side."""
+
+    allow_absolute_url: bool = True
+    accept_http_10: bool = False
+    default_host_for_http_10: bytes = b""
+    proper_case_headers: bool = False
+    enable_trailers: bool = False
+    allow_chunked_length: bool = False
+    stream_error_on_invalid_http_message: bool = False  # own field or the manager's, already resolved
+    send_fully_qualified_url: bool = False
+    allow_custom_methods: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HttpConnectionManagerConfig:
+    """`HttpConnectionManager`.  Exactly one of route_configuration and rds_name is set."""
+
+    stat_prefix: str
+    route_configuration: RouteConfiguration | None = None
+    rds_name: str = ""
+    http_filters: tuple[HttpFilterEntry, ...] = ()
+    codec_type: CodecType = CodecType.AUTO
+    access_log: tuple[AccessLogger, ...] = ()
+
+    # limits
+    max_request_headers_kb: int = 60
+    max_headers_count: int = 100
+    max_requests_per_connection: int = 0
+    headers_with_underscores_action: UnderscoresAction = UnderscoresAction.ALLOW
+    stream_error_on_invalid_http_message: bool = False
+    http1: Http1Options = Http1Options()
+    upgrade_configs: tuple[UpgradeConfig, ...] = ()
+
+    # times
+    idle_timeout: float = 3600.0
+    max_connection_duration: float = 0.0
+    max_stream_duration: float = 0.0
+    stream_idle_timeout: float = 300.0
+    stream_flush_timeout: float | None = None  # None: stream_idle_timeout
+    request_timeout: float = 0.0
+    request_headers_timeout: float = 0.0
+    drain_timeout: float = 5.0
+    delayed_close_timeout: float = 1.0
+
+    # who asks
+    use_remote_address: bool = False
+    xff_num_trusted_hops: int = 0
+    skip_xff_append: bool = False
+    append_x_forwarded_port: bool = False
+    internal_addresses: InternalAddresses | None = None
+    forward_client_cert: ForwardClientCert = ForwardClientCert.SANITIZE
+    scheme_to_overwrite: bytes = b""
+    scheme_match_upstream: bool = False
+
+    # identification
+    server_name: bytes = b"envoy"
+    server_header_transformation: ServerHeaderTransformation = ServerHeaderTransformation.OVERWRITE
+    via: bytes = b""
+    add_user_agent: bool = False
+    generate_request_id: bool = True
+    preserve_external_request_id: bool = False
+    always_set_request_id_in_response: bool = False
+
+    # the request's form
+    normalize_path: bool = False
+    merge_slashes: bool = False
+    path_with_escaped_slashes_action: EscapedSlashesAction = EscapedSlashesAction.KEEP_UNCHANGED
+    strip_port: StripPort = StripPort.NONE
+    strip_trailing_host_dot: bool = False
+    proxy_100_continue: bool = False
+
+    local_reply: LocalReplyConfig | None = None
+    tracing: object | None = None
