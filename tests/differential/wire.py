@@ -1,0 +1,135 @@
+"""Raw connections of the scripted peers: every byte received is kept, every change wakes whoever waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import Callable
+
+# Nothing in a case takes longer than this; a step that does is part of the outcome ("stuck"), not an error.
+STEP_TIMEOUT = 6.0
+
+
+class StuckError(Exception):
+    """A step waited in vain; the text says for what."""
+
+
+class Scene:
+    """One conversation: several connections whose steps may wait for each other."""
+
+    def __init__(self) -> None:
+        self._waiters: set[asyncio.Future[None]] = set()
+        self.client_bytes = bytearray()
+        """What the client of the conversation has received."""
+        self.upstream_bytes = bytearray()
+        """What the upstreams have received, all connections in one."""
+        self.marks: set[str] = set()
+
+    def changed(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
+
+    async def until(self, condition: Callable[[], bool], what: str, timeout: float = STEP_TIMEOUT) -> None:
+        """Return once *condition* holds; it is asked again after every change on any connection."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while not condition():
+            waiter = loop.create_future()
+            self._waiters.add(waiter)
+            try:
+                await asyncio.wait_for(waiter, deadline - loop.time())
+            except TimeoutError:
+                raise StuckError(what) from None
+
+    async def quiet(self, seconds: float) -> None:
+        """Return once nothing has happened for *seconds*: the only way to see that something does not come."""
+        with contextlib.suppress(StuckError):
+            while True:
+                await self.until(_OneChange(), "quiet", seconds)
+
+
+class _OneChange:
+    """False when first asked, true after the first change."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def __call__(self) -> bool:
+        asked, self._asked = self._asked, True
+        return asked
+
+
+class Wire(asyncio.Protocol):
+    """One TCP connection of a scripted peer."""
+
+    def __init__(self, scene: Scene, sink: bytearray) -> None:
+        self.scene = scene
+        self.received = bytearray()
+        self.eof = False
+        self.reset = False
+        self.closed_here = False
+        self._sink = sink
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.scene.changed()
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        self._sink += data
+        self.scene.changed()
+
+    def eof_received(self) -> bool:
+        self.eof = True
+        self.scene.changed()
+        return True  # stay open for writing: a script may go on after the other side's FIN
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None:
+            self.reset = True
+        self.eof = True
+        self.scene.changed()
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        assert self._transport is not None, "not connected"
+        return self._transport
+
+    @property
+    def ended(self) -> bool:
+        return self.eof or self.reset
+
+    def send(self, data: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
+    def pause_reading(self) -> None:
+        self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self.transport.resume_reading()
+
+    def half_close(self) -> None:
+        self.closed_here = True
+        if not self.transport.is_closing():
+            self.transport.write_eof()
+
+    def close(self) -> None:
+        self.closed_here = True
+        self.transport.close()
+
+    def abort(self) -> None:
+        """Close with a RST."""
+        self.closed_here = True
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None and sock.fileno() >= 0:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
