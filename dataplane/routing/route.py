@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dataplane.matching.path import PathSpecifier
     from dataplane.observe.stream_info import StreamInfo
     from dataplane.semantics.header_map import RequestHeaders, ResponseHeaders
 
@@ -111,6 +112,18 @@ class Route:
     stat_prefix: str = ""
     request_buffer_limit: int | None = None
     virtual_host: str = ""
+    # `matches` in two halves, for the index of routing.table; path None: not known, condition None: nothing beside the path.
+    path: PathSpecifier | None = None
+    condition: Callable[[RequestHeaders, bytes, int], bool] | None = None  # (headers, query, random_value)
+    pathless: bool = False  # also matches requests without a path: CONNECT
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualCluster:
+    """`VirtualCluster`: a name for the statistics of the requests that match."""
+
+    name: str
+    matches: Callable[[RequestHeaders], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +135,11 @@ class VirtualHost:
     per_filter_config: Mapping[str, object] = NO_CONFIG
     include_attempt_count: bool = False
     include_attempt_count_in_response: bool = False
+    find: Callable[[RequestHeaders, bytes, bytes, int], Route | None] | None = (
+        None  # routing.table.RouteIndex; None: try one by one
+    )
+    virtual_clusters: tuple[VirtualCluster, ...] = ()
+    metadata: Mapping[str, object] = NO_CONFIG
 
 
 @dataclass(frozen=True, slots=True)

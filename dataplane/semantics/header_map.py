@@ -53,6 +53,10 @@ class HeaderMap:
         if any(key == name for key, _ in self.fields):
             self.fields = [field for field in self.fields if field[0] != name]
 
+    def pseudo(self, name: bytes) -> bytes | None:
+        """The value of a header that is kept outside of `fields`; a plain map has none."""
+        return None
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.fields!r})"
 
@@ -101,3 +105,7 @@ class ResponseHeaders(HeaderMap):
     def __init__(self, status: int, fields: list[Field] | None = None) -> None:
         self.fields = [] if fields is None else fields
         self.status = status
+
+    def pseudo(self, name: bytes) -> bytes | None:
+        """`:status`; None for any other."""
+        return b"%d" % self.status if name == b":status" else None
