@@ -71,7 +71,7 @@ class Histogram:
     Kept as value → count with two significant digits, the resolution of Envoy's log-linear buckets.
     """
 
-    __slots__ = ("count", "counts", "name", "total", "unit")
+    __slots__ = ("_latched", "count", "counts", "interval", "name", "total", "unit")
 
     def __init__(self, name: str, unit: str) -> None:
         self.name = name
@@ -79,6 +79,9 @@ class Histogram:
         self.counts: dict[int, int] = {}
         self.count = 0
         self.total = 0
+        self.interval: dict[int, int] = {}
+        """What was recorded between the last two flushes."""
+        self._latched: dict[int, int] = {}
 
     def record(self, value: int) -> None:
         self.count += 1
@@ -88,6 +91,12 @@ class Histogram:
             value -= value % scale
         counts = self.counts
         counts[value] = counts.get(value, 0) + 1
+
+    def latch(self) -> None:
+        """End an interval (Envoy: stats_flush_interval)."""
+        before = self._latched
+        self.interval = {value: added for value, count in self.counts.items() if (added := count - before.get(value, 0))}
+        self._latched = dict(self.counts)
 
     @property
     def used(self) -> bool:
@@ -132,6 +141,16 @@ class StatsStore:
     def scope(self, prefix: str) -> Scope:
         """Stats whose names begin with *prefix*, which includes its last dot."""
         return Scope(self, prefix)
+
+    def flush(self) -> None:
+        """End the interval of every histogram."""
+        for histogram in self.histograms.values():
+            histogram.latch()
+
+    def reset_counters(self) -> None:
+        """Admin `/reset_counters`."""
+        for counter in self.counters.values():
+            counter.value = 0
 
     def drop(self, prefix: str) -> None:
         """Forget every stat below *prefix*: its owner (a cluster, a listener) is gone."""
