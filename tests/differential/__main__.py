@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 
 from tests.differential.case import Case, load_cases
-from tests.differential.conversation import Outcome
-from tests.differential.group import run_group
+from tests.differential.group import Result, run_or_refuse
 from tests.support.envoy_process import envoy_process
 from tests.support.our_process import our_process
+from tests.support.proxy_process import ProxyRefusedError
 
 
 def _readable(data: bytes) -> str:
@@ -20,8 +20,11 @@ def _readable(data: bytes) -> str:
     return text.replace("\\r\\n", "\n    ").rstrip()
 
 
-def _show(case: Case, outcome: Outcome) -> None:
+def _show(case: Case, outcome: Result) -> None:
     print(f"=== {case.id}: {case.about}")
+    if isinstance(outcome, ProxyRefusedError):
+        print(f"refused: {outcome}")
+        return
     for name, transcript in outcome.clients.items():
         print(f"{name} got ({'closed' if transcript.ended else 'open'}):")
         print("    " + _readable(transcript.received))
@@ -43,7 +46,7 @@ def main() -> None:
     for _, group in itertools.groupby(cases, key=lambda case: case.group):
         members = list(group)
         with tempfile.TemporaryDirectory() as directory:
-            outcomes = asyncio.run(run_group(members, start, Path(directory)))
+            outcomes = asyncio.run(run_or_refuse(members, start, Path(directory)))
         for case in members:
             _show(case, outcomes[case.id])
 

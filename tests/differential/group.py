@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from tests.differential.bootstrap import cluster_name, static_bootstrap
 from tests.differential.case import Case
 from tests.differential.conversation import Conversation, Outcome
-from tests.support.proxy_process import ProxyProcess
+from tests.support.proxy_process import ProxyProcess, ProxyRefusedError
 
 # So many conversations at a time: more would let one case's load stretch another's timeouts.
 SIDE_BY_SIDE = 12
@@ -31,7 +32,11 @@ CLUSTER_STATS = (
     "upstream_cx_protocol_error upstream_cx_none_healthy upstream_cx_max_requests upstream_cx_close_notify"
 ).split()
 
+# When a whole group's bootstrap is refused, so many of its cases at a time are tried alone.
+ALONE_AT_A_TIME = 3
+
 StartProxy = Callable[[Mapping[str, Any], Path], ProxyProcess]
+Result = Outcome | ProxyRefusedError
 
 
 def _stats_of(case: Case, stats: Mapping[str, int]) -> dict[str, int]:
@@ -77,11 +82,30 @@ async def run_group(cases: Sequence[Case], start: StartProxy, directory: Path) -
             log = logs / f"{case.key}.log"
             outcomes[case.id].access_log = _sorted_log(log)
             outcomes[case.id].stats = _stats_of(case, stats)
-        _name_ports(outcomes, upstream_ports)
+        _name_ports(outcomes, upstream_ports, {case.id: listener_ports[case.key] for case in cases})
         return outcomes
     finally:
         for talk in talks.values():
             await talk.close()
+
+
+async def run_or_refuse(cases: Sequence[Case], start: StartProxy, directory: Path) -> dict[str, Result]:
+    """Outcomes by case id; a case whose configuration the proxy refuses has its refusal for an outcome."""
+    try:
+        return dict(await run_group(cases, start, directory))
+    except ProxyRefusedError as refusal:
+        if len(cases) == 1:
+            return {cases[0].id: refusal}
+    turn = asyncio.Semaphore(ALONE_AT_A_TIME)
+
+    async def alone(case: Case) -> dict[str, Result]:
+        async with turn:
+            return await run_or_refuse([case], start, directory / case.key)
+
+    results: dict[str, Result] = {}
+    for result in await asyncio.gather(*(alone(case) for case in cases)):
+        results |= result
+    return results
 
 
 def _sorted_log(path: Path) -> list[str]:
@@ -89,8 +113,14 @@ def _sorted_log(path: Path) -> list[str]:
     return sorted(path.read_text(errors="backslashreplace").splitlines()) if path.exists() else []
 
 
-def _name_ports(outcomes: Mapping[str, Outcome], ports: Mapping[str, Mapping[str, int]]) -> None:
-    """Put the cluster's name in place of its endpoint's port, which is another one for each proxy."""
+def _name_ports(
+    outcomes: Mapping[str, Outcome], upstreams: Mapping[str, Mapping[str, int]], listeners: Mapping[str, int]
+) -> None:
+    """Put names in place of the ports, which are others for each proxy."""
     for case_id, outcome in outcomes.items():
-        for name, port in ports[case_id].items():
-            outcome.access_log = [line.replace(f":{port}", f":<{name}>") for line in outcome.access_log]
+        names = {str(port): name for name, port in {**upstreams[case_id], "listener": listeners[case_id]}.items()}
+        text = re.compile(rf"(?<=[: ])({'|'.join(names)})\b")
+        wire = re.compile(text.pattern.encode())
+        outcome.access_log = [text.sub(lambda found: f"<{names[found[1]]}>", line) for line in outcome.access_log]
+        for transcript in [*outcome.clients.values(), *(end for ends in outcome.upstreams.values() for end in ends)]:
+            transcript.received = wire.sub(lambda found: f"<{names[found[1].decode()]}>".encode(), transcript.received)

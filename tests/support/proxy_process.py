@@ -5,6 +5,7 @@ Here: what holds for any proxy that takes Envoy's flags.  Which program that is:
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,8 +13,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from tests.support.admin_client import AdminClient
 from tests.support.waiting import POLL_INTERVAL, NotInTimeError, wait_until
@@ -33,11 +32,11 @@ class ProxyProcess:
     def __init__(self, command: Sequence[str], bootstrap: Mapping[str, Any], directory: Path, name: str) -> None:
         self.name = name
         self.directory = directory
-        self.bootstrap_path = directory / "bootstrap.yaml"
+        self.bootstrap_path = directory / "bootstrap.json"
         self.log_path = directory / "proxy.log"
         self._admin_path = directory / "admin-address"
         directory.mkdir(parents=True, exist_ok=True)
-        self.bootstrap_path.write_text(yaml.safe_dump(dict(bootstrap), sort_keys=False))
+        self.bootstrap_path.write_text(json.dumps(bootstrap, indent=1))
         self._command = [
             *command,
             "-c",
@@ -64,6 +63,10 @@ class ProxyProcess:
     def log(self) -> str:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
+    def _log_end(self) -> str:
+        # Envoy repeats the whole bootstrap in one line of its refusal.
+        return "\n".join(line[:600] for line in self.log().splitlines()[-30:])
+
     def spawn(self) -> None:
         """Start without waiting: for proxies that are not expected to become ready yet."""
         self._admin_path.unlink(missing_ok=True)
@@ -81,13 +84,12 @@ class ProxyProcess:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if self.returncode is not None:
-                raise ProxyRefusedError(f"{self.name} ended with {self.returncode}:\n{self.log()[-4000:]}")
+                raise ProxyRefusedError(f"{self.name} ended with {self.returncode}:\n{self._log_end()}")
             if self._answers_ready():
                 return
             time.sleep(POLL_INTERVAL)
-        log = self.log()[-4000:]
         self.kill()
-        raise NotInTimeError(f"{self.name} not ready within {timeout} s:\n{log}")
+        raise NotInTimeError(f"{self.name} not ready within {timeout} s:\n{self._log_end()}")
 
     def _answers_ready(self) -> bool:
         try:
