@@ -1,0 +1,89 @@
+"""What the admin endpoint may see and do.
+
+Here: the interface between the handlers and the process; `server.assembly` fills it.  Admin reads everything and is read by nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from dataplane.base.address import Address
+    from dataplane.observe.names import TagExtractor
+    from dataplane.observe.stats import StatsStore
+    from dataplane.upstream.facts import ClusterFacts
+
+
+class ServerState(IntEnum):
+    """Envoy: admin.v3.ServerInfo.State, and the gauge `server.state`."""
+
+    LIVE = 0
+    DRAINING = 1
+    PRE_INITIALIZING = 2
+    INITIALIZING = 3
+
+
+class Lifecycle(Protocol):
+    """What an operator may do to the process."""
+
+    @property
+    def state(self) -> ServerState: ...
+
+    def drain_listeners(self, *, graceful: bool, inbound_only: bool, skip_exit: bool) -> None: ...
+
+    def quit(self) -> None: ...
+
+    def fail_health_check(self, failed: bool) -> None: ...
+
+    def reopen_logs(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A version of a resource that was refused.  body: as it came, None where it could not be read."""
+
+    reason: str
+    version: str
+    at_wall: float
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRecord:
+    """One resource for `/config_dump`.  state: "static", "active", "warming" or "none" (only a refused version is known)."""
+
+    type_url: str
+    name: str
+    body: bytes
+    state: str
+    version: str = ""
+    updated_wall: float = 0.0
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerFacts:
+    """A listener that is open.  addresses: where its sockets are bound, the first is its own."""
+
+    name: str
+    addresses: Sequence[Address]
+
+
+@dataclass(frozen=True, slots=True)
+class AdminContext:
+    """Everything the handlers need.  command_line: the fields of admin.v3.CommandLineOptions, ready for JSON."""
+
+    stats: StatsStore
+    tags: TagExtractor
+    lifecycle: Lifecycle
+    bootstrap: Callable[[], bytes]  # serialized Bootstrap, with the node as it is sent
+    records: Callable[[], Iterable[ConfigRecord]]
+    clusters: Callable[[], Sequence[ClusterFacts]]
+    listeners: Callable[[], Sequence[ListenerFacts]]
+    runtime: Callable[[], Sequence[tuple[str, Mapping[str, str]]]]  # layers, lowest first
+    command_line: Mapping[str, object]
+    started_wall: float
+    refresh_stats: Callable[[], None]  # bring gauges that are computed on demand up to date
