@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from controlplane.base.errors import NotFound, Problem, Refused
-from controlplane.base.group import DEFAULT, Group
+from controlplane.base.group import DEFAULT, Group, Selector
 from controlplane.base.resource import DEFAULT_GROUP, GroupName, Resource
 from controlplane.base.type_url import short
 
@@ -60,9 +60,9 @@ class Change:
 def changed(current: Configuration, change: Change) -> Configuration:
     """The configuration after *change*; *current* itself where nothing differs.  A group that goes takes its resources along.
 
-    Raises Refused (unknown group, `default` redefined), NotFound (something to delete is not there).
+    Raises Refused (unknown or bad group, `default` redefined), NotFound (something to delete is not there).
     """
-    _refuse_redefining_default(change)
+    _refuse_bad_groups(change)
     _require_present(current, change)
     groups = {name: group for name, group in current.groups.items() if name not in change.group_deletes} | dict(change.group_puts)
     resources = {key: resource for key, resource in current.resources.items() if not _goes(key, change)}
@@ -79,9 +79,19 @@ def _goes(key: ResourceKey, change: Change) -> bool:
     return key in change.deletes or key.group in change.group_deletes or (key.group in change.prune and key not in change.puts)
 
 
-def _refuse_redefining_default(change: Change) -> None:
+def _refuse_bad_groups(change: Change) -> None:
+    problems: list[Problem] = []
     if DEFAULT_GROUP in change.group_puts or DEFAULT_GROUP in change.group_deletes:
-        raise Refused([Problem("group default holds every proxy that no other group selects; it cannot be changed or deleted")])
+        reason = "group default holds every proxy that no other group selects; it cannot be changed or deleted"
+        problems.append(Problem(reason, resource="Group{default}"))
+    for group in change.group_puts.values():
+        if not group.name:
+            problems.append(Problem("must not be empty", resource="Group", path="name"))
+        for index, selector in enumerate(group.selectors):
+            if selector == Selector():
+                problems.append(Problem("has no condition", resource=f"Group{{{group.name}}}", path=f"selectors[{index}]"))
+    if problems:
+        raise Refused(problems)
 
 
 def _require_present(current: Configuration, change: Change) -> None:

@@ -362,48 +362,68 @@ class RollBackRequest(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., author: _Optional[str] = ..., message: _Optional[str] = ..., dry_run: _Optional[bool] = ..., expected_revision: _Optional[int] = ...) -> None: ...
 
 class Proxy(_message.Message):
-    __slots__ = ("node_id", "node_cluster", "locality", "metadata", "group", "peer", "user_agent", "connected_since", "types", "ready_revision")
+    __slots__ = ("proxy_id", "node_id", "node_cluster", "locality", "metadata", "user_agent", "group", "peer", "streams", "connected_since", "disconnected_at", "target_revision", "ready_revision", "types")
+    PROXY_ID_FIELD_NUMBER: _ClassVar[int]
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     NODE_CLUSTER_FIELD_NUMBER: _ClassVar[int]
     LOCALITY_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    USER_AGENT_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     PEER_FIELD_NUMBER: _ClassVar[int]
-    USER_AGENT_FIELD_NUMBER: _ClassVar[int]
+    STREAMS_FIELD_NUMBER: _ClassVar[int]
     CONNECTED_SINCE_FIELD_NUMBER: _ClassVar[int]
-    TYPES_FIELD_NUMBER: _ClassVar[int]
+    DISCONNECTED_AT_FIELD_NUMBER: _ClassVar[int]
+    TARGET_REVISION_FIELD_NUMBER: _ClassVar[int]
     READY_REVISION_FIELD_NUMBER: _ClassVar[int]
+    TYPES_FIELD_NUMBER: _ClassVar[int]
+    proxy_id: int
     node_id: str
     node_cluster: str
     locality: Locality
     metadata: _struct_pb2.Struct
+    user_agent: str
     group: str
     peer: str
-    user_agent: str
+    streams: _containers.RepeatedScalarFieldContainer[str]
     connected_since: _timestamp_pb2.Timestamp
-    types: _containers.RepeatedCompositeFieldContainer[ProxyType]
+    disconnected_at: _timestamp_pb2.Timestamp
+    target_revision: int
     ready_revision: int
-    def __init__(self, node_id: _Optional[str] = ..., node_cluster: _Optional[str] = ..., locality: _Optional[_Union[Locality, _Mapping]] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., group: _Optional[str] = ..., peer: _Optional[str] = ..., user_agent: _Optional[str] = ..., connected_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., types: _Optional[_Iterable[_Union[ProxyType, _Mapping]]] = ..., ready_revision: _Optional[int] = ...) -> None: ...
+    types: _containers.RepeatedCompositeFieldContainer[ProxyType]
+    def __init__(self, proxy_id: _Optional[int] = ..., node_id: _Optional[str] = ..., node_cluster: _Optional[str] = ..., locality: _Optional[_Union[Locality, _Mapping]] = ..., metadata: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., user_agent: _Optional[str] = ..., group: _Optional[str] = ..., peer: _Optional[str] = ..., streams: _Optional[_Iterable[str]] = ..., connected_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., disconnected_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., target_revision: _Optional[int] = ..., ready_revision: _Optional[int] = ..., types: _Optional[_Iterable[_Union[ProxyType, _Mapping]]] = ...) -> None: ...
 
 class ProxyType(_message.Message):
-    __slots__ = ("type_url", "sent_version", "sent_revision", "acked_version", "acked_revision", "nacked_version", "nacked_revision", "nack_error")
+    __slots__ = ("type_url", "sent_version", "sent_revision", "acked_version", "acked_revision", "acked_at", "nacked_version", "nacked_revision", "nacked_at", "nack_text", "rejecting", "names", "wildcard", "held")
     TYPE_URL_FIELD_NUMBER: _ClassVar[int]
     SENT_VERSION_FIELD_NUMBER: _ClassVar[int]
     SENT_REVISION_FIELD_NUMBER: _ClassVar[int]
     ACKED_VERSION_FIELD_NUMBER: _ClassVar[int]
     ACKED_REVISION_FIELD_NUMBER: _ClassVar[int]
+    ACKED_AT_FIELD_NUMBER: _ClassVar[int]
     NACKED_VERSION_FIELD_NUMBER: _ClassVar[int]
     NACKED_REVISION_FIELD_NUMBER: _ClassVar[int]
-    NACK_ERROR_FIELD_NUMBER: _ClassVar[int]
+    NACKED_AT_FIELD_NUMBER: _ClassVar[int]
+    NACK_TEXT_FIELD_NUMBER: _ClassVar[int]
+    REJECTING_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    WILDCARD_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
     type_url: str
     sent_version: str
     sent_revision: int
     acked_version: str
     acked_revision: int
+    acked_at: _timestamp_pb2.Timestamp
     nacked_version: str
     nacked_revision: int
-    nack_error: str
-    def __init__(self, type_url: _Optional[str] = ..., sent_version: _Optional[str] = ..., sent_revision: _Optional[int] = ..., acked_version: _Optional[str] = ..., acked_revision: _Optional[int] = ..., nacked_version: _Optional[str] = ..., nacked_revision: _Optional[int] = ..., nack_error: _Optional[str] = ...) -> None: ...
+    nacked_at: _timestamp_pb2.Timestamp
+    nack_text: str
+    rejecting: bool
+    names: int
+    wildcard: bool
+    held: int
+    def __init__(self, type_url: _Optional[str] = ..., sent_version: _Optional[str] = ..., sent_revision: _Optional[int] = ..., acked_version: _Optional[str] = ..., acked_revision: _Optional[int] = ..., acked_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., nacked_version: _Optional[str] = ..., nacked_revision: _Optional[int] = ..., nacked_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., nack_text: _Optional[str] = ..., rejecting: _Optional[bool] = ..., names: _Optional[int] = ..., wildcard: _Optional[bool] = ..., held: _Optional[int] = ...) -> None: ...
 
 class ListProxiesRequest(_message.Message):
     __slots__ = ("group",)
@@ -426,7 +446,7 @@ class StreamEventsRequest(_message.Message):
     def __init__(self, group: _Optional[str] = ...) -> None: ...
 
 class Event(_message.Message):
-    __slots__ = ("time", "kind", "revision", "node_id", "group", "type_url", "version", "text")
+    __slots__ = ("time", "kind", "revision", "node_id", "group", "type_url", "version", "text", "proxy_id")
     TIME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -435,6 +455,7 @@ class Event(_message.Message):
     TYPE_URL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    PROXY_ID_FIELD_NUMBER: _ClassVar[int]
     time: _timestamp_pb2.Timestamp
     kind: str
     revision: int
@@ -443,4 +464,5 @@ class Event(_message.Message):
     type_url: str
     version: str
     text: str
-    def __init__(self, time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[str] = ..., revision: _Optional[int] = ..., node_id: _Optional[str] = ..., group: _Optional[str] = ..., type_url: _Optional[str] = ..., version: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+    proxy_id: int
+    def __init__(self, time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[str] = ..., revision: _Optional[int] = ..., node_id: _Optional[str] = ..., group: _Optional[str] = ..., type_url: _Optional[str] = ..., version: _Optional[str] = ..., text: _Optional[str] = ..., proxy_id: _Optional[int] = ...) -> None: ...

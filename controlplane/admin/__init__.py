@@ -1,0 +1,1 @@
+"""The management service over the wire: REST and gRPC, health, metrics."""
