@@ -1,0 +1,261 @@
+"""Heads of HTTP/1 messages: bytes in, request or response headers and the framing they ask for out.
+
+Here: start lines, targets, lengths, persistence, with Envoy's verdict on odd ones.  Not here: field lines (h1_fields), bodies (framing),
+what a proxy does with the headers (http, router).
+
+Written on `bytes.split` and not on a C parser: measured, a head of six fields costs 3 µs here and 6.6 µs through aiohttp's parser, which
+builds strings, a multidict and a URL that nobody reads, and which refuses heads that Envoy accepts (repeated fields, bare line feeds,
+folded lines, blanks around the start line) and accepts some that Envoy refuses.
+Spec: RFC 9112 sections 2 to 6 and 9.3.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from dataplane.base.errors import ProtocolError
+from dataplane.semantics.framing import CHUNKED, NOT_GIVEN
+from dataplane.semantics.h1_fields import PLAIN, FieldParser, plain_lines
+from dataplane.semantics.header_map import Field, RequestHeaders, ResponseHeaders
+
+# Envoy's own list; MSEARCH without its hyphen is Envoy's spelling.
+METHODS: Final = frozenset(
+    b"ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE MSEARCH NOTIFY OPTIONS PATCH POST "
+    b"PROPFIND PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND UNLINK UNLOCK UNSUBSCRIBE".split()
+)
+# Envoy refuses a request (codec_error) as soon as its first byte begins no method: TLS on a clear port is not waited for.
+FIRST_BYTES_OF_METHODS: Final = frozenset(method[0] for method in METHODS)
+
+HTTP_10: Final = "HTTP/1.0"
+HTTP_11: Final = "HTTP/1.1"
+
+_VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
+_BLANKS: Final = re.compile(rb"[ \t]+")
+_ABSOLUTE: Final = re.compile(rb"([A-Za-z]+)://([-A-Za-z0-9._~%:\[\]@!$&'()*+,;=]*)([/?].*)?")
+_AUTHORITY: Final = re.compile(rb"(?:[-A-Za-z0-9._~]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
+_STATUS_LINE: Final = re.compile(rb"(HTTP/[0-9]\.[0-9])[ \t]+([0-9]+)(?:[ \t].*)?", re.DOTALL)
+_MAX_LENGTH: Final = (1 << 64) - 1
+_MAX_LENGTH_DIGITS: Final = 100  # leading zeros are allowed; int() refuses thousands of digits
+
+_REQUEST_FRAMING: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
+_RESPONSE_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
+
+# (headers, length of the body in bytes or CHUNKED or NOT_GIVEN, may the connection be used again, version, was there a host field)
+RequestHead = tuple[RequestHeaders, int, bool, str, bool]
+# (headers, length of the body, may the connection be used again, version)
+ResponseHead = tuple[ResponseHeaders, int, bool, str]
+
+
+def find_head_end(data: bytes | bytearray, start: int = 0) -> int:
+    """Where the first head of *data* ends: behind its empty line; -1: not yet.  Lines end in CR LF or a bare LF.
+
+    start: where to look from, at least three bytes before what was not looked at yet.
+    Empty lines before a request are the caller's to take off (RFC 9112 section 2.2).
+    """
+    crlf = data.find(b"\n\r\n", start)
+    bare = data.find(b"\n\n", start, len(data) if crlf < 0 else crlf + 1)
+    if bare >= 0:
+        return bare + 2
+    return crlf + 3 if crlf >= 0 else -1
+
+
+class RequestHeadParser:
+    """Reads request heads.  One serves all connections of a listener."""
+
+    __slots__ = ("_allow_length_and_chunked", "_fields", "_max_bytes")
+
+    def __init__(self, fields: FieldParser, max_bytes: int = 60 * 1024, allow_length_and_chunked: bool = False) -> None:
+        """allow_length_and_chunked: drop a content-length beside `chunked` instead of refusing it.  Envoy: allow_chunked_length."""
+        self._fields = fields
+        self._max_bytes = max_bytes
+        self._allow_length_and_chunked = allow_length_and_chunked
+
+    def parse(self, head: bytes) -> RequestHead:
+        """Read one head, up to and including its empty line.  Raises ProtocolError with the status to answer."""
+        if len(head) > self._max_bytes:
+            raise ProtocolError(431, "http1.headers_too_large")
+        found: list[Field] = []
+        start_line, fields = _split(head, self._fields, _REQUEST_FRAMING, found)
+        start = start_line.split(b" ")
+        if len(start) == 3 and start[2] == b"HTTP/1.1" and start[0] in METHODS:
+            method, target, _ = start
+            version = HTTP_11
+        else:
+            method, target, version = _odd_request_line(start_line)
+        headers = RequestHeaders(method, target, b"", b"http", fields)
+        length, keep_alive, has_host = NOT_GIVEN, version is HTTP_11, False
+        chunked = False
+        for field in found:
+            name, value = field
+            if name == b"host":
+                fields.remove(field)
+                headers.authority = headers.authority + b"," + value if has_host else value
+                has_host = True
+            elif name == b"connection":
+                keep_alive = persists(value, keep_alive)
+            elif name == b"content-length":
+                length = content_length(value, length)
+            elif chunked or value.lower() != b"chunked":
+                raise ProtocolError(501, "http1.invalid_transfer_encoding")
+            else:
+                chunked = True
+        if chunked:
+            if length != NOT_GIVEN:
+                self._drop_length(headers)
+            length = CHUNKED
+        if target[:1] != b"/" or method == b"CONNECT" or not target.isascii() or b"\t" in target:
+            has_host = _odd_target(headers) or has_host
+        return headers, length, keep_alive, version, has_host
+
+    def _drop_length(self, headers: RequestHeaders) -> None:
+        if not self._allow_length_and_chunked:
+            raise ProtocolError(400, "http1.content_length_and_chunked_not_allowed")
+        headers.remove(b"content-length")
+
+
+class ResponseHeadParser:
+    """Reads response heads.  One serves all connections of a cluster."""
+
+    __slots__ = ("_fields", "_max_bytes")
+
+    def __init__(self, fields: FieldParser, max_bytes: int = 60 * 1024) -> None:
+        self._fields = fields
+        self._max_bytes = max_bytes
+
+    def parse(self, head: bytes) -> ResponseHead:
+        """Read one head, up to and including its empty line.  Raises ProtocolError.
+
+        The length is what the head says; that HEAD, 1xx, 204 and 304 have no body is for the caller, who knows the request.
+        """
+        if len(head) > self._max_bytes:
+            raise ProtocolError(502, "http1.headers_too_large")
+        found: list[Field] = []
+        start_line, fields = _split(head, self._fields, _RESPONSE_FRAMING, found)
+        status, version = _status_line(start_line)
+        length, keep_alive, coded = NOT_GIVEN, version is HTTP_11, False
+        for name, value in found:
+            if name == b"content-length":
+                length = content_length(value, length)
+            elif name == b"connection":
+                keep_alive = persists(value, keep_alive)
+            else:
+                coded = True
+        if coded:
+            length = _response_coding(status, length, found)
+        elif length >= 0 and (status < 200 or status == 204):
+            if length or status != 204:
+                raise ProtocolError(502, "http1.content_length_not_allowed")
+            fields[:] = [field for field in fields if field[0] != b"content-length"]
+        return ResponseHeaders(status, fields), length, keep_alive, version
+
+
+def content_length(value: bytes, before: int) -> int:
+    """The number in a content-length field.  before: the number of an earlier one, which may not be."""
+    if before != NOT_GIVEN or not value.isdigit():
+        raise ProtocolError(400, "http1.codec_error")
+    length = int(value) if len(value) <= _MAX_LENGTH_DIGITS else _MAX_LENGTH + 1
+    if length > _MAX_LENGTH:
+        raise ProtocolError(400, "http1.codec_error")
+    return length
+
+
+def persists(connection: bytes, default: bool) -> bool:
+    """Whether a connection may be used again, from its `connection` field.  default: what the version says."""
+    if connection == b"keep-alive":
+        return True
+    if connection == b"close":
+        return False
+    tokens = [token.strip() for token in connection.lower().split(b",")]
+    if b"close" in tokens:
+        return False
+    return default or b"keep-alive" in tokens
+
+
+def _split(head: bytes, parser: FieldParser, wanted: frozenset[bytes], found: list[Field]) -> tuple[bytes, list[Field]]:
+    """The start line and the fields.  The quick way for heads without bare line ends, control characters and folded lines."""
+    lines = head.split(b"\r\n")
+    if head.translate(None, PLAIN) != b"\r\n" * (len(lines) - 1):
+        return _split_odd(head, parser, wanted, found)
+    start_line = lines[0]
+    try:
+        return start_line, parser.parse(lines[1:-2], wanted, found)
+    except ProtocolError:
+        if not any(line.startswith((b" ", b"\t")) for line in lines):
+            raise
+        found.clear()
+        return _split_odd(head, parser, wanted, found)
+
+
+def _split_odd(head: bytes, parser: FieldParser, wanted: frozenset[bytes], found: list[Field]) -> tuple[bytes, list[Field]]:
+    start_line, _, rest = head.partition(b"\n")
+    start_line = start_line.removesuffix(b"\r")
+    if start_line.translate(None, PLAIN):
+        raise ProtocolError(400, "http1.codec_error" if b"\r" in start_line else "http1.invalid_characters")
+    return start_line, parser.parse(plain_lines(rest), wanted, found)
+
+
+def _odd_request_line(line: bytes) -> tuple[bytes, bytes, str]:
+    """A request line with more blanks than it needs, or of an older version.  Anything else is refused."""
+    if line[:1] in (b" ", b"\t"):
+        raise ProtocolError(400, "http1.codec_error")
+    parts = _BLANKS.split(line.rstrip(b" \t"))
+    if len(parts) == 2:
+        parts.append(b"HTTP/0.9")
+    if len(parts) != 3 or parts[0] not in METHODS or not _VERSION.fullmatch(parts[2]):
+        raise ProtocolError(400, "http1.codec_error")
+    return parts[0], parts[1], HTTP_11 if parts[2] == b"HTTP/1.1" else HTTP_10
+
+
+def _odd_target(headers: RequestHeaders) -> bool:
+    """Take a target apart that is no plain path: authority form, absolute form, asterisk.  Says whether it named an authority."""
+    target = headers.path
+    if headers.method == b"CONNECT":
+        if not _AUTHORITY.fullmatch(target):
+            raise ProtocolError(400, "http1.invalid_url")
+        headers.authority, headers.path = target, b""
+        return True
+    if not target.isascii() or b"\t" in target:
+        raise ProtocolError(400, "http1.codec_error")
+    if target[:1] == b"*":
+        if target != b"*" or headers.method != b"OPTIONS":
+            raise ProtocolError(400, "http1.invalid_url")
+        return False
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None:
+        raise ProtocolError(400, "http1.codec_error")
+    scheme, authority, path = absolute[1].lower(), absolute[2], absolute[3]
+    if scheme not in (b"http", b"https"):
+        raise ProtocolError(400, "http1.invalid_scheme")
+    authority = authority.rpartition(b"@")[2]
+    if not authority:
+        raise ProtocolError(400, "http1.invalid_url")
+    headers.scheme, headers.authority, headers.path = scheme, authority, path or b"/"
+    return True
+
+
+def _status_line(line: bytes) -> tuple[int, str]:
+    if line[:9] == b"HTTP/1.1 " and (line[12:13] == b" " or len(line) == 12) and line[9:12].isdigit():
+        status = int(line[9:12])
+        version = HTTP_11
+    else:
+        match = _STATUS_LINE.fullmatch(line)
+        if match is None or len(match[2]) > 4:
+            raise ProtocolError(502, "http1.codec_error")
+        status = int(match[2])
+        version = HTTP_11 if match[1] == b"HTTP/1.1" else HTTP_10
+    if status < 100:
+        raise ProtocolError(502, "http1.codec_error")
+    return status, version
+
+
+def _response_coding(status: int, length: int, found: list[Field]) -> int:
+    """The length of a response with a transfer-encoding: CHUNKED, or it is refused."""
+    codings = [value.lower() for name, value in found if name == b"transfer-encoding"]
+    if length != NOT_GIVEN or status < 200 or status == 204:
+        raise ProtocolError(
+            502, "http1.content_length_and_chunked_not_allowed" if length != NOT_GIVEN else "http1.transfer_encoding_not_allowed"
+        )
+    if codings != [b"chunked"]:
+        raise ProtocolError(502, "http1.invalid_transfer_encoding")
+    return CHUNKED
