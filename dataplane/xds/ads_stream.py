@@ -9,23 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
-import grpc
 import grpc.aio
 
 from dataplane.base.errors import ConfigError
 from dataplane.xds.backoff import Backoff
-from dataplane.xds.grpc_channel import metadata, open_channel
+from dataplane.xds.grpc_channel import EOF, Call, metadata, open_call, open_channel, pick_target
 from dataplane.xds.messages import Response
 from dataplane.xds.mux import Mux
 from dataplane.xds.source import ApiSource
 from dataplane.xds.wire import Codec
 
 log = logging.getLogger("config")
-
-Call = Any  # grpc.aio.StreamStreamCall[bytes, bytes]; the class is generic in the stubs only
 
 
 class StreamEvents(Protocol):
@@ -85,12 +82,11 @@ class DiscoveryStream:
 
     async def _try_once(self, attempt: int) -> str:
         """Live through one stream.  Returns why it ended."""
+        service = self._source.service
         try:
-            channel = open_channel(self._source.service, attempt)
-        except ConfigError as error:
-            return str(error)
-        try:
-            return await self._converse(channel)
+            peer = pick_target(service, attempt)
+            async with open_channel(service, peer) as channel:
+                return await self._converse(channel, peer)
         except grpc.aio.AioRpcError as error:
             return f"{error.code().name}: {error.details()}"
         except ConfigError as error:
@@ -98,29 +94,36 @@ class DiscoveryStream:
         except Exception as error:
             log.exception("%s stream failed", self.method)
             return f"internal error: {error!r}"
-        finally:
-            await channel.close()
 
-    async def _converse(self, channel: grpc.aio.Channel) -> str:
-        open_stream = channel.stream_stream(self.method, request_serializer=None, response_deserializer=None)
-        call: Call = open_stream(metadata=metadata(self._source.service))
-        writer: asyncio.Task[None] | None = None
+    async def _converse(self, channel: grpc.aio.Channel, peer: str) -> str:
+        call = open_call(channel, self.method, metadata(self._source.service))
         try:
             await call.wait_for_connection()
-            self._events.connected(channel_peer(self._source, channel))
+            self._events.connected(peer)
             self._mux.open()
             self._due.set()
-            writer = asyncio.create_task(self._write(call))
-            await self._read(call)
+            await self._until_either_ends(call)
             return f"{(await call.code()).name}: {await call.details()}"
         finally:
             call.cancel()
-            if writer is not None:
-                writer.cancel()
-                await asyncio.gather(writer, return_exceptions=True)
+
+    async def _until_either_ends(self, call: Call) -> None:
+        """Read and write side by side.  Raises what either raised, but for the end of the stream itself."""
+        tasks = (asyncio.create_task(self._read(call)), asyncio.create_task(self._write(call)))
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            error = task.exception()
+            # grpc.aio raises InvalidStateError for a write after the end.
+            if error is not None and not (call.done() and isinstance(error, (grpc.aio.AioRpcError, asyncio.InvalidStateError))):
+                raise error
 
     async def _read(self, call: Call) -> None:
-        while (body := await call.read()) is not grpc.aio.EOF:
+        while (body := await call.read()) is not EOF:
             # Reached and willing: the next failure is a new one.
             self._backoff.reset()
             await self._events.received(self._codec.decode(body))

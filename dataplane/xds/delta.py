@@ -75,6 +75,10 @@ class Delta:
         self._sent.update(subscribe)
         return DeltaRequest(self.type_url, subscribe, unsubscribe)
 
+    def told(self) -> bool:
+        """Whether the server knows of every name that was dropped."""
+        return not self._unsubscribe
+
     def _first_request(self) -> DeltaRequest | None:
         if not self._subscription:
             return None

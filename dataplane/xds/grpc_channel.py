@@ -7,7 +7,7 @@ Envoy: config.core.v3.GrpcService.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol, cast
 
 import grpc
 import grpc.aio
@@ -18,6 +18,9 @@ from dataplane.xds.source import EnvoyGrpc, GoogleGrpc, GrpcService, Tls
 
 ChannelArgs = list[tuple[str, str | int]]
 
+# What `Call.read` returns at the end of a stream; the stubs do not know it.
+EOF: Final = cast(Any, grpc.aio).EOF
+
 _COMMON_ARGS: Final[ChannelArgs] = [
     # Back-off is ours: a shared subchannel would bring its own from an earlier try.
     ("grpc.use_local_subchannel_pool", 1),
@@ -26,17 +29,47 @@ _COMMON_ARGS: Final[ChannelArgs] = [
 ]
 
 
-def open_channel(service: GrpcService, attempt: int) -> grpc.aio.Channel:
-    """A channel to the endpoint whose turn it is at the *attempt*-th try; nothing is dialled yet.
+def pick_target(service: GrpcService, attempt: int) -> str:
+    """The endpoint whose turn it is at the *attempt*-th try, in gRPC's name syntax.
 
     Raises ConfigError where the service has no endpoint.
     """
     target = service.target
     if isinstance(target, GoogleGrpc):
-        return _google_channel(target)
+        return target.target_uri
     if not target.endpoints:
         raise ConfigError(FieldPath("envoy_grpc") / "cluster_name", f"cluster {target.cluster_name!r} has no endpoints")
-    return _envoy_channel(target, target.endpoints[attempt % len(target.endpoints)])
+    return target_uri(target.endpoints[attempt % len(target.endpoints)])
+
+
+def open_channel(service: GrpcService, uri: str) -> grpc.aio.Channel:
+    """A channel to what `pick_target` picked; nothing is dialled yet."""
+    if isinstance(service.target, GoogleGrpc):
+        return _google_channel(service.target)
+    return _envoy_channel(service.target, uri)
+
+
+class Call(Protocol):
+    """The client's end of a stream of bytes: what is used of grpc.aio.StreamStreamCall."""
+
+    async def wait_for_connection(self) -> None: ...
+
+    async def read(self) -> bytes: ...
+
+    async def write(self, request: bytes) -> None: ...
+
+    async def code(self) -> grpc.StatusCode: ...
+
+    async def details(self) -> str: ...
+
+    def done(self) -> bool: ...
+
+    def cancel(self) -> bool: ...
+
+
+def open_call(channel: grpc.aio.Channel, method: str, headers: tuple[tuple[str, str], ...]) -> Call:
+    """A stream that takes and gives bytes."""
+    return cast(Call, cast(Any, channel).stream_stream(method)(metadata=headers))
 
 
 def metadata(service: GrpcService) -> tuple[tuple[str, str], ...]:
@@ -66,7 +99,7 @@ def target_uri(address: Address) -> str:
             return f"dns:///{address}"
 
 
-def _envoy_channel(target: EnvoyGrpc, address: Address) -> grpc.aio.Channel:
+def _envoy_channel(target: EnvoyGrpc, uri: str) -> grpc.aio.Channel:
     args: ChannelArgs = [
         *_COMMON_ARGS,
         # Despite its name this bounds one attempt to connect.
@@ -74,12 +107,10 @@ def _envoy_channel(target: EnvoyGrpc, address: Address) -> grpc.aio.Channel:
         ("grpc.max_receive_message_length", target.max_receive_message_length or -1),
         ("grpc.default_authority", target.authority or target.cluster_name),
     ]
-    uri = target_uri(address)
     if target.tls is None:
         return grpc.aio.insecure_channel(uri, options=args)
-    # The name in the certificate is that of the server, not that of our cluster.
-    name = target.tls.server_name or (address.host if isinstance(address, SocketAddress) else "localhost")
-    args.append(("grpc.ssl_target_name_override", name))
+    if target.tls.server_name:
+        args.append(("grpc.ssl_target_name_override", target.tls.server_name))
     return grpc.aio.secure_channel(uri, _credentials(target.tls), options=args)
 
 

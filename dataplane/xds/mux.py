@@ -29,6 +29,9 @@ class Machine(Protocol):
 
     def next_request(self) -> Request | None: ...
 
+    def told(self) -> bool:
+        """Whether the server knows of every name that was dropped."""
+
 
 class Mux:
     """The types of one stream.  delta: which of the two protocols it speaks."""
@@ -40,13 +43,13 @@ class Mux:
         self._machines: dict[str, tuple[Machine, Callable[[], None]]] = {}
         self._strangers: deque[Request] = deque()
 
-    def add(self, type_url: str, machine: Machine, told: Callable[[], None]) -> None:
-        """Take in a type.  told: called when the server was told what is wanted now.
+    def add(self, type_url: str, machine: Machine, on_told: Callable[[], None]) -> None:
+        """Take in a type.  on_told: called when the server was told of every name that was dropped.
 
         Types are kept in the order of the table: clusters are asked for before listeners, whoever came first.
         """
         assert type_url not in self._machines, "one subscription per type and stream"
-        machines = {**self._machines, type_url: (machine, told)}
+        machines = {**self._machines, type_url: (machine, on_told)}
         self._machines = dict(sorted(machines.items(), key=lambda item: rank(item[0])))
 
     def open(self) -> None:
@@ -59,10 +62,11 @@ class Mux:
         """The request that is due, if any; it counts as sent."""
         if self._strangers:
             return self._strangers.popleft()
-        for machine, told in self._machines.values():
+        for machine, on_told in self._machines.values():
             request = machine.next_request()
             if request is not None:
-                told()
+                if machine.told():
+                    on_told()
                 return request
         return None
 

@@ -70,6 +70,10 @@ class Sotw:
         self._error = None
         return request
 
+    def told(self) -> bool:
+        """Whether the server knows of every name that was dropped: each request says all that are wanted."""
+        return not self._due
+
     def _answer(self) -> _Unanswered:
         answered = self._unanswered
         assert answered is not None, "nothing to answer"

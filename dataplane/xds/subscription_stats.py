@@ -50,6 +50,9 @@ class SubscriptionStats:
         self._scope_of = scope_of
         self._bound: dict[str, _Bound] = {}
 
+    def scope(self, name: str) -> Scope:
+        return self._scope_of(name)
+
     def wanted(self, names: Iterable[str]) -> None:
         for stats in self._of(names):
             stats.attempt.inc()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from dataplane.observe.stats import Scope
 from dataplane.xds.intake import Intake, Outcome
 from dataplane.xds.messages import Decoder, Response
 from dataplane.xds.mux import Machine
@@ -121,6 +122,10 @@ class Watch:
         """The stream broke or the file was unreadable: everything that is had stays."""
         self._stats.failed(self.subscription.names)
         self._last_error = reason
+
+    def scope(self) -> Scope:
+        """Where the stats of a stream of its own belong: those of the first name."""
+        return self._stats.scope(next(iter(self.subscription.names), STAR))
 
     def next_deadline(self) -> float | None:
         deadlines = [deadline for deadline in (self._settling.next_deadline(), self.store.next_expiry()) if deadline is not None]
