@@ -49,7 +49,7 @@ class Endpoint:
     hostname: str = ""
     weight: int = 1
     health_status: HealthStatus = HealthStatus.UNKNOWN
-    metadata: Mapping[str, object] = field(default=_EMPTY, hash=False)
+    metadata: Mapping[str, object] = field(default_factory=lambda: _EMPTY, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class Cluster:
     tcp_keepalive: TcpKeepalive | None = None
     eds_fetch_timeout: float = 15.0
     wait_for_warm_on_init: bool = True
-    metadata: Mapping[str, object] = field(default=_EMPTY, hash=False)
+    metadata: Mapping[str, object] = field(default_factory=lambda: _EMPTY, hash=False)
     transport_socket: object | None = None  # api.transport_socket.UpstreamTransportSocket
     outlier_detection: object | None = None
     health_checks: tuple[object, ...] = ()

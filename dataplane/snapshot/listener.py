@@ -60,6 +60,6 @@ class Listener:
     access_log: tuple[AccessLogger, ...] = ()
     rds_names: frozenset[str] = frozenset()  # route configurations that its connection managers take from RDS
     cluster_names: frozenset[str] = frozenset()  # clusters that inline routes and TCP proxies name
-    metadata: Mapping[str, object] = field(default=_EMPTY, hash=False)
+    metadata: Mapping[str, object] = field(default_factory=lambda: _EMPTY, hash=False)
     added_via_api: bool = False
     api_listener: bool = False
