@@ -1,0 +1,131 @@
+"""One type on one stream, whatever the protocol: where the client stands and where it shall go.
+
+Here: what SotW and delta have in common.  Not here: reading requests and composing responses (sotw, delta), order among types
+(order, proxy).
+
+Clock: every method that takes `now` (monotonic) must be told of events in the order they happen.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from controlplane.base.resource import Revision
+from controlplane.delivery.cache import Cache
+from controlplane.delivery.exchange import Answer, Exchange, Sent, Stamp
+from controlplane.delivery.inventory import NamedInventory, WholeInventory
+from controlplane.delivery.order import Hold
+from controlplane.delivery.snapshot import NO_REVISION, TypeView
+from controlplane.delivery.subscription import Subscription
+from controlplane.delivery.wire import with_nonce
+
+
+class Composed(NamedTuple):
+    """A response without its nonce.  names: the resources in it, to be found in view."""
+
+    body: bytes
+    version: str
+    view: TypeView
+    names: Collection[str]
+
+
+class Dialogue(ABC):
+    """Satisfies order.Progress.  target: None until something was published for the proxy's group."""
+
+    __slots__ = (
+        "_settled",
+        "busy_since",
+        "cache",
+        "exchange",
+        "inventory",
+        "removing",
+        "revision",
+        "subscription",
+        "target",
+        "type_url",
+    )
+
+    def __init__(self, type_url: str, cache: Cache, nonce_prefix: str) -> None:
+        self.type_url = type_url
+        self.cache = cache
+        self.subscription = Subscription(type_url)
+        self.exchange = Exchange(nonce_prefix)
+        self.inventory: WholeInventory | NamedInventory | None = None  # until the first request
+        self.target: TypeView | None = None
+        self.revision = NO_REVISION
+        self.busy_since: float | None = None
+        self.removing = False  # whether the response on its way removes something
+        self._settled = NO_REVISION
+
+    @property
+    def pending(self) -> bool:
+        """Whether additions or updates are to be sent."""
+        return self.target is not None and self.inventory is not None and self.inventory.pending
+
+    @property
+    def held(self) -> Mapping[str, Hold]:
+        """Removals that are still to be sent."""
+        return {} if self.target is None or self.inventory is None else self.inventory.held
+
+    @property
+    def accepted(self) -> Revision:
+        """The highest revision of which the client has acknowledged everything of this type that it asked for."""
+        return self.revision if self._in_step() else self._settled
+
+    @property
+    def rejecting(self) -> bool:
+        """Whether the client was sent something that it refuses."""
+        return bool(self.exchange.refused)
+
+    @property
+    def breaking(self) -> bool:
+        """Whether removals wait, or are on their way."""
+        return self.removing or bool(self.held)
+
+    def aim(self, target: TypeView, revision: Revision, now: float) -> None:
+        """The client shall have its part of *target* from now on."""
+        if self._in_step():
+            self._settled = self.revision
+        previous, self.target, self.revision = self.target, target, revision
+        self.exchange.refused.forget_changed(target)
+        if previous is not target and self.inventory is not None:
+            self._aim(previous, target, now)
+        self.note_busy(now)
+
+    def send(self, released: Collection[str], now: float, wall: float) -> bytes:
+        """Compose what is pending, and the removal of the held resources that are *released*."""
+        assert self.target is not None
+        composed = self._compose(frozenset(released))
+        stamp = Stamp(composed.version, self.revision, wall)
+        nonce = self.exchange.send(Sent(stamp, composed.view, composed.names))
+        self.removing = bool(released)
+        self.note_busy(now)
+        return with_nonce(composed.body, nonce)
+
+    def note_busy(self, now: float) -> None:
+        """Remember since when the client, or we, owe something."""
+        if not self.pending and self.exchange.waiting is None:
+            self.busy_since = None
+        elif self.busy_since is None:
+            self.busy_since = now
+
+    def _hear(self, nonce: str, error: str | None, wall: float) -> Answer:
+        answer = self.exchange.receive(nonce, error, wall)
+        if answer in (Answer.ACK, Answer.NACK):
+            self.removing = False
+        if answer is Answer.ACK and not self.exchange.refused:
+            self._settled = max(self._settled, self.exchange.acked.revision)
+        return answer
+
+    def _in_step(self) -> bool:
+        return self.target is not None and not self.pending and self.exchange.waiting is None and not self.exchange.refused
+
+    @abstractmethod
+    def _aim(self, previous: TypeView | None, target: TypeView, now: float) -> None:
+        """Tell the inventory."""
+
+    @abstractmethod
+    def _compose(self, released: frozenset[str]) -> Composed:
+        """The next response; the inventory is told that it is sent."""

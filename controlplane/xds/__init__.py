@@ -1,0 +1,1 @@
+"""xDS over gRPC: the shells around `delivery`."""
