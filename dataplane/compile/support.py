@@ -40,6 +40,9 @@ class MessageSupport:
 
 _TABLE: dict[str, MessageSupport] = {}
 
+declarations: list[str] = []
+"""The name of the message of each declaration, in their order: a plan made of the table is out of date once this has grown."""
+
 
 def supports(message: type[Message], *fields: str, **values: Collection[str]) -> None:
     """Declare *fields* of *message* as honoured.  values: enum fields with the names of the values that are honoured."""
@@ -77,6 +80,7 @@ def _entry(message: type[Message], fields: Iterable[str]) -> MessageSupport:
     for name in fields:
         if name not in descriptor.fields_by_name:
             raise ValueError(f"{descriptor.full_name} has no field {name!r}")
+    declarations.append(descriptor.full_name)
     return _TABLE.setdefault(descriptor.full_name, MessageSupport(descriptor.full_name))
 
 

@@ -1,0 +1,167 @@
+"""Parts that many messages share → our types: Any and extensions, addresses, data sources.
+
+Not here: durations, percentages, wrappers, metadata (units.py); matchers (matcher.py); which fields are supported (support.py), but
+for the messages read here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from envoy.config.core.v3 import address_pb2, base_pb2
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.struct_pb2 import Value as StructValue
+from udpa.type.v1.typed_struct_pb2 import TypedStruct as UdpaTypedStruct
+from xds.type.v3.typed_struct_pb2 import TypedStruct
+
+from dataplane.api import registry
+from dataplane.base.address import Address, PipeAddress, SocketAddress
+from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.compile.from_tree import Conversion, fill
+from dataplane.compile.message_types import full_name_of, is_v2, message_class, unpack
+from dataplane.compile.support import supports
+from dataplane.compile.tree import Value
+
+supports(address_pb2.Address, "socket_address", "pipe")
+supports(address_pb2.SocketAddress, "address", "port_value", "ipv4_compat", protocol=("TCP",))
+supports(address_pb2.Pipe, "path", "mode")
+supports(base_pb2.DataSource, "filename", "inline_bytes", "inline_string", "environment_variable")
+supports(TypedStruct, "type_url", "value")
+supports(UdpaTypedStruct, "type_url", "value")
+ignores(
+    address_pb2.SocketAddress,
+    "resolver_name",
+    because="with an IP address or a DNS cluster there is nothing for a resolver to do",
+)
+
+_TYPED_STRUCTS: Mapping[str, type[Message]] = {each.DESCRIPTOR.full_name: each for each in (TypedStruct, UdpaTypedStruct)}
+
+# So that a mistaken file name does not fill memory; the largest certificates and bodies are far below.
+_MAX_FILE_BYTES = 64 << 20
+
+
+def type_name(packed: AnyMessage) -> str:
+    """The full name of the message in *packed*; of what a TypedStruct stands for, if it is one.  Empty for an empty Any."""
+    name = full_name_of(packed.type_url)
+    wrapper = _TYPED_STRUCTS.get(name)
+    return full_name_of(_parsed(wrapper, packed).type_url) if wrapper is not None else name
+
+
+def unpack_typed(packed: AnyMessage, at: FieldPath) -> Message:
+    """The message in *packed*, through a TypedStruct.  Raises ConfigError or, for a TypedStruct with several errors, InvalidResource."""
+    wrapper = _TYPED_STRUCTS.get(full_name_of(packed.type_url))
+    if wrapper is None:
+        return unpack(packed, at)
+    struct = _parsed(wrapper, packed)
+    found = None if is_v2(full_name_of(struct.type_url)) else message_class(full_name_of(struct.type_url))
+    if found is None:
+        raise ConfigError(at, f"unknown type {struct.type_url!r}")
+    message, run = found(), Conversion()
+    fill(message, struct_tree(struct.value), at, run)
+    run.problems.raise_if_any()
+    return message
+
+
+def find_extension(kind: str, packed: AnyMessage, name: str, at: FieldPath) -> tuple[Callable[..., Any], Message]:
+    """The compile function for the extension in *packed* as a *kind* (`envoy.filters.http`), and its configuration.
+
+    name: what the configuration calls it; only the type counts, as in Envoy.  at: the field that holds the Any.
+    """
+    try:
+        found = registry.find(kind, type_name(packed))
+    except ValueError as error:
+        raise ConfigError(at, str(error)) from error
+    if found is None:
+        raise ConfigError(
+            at, f"didn't find a registered implementation of {kind} for {name!r} with type URL: {type_name(packed)!r}"
+        )
+    return found, unpack_typed(packed, at)
+
+
+def struct_tree(struct: Struct) -> Value:
+    """A Struct as a tree, without places."""
+    return Value({key: _value_tree(value) for key, value in struct.fields.items()})
+
+
+def _value_tree(value: StructValue) -> Value:
+    kind = value.WhichOneof("kind")
+    if kind == "struct_value":
+        return struct_tree(value.struct_value)
+    if kind == "list_value":
+        return Value([_value_tree(item) for item in value.list_value.values])
+    return Value(None if kind in (None, "null_value") else getattr(value, kind))
+
+
+def _parsed(wrapper: type[Message], packed: AnyMessage) -> Any:
+    message = wrapper()
+    message.ParseFromString(packed.value)
+    return message
+
+
+def address(message: address_pb2.Address, at: FieldPath) -> Address:
+    """An address to bind or to dial: an IP address with its port, or a path."""
+    which = message.WhichOneof("address")
+    if which == "pipe":
+        return PipeAddress(message.pipe.path, message.pipe.mode)
+    if which != "socket_address":
+        raise ConfigError(at, "address is necessary" if which is None else f"{which} is not supported by this version")
+    found = message.socket_address
+    if not is_ip(found.address):
+        raise ConfigError(at / "socket_address" / "address", f"malformed IP address: {found.address}")
+    return _socket_address(found, at / "socket_address")
+
+
+def named_address(message: address_pb2.Address, at: FieldPath) -> Address:
+    """An address whose host may also be a name: that of an endpoint which DNS resolves."""
+    if message.WhichOneof("address") != "socket_address":
+        return address(message, at)
+    return _socket_address(message.socket_address, at / "socket_address")
+
+
+def _socket_address(message: address_pb2.SocketAddress, at: FieldPath) -> SocketAddress:
+    if message.WhichOneof("port_specifier") != "port_value":
+        raise ConfigError(at / "named_port", "named ports are not supported by this version")
+    return SocketAddress(message.address, message.port_value)
+
+
+def is_ip(text: str) -> bool:
+    """Whether *text* is an IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def data_source(message: base_pb2.DataSource, at: FieldPath) -> bytes:
+    """The bytes that a DataSource means: written in place, in a file, or in an environment variable."""
+    which = message.WhichOneof("specifier")
+    if which == "inline_bytes":
+        return bytes(message.inline_bytes)
+    if which == "inline_string":
+        return bytes(message.inline_string, "utf-8")
+    if which == "filename":
+        return _read_file(message.filename, at / "filename")
+    if which is None:
+        raise ConfigError(at, "one of filename, inline_bytes, inline_string, environment_variable is required")
+    value = os.environ.get(message.environment_variable)
+    if value is None:
+        raise ConfigError(at / "environment_variable", f"environment variable {message.environment_variable!r} does not exist")
+    return value.encode()
+
+
+def _read_file(name: str, at: FieldPath) -> bytes:
+    try:
+        with Path(name).open("rb") as file:
+            data = file.read(_MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise ConfigError(at, f"cannot read {name!r}: {error}") from None
+    if len(data) > _MAX_FILE_BYTES:
+        raise ConfigError(at, f"{name!r} has more than {_MAX_FILE_BYTES} bytes")
+    return data
