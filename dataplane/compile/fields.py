@@ -1,18 +1,15 @@
-"""Parts that many messages share → our types: Any and extensions, addresses, data sources.
+"""Parts that many messages share → our types: Any and extensions, addresses.
 
-Not here: durations, percentages, wrappers, metadata (units.py); matchers (matcher.py); which fields are supported (support.py), but
-for the messages read here.
+Not here: durations, percentages, wrappers, metadata (units.py); data sources (data_source.py); matchers (matcher.py).
 """
 
 from __future__ import annotations
 
 import ipaddress
-import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-from envoy.config.core.v3 import address_pb2, base_pb2
+from envoy.config.core.v3 import address_pb2
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
@@ -31,19 +28,10 @@ from dataplane.compile.tree import Value
 supports(address_pb2.Address, "socket_address", "pipe")
 supports(address_pb2.SocketAddress, "address", "port_value", "ipv4_compat", protocol=("TCP",))
 supports(address_pb2.Pipe, "path", "mode")
-supports(base_pb2.DataSource, "filename", "inline_bytes", "inline_string", "environment_variable")
 supports(TypedStruct, "type_url", "value")
 supports(UdpaTypedStruct, "type_url", "value")
-ignores(
-    address_pb2.SocketAddress,
-    "resolver_name",
-    because="with an IP address or a DNS cluster there is nothing for a resolver to do",
-)
 
 _TYPED_STRUCTS: Mapping[str, type[Message]] = {each.DESCRIPTOR.full_name: each for each in (TypedStruct, UdpaTypedStruct)}
-
-# So that a mistaken file name does not fill memory; the largest certificates and bodies are far below.
-_MAX_FILE_BYTES = 64 << 20
 
 
 def type_name(packed: AnyMessage) -> str:
@@ -137,31 +125,3 @@ def is_ip(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def data_source(message: base_pb2.DataSource, at: FieldPath) -> bytes:
-    """The bytes that a DataSource means: written in place, in a file, or in an environment variable."""
-    which = message.WhichOneof("specifier")
-    if which == "inline_bytes":
-        return bytes(message.inline_bytes)
-    if which == "inline_string":
-        return bytes(message.inline_string, "utf-8")
-    if which == "filename":
-        return _read_file(message.filename, at / "filename")
-    if which is None:
-        raise ConfigError(at, "one of filename, inline_bytes, inline_string, environment_variable is required")
-    value = os.environ.get(message.environment_variable)
-    if value is None:
-        raise ConfigError(at / "environment_variable", f"environment variable {message.environment_variable!r} does not exist")
-    return value.encode()
-
-
-def _read_file(name: str, at: FieldPath) -> bytes:
-    try:
-        with Path(name).open("rb") as file:
-            data = file.read(_MAX_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise ConfigError(at, f"cannot read {name!r}: {error}") from None
-    if len(data) > _MAX_FILE_BYTES:
-        raise ConfigError(at, f"{name!r} has more than {_MAX_FILE_BYTES} bytes")
-    return data
