@@ -98,9 +98,7 @@ def resources(case: Case, ports: Mapping[str, int], log: Path) -> tuple[dict[str
     return _name_clusters(_listener(case, log), case), [_name_clusters(cluster, case) for cluster in clusters]
 
 
-def static_bootstrap(
-    cases: Sequence[Case], ports: Mapping[str, Mapping[str, int]], log_directory: Path
-) -> dict[str, Any]:
+def static_bootstrap(cases: Sequence[Case], ports: Mapping[str, Mapping[str, int]], log_directory: Path) -> dict[str, Any]:
     """One bootstrap for all *cases* (of one group).  *ports* by case id, then by cluster name."""
     listeners: list[dict[str, Any]] = []
     clusters: list[dict[str, Any]] = []

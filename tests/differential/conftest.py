@@ -17,6 +17,7 @@ from tests.support.our_process import our_process, require_dataplane
 # POINTSMAN_SUBJECT=envoy compares Envoy with itself: whatever differs then is the harness's fault or chance.
 SUBJECT = os.environ.get("POINTSMAN_SUBJECT", "ours")
 
+
 @dataclass
 class Runs:
     """Lazily run groups of cases: the first test of a group pays for all of it."""

@@ -149,9 +149,7 @@ class Actor:
         elif step.kind == "response":
             self._responses_awaited += 1
             wanted = self._responses_awaited
-            await scene.until(
-                lambda: count_final_responses(bytes(wire.received), self._methods) >= wanted, f"response {wanted}"
-            )
+            await scene.until(lambda: count_final_responses(bytes(wire.received), self._methods) >= wanted, f"response {wanted}")
         elif step.kind == "continue":
             await scene.until(lambda: HEAD_END in wire.received, "an interim response")
         else:
@@ -200,9 +198,7 @@ class Conversation:
         """Run the clients against the proxy's listener and say what everybody saw."""
         outcome = Outcome()
         clients: dict[str, Wire] = {}
-        await asyncio.gather(
-            *(self._client(name, steps, port, clients, outcome) for name, steps in self.case.clients.items())
-        )
+        await asyncio.gather(*(self._client(name, steps, port, clients, outcome) for name, steps in self.case.clients.items()))
         await self._scene.quiet(SETTLE)
         for name, wire in sorted(clients.items()):
             outcome.clients[name] = Transcript(bytes(wire.received), wire.ended and not wire.closed_here)
@@ -214,9 +210,7 @@ class Conversation:
             wire.close()
         return outcome
 
-    async def _client(
-        self, name: str, steps: tuple[Step, ...], port: int, clients: dict[str, Wire], outcome: Outcome
-    ) -> None:
+    async def _client(self, name: str, steps: tuple[Step, ...], port: int, clients: dict[str, Wire], outcome: Outcome) -> None:
         wire = Wire(self._scene, self._scene.client_bytes)
         try:
             await asyncio.get_running_loop().create_connection(lambda: wire, "127.0.0.1", port)

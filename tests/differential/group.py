@@ -3,52 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.differential.bootstrap import cluster_name, static_bootstrap
+from tests.differential.bootstrap import static_bootstrap
 from tests.differential.case import Case
 from tests.differential.conversation import Conversation, Outcome
+from tests.differential.statistics import compared_stats
 from tests.support.proxy_process import ProxyProcess, ProxyRefusedError
 
 # So many conversations at a time: more would let one case's load stretch another's timeouts.
 SIDE_BY_SIDE = 12
 
-HTTP_STATS = (
-    "downstream_rq_total downstream_rq_completed downstream_rq_1xx downstream_rq_2xx downstream_rq_3xx downstream_rq_4xx "
-    "downstream_rq_5xx downstream_rq_http1_total downstream_rq_active downstream_cx_total downstream_cx_http1_total "
-    "downstream_cx_protocol_error downstream_rq_rx_reset downstream_rq_tx_reset downstream_rq_non_relative_path "
-    "downstream_rq_too_large downstream_rq_timeout downstream_rq_idle_timeout downstream_rq_response_before_rq_complete "
-    "downstream_rq_rejected_via_ip_detection downstream_rq_redirected_with_normalized_path "
-    "no_route no_cluster rq_direct_response rq_redirect rq_total"
-).split()
-CLUSTER_STATS = (
-    "upstream_rq_total upstream_rq_completed upstream_rq_2xx upstream_rq_3xx upstream_rq_4xx upstream_rq_5xx upstream_rq_timeout "
-    "upstream_rq_per_try_timeout upstream_rq_rx_reset upstream_rq_tx_reset upstream_rq_retry upstream_rq_retry_success "
-    "upstream_rq_pending_total upstream_rq_pending_failure_eject upstream_rq_pending_overflow upstream_rq_active "
-    "upstream_rq_cancelled upstream_rq_maintenance_mode upstream_cx_total upstream_cx_http1_total upstream_cx_connect_fail "
-    "upstream_cx_protocol_error upstream_cx_none_healthy upstream_cx_max_requests upstream_cx_close_notify"
-).split()
 
 # When a whole group's bootstrap is refused, so many of its cases at a time are tried alone.
 ALONE_AT_A_TIME = 3
 
 StartProxy = Callable[[Mapping[str, Any], Path], ProxyProcess]
 Result = Outcome | ProxyRefusedError
-
-
-def _stats_of(case: Case, stats: Mapping[str, int]) -> dict[str, int]:
-    """The statistics compared for *case*: those everybody has, and those it names (`$up` stands for the cluster)."""
-    names = [f"http.{case.key}.{name}" for name in HTTP_STATS]
-    for upstream in case.upstreams:
-        names += [f"cluster.{cluster_name(case, upstream)}.{name}" for name in CLUSTER_STATS]
-    for name in case.stats:
-        for upstream in case.upstreams:
-            name = name.replace(f"${upstream}", cluster_name(case, upstream))
-        names.append(name.replace("$case", case.key))
-    return {name: stats.get(name, 0) for name in names}
 
 
 async def _talk_all(talks: Mapping[str, Conversation], ports: Mapping[str, int]) -> dict[str, Outcome]:
@@ -81,7 +56,7 @@ async def run_group(cases: Sequence[Case], start: StartProxy, directory: Path) -
         for case in cases:
             log = logs / f"{case.key}.log"
             outcomes[case.id].access_log = _sorted_log(log)
-            outcomes[case.id].stats = _stats_of(case, stats)
+            outcomes[case.id].stats = compared_stats(case, stats)
         _name_ports(outcomes, upstream_ports, {case.id: listener_ports[case.key] for case in cases})
         return outcomes
     finally:
@@ -118,9 +93,13 @@ def _name_ports(
 ) -> None:
     """Put names in place of the ports, which are others for each proxy."""
     for case_id, outcome in outcomes.items():
-        names = {str(port): name for name, port in {**upstreams[case_id], "listener": listeners[case_id]}.items()}
-        text = re.compile(rf"(?<=[: ])({'|'.join(names)})\b")
-        wire = re.compile(text.pattern.encode())
-        outcome.access_log = [text.sub(lambda found: f"<{names[found[1]]}>", line) for line in outcome.access_log]
-        for transcript in [*outcome.clients.values(), *(end for ends in outcome.upstreams.values() for end in ends)]:
-            transcript.received = wire.sub(lambda found: f"<{names[found[1].decode()]}>".encode(), transcript.received)
+        ports = {**upstreams[case_id], "listener": listeners[case_id]}
+        outcome.access_log = [_with_names(line.encode(), ports).decode() for line in outcome.access_log]
+        for transcript in [*outcome.clients.values(), *itertools.chain(*outcome.upstreams.values())]:
+            transcript.received = _with_names(transcript.received, ports)
+
+
+def _with_names(data: bytes, ports: Mapping[str, int]) -> bytes:
+    for name, port in ports.items():
+        data = re.sub(rb"(?<=[: ])%d\b" % port, b"<%b>" % name.encode(), data)
+    return data

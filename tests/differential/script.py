@@ -14,6 +14,7 @@ A step is a mapping with one of these keys (those marked * may carry a body: `bo
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -81,7 +82,7 @@ def _split(data: bytes, split: object) -> tuple[bytes, ...]:
         return tuple(data[at : at + 1] for at in range(len(data)))
     assert isinstance(split, list), f"split: a list of offsets or 'each', not {split!r}"
     edges = [0, *split, len(data)]
-    return tuple(data[start:end] for start, end in zip(edges, edges[1:], strict=False))
+    return tuple(data[start:end] for start, end in itertools.pairwise(edges))
 
 
 def _parse_await(wanted: object) -> Await:
@@ -89,8 +90,8 @@ def _parse_await(wanted: object) -> Await:
         if wanted not in ("response", "request", "head", "eof", "continue"):
             raise ValueError(f"await: unknown {wanted!r}")
         return Await(wanted)
-    assert isinstance(wanted, dict) and len(wanted) == 1, f"await: {wanted!r}"
-    kind, text = next(iter(wanted.items()))
+    assert isinstance(wanted, dict), f"await: {wanted!r}"
+    [(kind, text)] = wanted.items()
     if kind not in ("client", "upstream", "mark"):
         raise ValueError(f"await: unknown {kind!r}")
     return Await(kind, to_bytes(str(text)))
