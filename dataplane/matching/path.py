@@ -20,12 +20,14 @@ class PathSpecifier:
     """literal: every matching path begins with it, or equals it where `whole`.  test: what else must hold, None for nothing.
 
     matched_length: bytes of the path that a prefix rewrite replaces; None for all of them.
+    regex: the pattern, where `test` is nothing but its match.
     """
 
     literal: bytes
     whole: bool = False
     test: StringPredicate | None = None
     matched_length: int | None = None
+    regex: Regex | None = None
 
     def predicate(self) -> StringPredicate:
         """The whole rule as one function of the path."""
@@ -58,12 +60,12 @@ def regex(pattern: Regex) -> PathSpecifier:
     """The whole path matches.  Texts outside of the pattern's range are refused without asking the library."""
     matches, low, high = pattern.matches, pattern.low, pattern.high
     if high is None:
-        return PathSpecifier(b"", test=matches)
+        return PathSpecifier(b"", test=matches, regex=pattern)
 
     def test(path: bytes) -> object:
         return low <= path <= high and matches(path)
 
-    return PathSpecifier(pattern.literal_prefix, test=test)
+    return PathSpecifier(pattern.literal_prefix, test=test, regex=pattern)
 
 
 def without_query(path: bytes) -> bytes:

@@ -48,7 +48,7 @@ class WeightedCluster:
     cluster_header: bytes = b""
     mutations: HeaderMutations | None = None
     host_rewrite: bytes = b""
-    per_filter_config: Mapping[str, object] = NO_CONFIG
+    per_filter_config: Mapping[str, object] = field(default_factory=lambda: NO_CONFIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,8 @@ class ForwardAction:
     append_x_forwarded_host: bool = False
     retry_policy: object | None = None  # resilience.retry.RetryPolicy
     priority: int = 0  # routing priority: 0 default, 1 high
+    weight_header: bytes = b""  # the request header whose number chooses among weighted_clusters; b"": chance does
+    hash_policies: tuple[object, ...] = ()  # routing.hash_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,8 @@ class Route:
     action: Action
     match_key: bytes  # the serialized RouteMatch: equal bytes mean the same match
     mutations: tuple[HeaderMutations, ...] = ()  # this route's, its virtual host's and configuration's, in the order they apply
-    per_filter_config: Mapping[str, object] = NO_CONFIG
-    metadata: Mapping[str, object] = NO_CONFIG
+    per_filter_config: Mapping[str, object] = field(default_factory=lambda: NO_CONFIG)
+    metadata: Mapping[str, object] = field(default_factory=lambda: NO_CONFIG)
     stat_prefix: str = ""
     request_buffer_limit: int | None = None
     virtual_host: str = ""
@@ -132,14 +134,14 @@ class VirtualHost:
     domains: tuple[str, ...]
     routes: tuple[Route, ...]
     require_tls: int = 0  # enum TlsRequirementType
-    per_filter_config: Mapping[str, object] = NO_CONFIG
+    per_filter_config: Mapping[str, object] = field(default_factory=lambda: NO_CONFIG)
     include_attempt_count: bool = False
     include_attempt_count_in_response: bool = False
     find: Callable[[RequestHeaders, bytes, bytes, int], Route | None] | None = (
         None  # routing.table.RouteIndex; None: try one by one
     )
     virtual_clusters: tuple[VirtualCluster, ...] = ()
-    metadata: Mapping[str, object] = NO_CONFIG
+    metadata: Mapping[str, object] = field(default_factory=lambda: NO_CONFIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,5 +158,5 @@ class RouteConfiguration:
     ignore_port_in_host_matching: bool = False
     most_specific_mutations_win: bool = False
     max_direct_response_body_size: int = 4096
-    per_filter_config: Mapping[str, object] = NO_CONFIG
+    per_filter_config: Mapping[str, object] = field(default_factory=lambda: NO_CONFIG)
     validate_clusters: bool = False

@@ -1,0 +1,29 @@
+"""What a compile function may know beside the message: where errors go, and the few facts of the process that change a result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dataplane.base.errors import Problems
+from dataplane.observe.log_file import LogFiles
+
+
+@dataclass(slots=True)
+class CompileContext:
+    """One compilation of one resource.
+
+    problems: collects every error; what a function cannot finish it raises as ConfigError, what it can go on after it adds.
+    runtime: values of the static runtime layers by key; they override the defaults of runtime fractions.
+    node_id, node_cluster, node_zone: who we are, for format strings and defaults.
+    added_via_api: the resource came over xDS and not from the bootstrap.
+    log_files: where access loggers find their files; nothing is opened before the first line is written.
+    """
+
+    problems: Problems = field(default_factory=Problems)
+    runtime: Mapping[str, object] = field(default_factory=dict)
+    node_id: str = ""
+    node_cluster: str = ""
+    node_zone: str = ""
+    added_via_api: bool = False
+    log_files: LogFiles = field(default_factory=LogFiles)

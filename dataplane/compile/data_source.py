@@ -1,0 +1,45 @@
+"""A DataSource, read once when configuration is compiled.  Envoy: config.core.v3.DataSource."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from envoy.config.core.v3.base_pb2 import DataSource
+
+from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.compile.support import supports
+
+supports(DataSource, "filename", "inline_bytes", "inline_string", "environment_variable")
+
+# So that a mistaken file name does not fill memory; the largest certificates and bodies are far below.
+_MAX_FILE_BYTES: Final = 64 << 20
+
+
+def read_data_source(source: DataSource, at: FieldPath) -> bytes:
+    """The bytes; where nothing is set, nothing is read."""
+    kind = source.WhichOneof("specifier")
+    if kind == "inline_bytes":
+        return bytes(source.inline_bytes)
+    if kind == "inline_string":
+        return str(source.inline_string).encode()
+    if kind == "environment_variable":
+        value = os.environ.get(source.environment_variable)
+        if value is None:
+            raise ConfigError(at / kind, f"Environment variable doesn't exist: {source.environment_variable}")
+        return os.fsencode(value)
+    return b"" if kind is None else _read_file(source.filename, at / kind)
+
+
+def _read_file(name: str, at: FieldPath) -> bytes:
+    try:
+        with Path(name).open("rb") as file:
+            data = file.read(_MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise ConfigError(at, f"file {name} does not exist") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise ConfigError(at, f"unable to read file: {name} ({error})") from None
+    if len(data) > _MAX_FILE_BYTES:
+        raise ConfigError(at, f"{name} has more than {_MAX_FILE_BYTES} bytes")
+    return data

@@ -1,0 +1,209 @@
+"""RouteAction → ForwardAction: to which cluster, changed how, within which time.
+
+Not here: what each decision means at run time (routing.actions, routing.rewrite, resilience.retry).  Envoy: config.route.v3.RouteAction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from envoy.config.route.v3.route_components_pb2 import RouteAction, WeightedCluster
+
+from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.compile.context import CompileContext
+from dataplane.compile.header_mutations import compile_mutations
+from dataplane.compile.matcher import compile_substitution
+from dataplane.compile.per_filter_config import compile_per_filter_config
+from dataplane.compile.retry_policy import compile_retry_policy
+from dataplane.compile.support import ignores, supports
+from dataplane.compile.units import optional_seconds, seconds_or
+from dataplane.matching.path import PathSpecifier
+from dataplane.resilience.retry import RetryPolicy
+from dataplane.routing import route as values
+from dataplane.routing.rewrite import replace_prefix
+from dataplane.routing.route import ForwardAction
+
+supports(
+    RouteAction,
+    "cluster",
+    "cluster_header",
+    "weighted_clusters",
+    "cluster_not_found_response_code",
+    "prefix_rewrite",
+    "regex_rewrite",
+    "host_rewrite_literal",
+    "auto_host_rewrite",
+    "host_rewrite_header",
+    "host_rewrite_path_regex",
+    "append_x_forwarded_host",
+    "timeout",
+    "idle_timeout",
+    "retry_policy",
+    "priority",
+    "max_stream_duration",
+)
+ignores(
+    RouteAction,
+    "hash_policy",
+    because="only ring hash and maglev clusters read it, and those are refused; other policies ignore it in Envoy, too",
+)
+supports(RouteAction.MaxStreamDuration, "max_stream_duration")
+supports(WeightedCluster, "clusters", "header_name")
+ignores(WeightedCluster, "total_weight", because="deprecated; Envoy adds up the weights itself")
+ignores(WeightedCluster, "runtime_key_prefix", because="weights come from the configuration; runtime layers do not override them")
+supports(
+    WeightedCluster.ClusterWeight,
+    "name",
+    "cluster_header",
+    "weight",
+    "request_headers_to_add",
+    "request_headers_to_remove",
+    "response_headers_to_add",
+    "response_headers_to_remove",
+    "typed_per_filter_config",
+    "host_rewrite_literal",
+)
+
+_NOT_FOUND_STATUS: Final = {
+    RouteAction.SERVICE_UNAVAILABLE: 503,
+    RouteAction.NOT_FOUND: 404,
+    RouteAction.INTERNAL_SERVER_ERROR: 500,
+}
+_MAX_TOTAL_WEIGHT: Final = (1 << 32) - 1
+
+
+def compile_forward(
+    message: RouteAction,
+    path: PathSpecifier,
+    default_retry: RetryPolicy | None,
+    inherited_filters: Mapping[str, object],
+    at: FieldPath,
+    context: CompileContext,
+) -> ForwardAction:
+    """default_retry: the virtual host's policy.  inherited_filters: per-filter configuration of the route and the levels above it."""
+    retry = default_retry
+    if message.HasField("retry_policy"):
+        retry = compile_retry_policy(message.retry_policy, at / "retry_policy")
+    return ForwardAction(
+        **_cluster_specifier(message, inherited_filters, at, context),
+        **_host_rewrite(message, at),
+        **_times(message, at),
+        cluster_not_found_status=_not_found_status(message, at),
+        rewrite_path=_path_rewrite(message, path, at),
+        append_x_forwarded_host=message.append_x_forwarded_host,
+        retry_policy=retry if retry is not None and retry.retry_on else None,
+        priority=message.priority,
+    )
+
+
+def _cluster_specifier(
+    message: RouteAction, inherited: Mapping[str, object], at: FieldPath, context: CompileContext
+) -> dict[str, Any]:
+    kind = message.WhichOneof("cluster_specifier")
+    match kind:
+        case "cluster":
+            return {"cluster": message.cluster}
+        case "cluster_header":
+            return {"cluster_header": message.cluster_header.lower().encode()}
+        case "weighted_clusters":
+            return _weighted(message.weighted_clusters, inherited, at / "weighted_clusters", context)
+        case None:
+            raise ConfigError(at / "cluster_specifier", "is required")
+    raise ConfigError(at / kind, "not supported")
+
+
+def _weighted(
+    message: WeightedCluster, inherited: Mapping[str, object], at: FieldPath, context: CompileContext
+) -> dict[str, Any]:
+    if message.WhichOneof("random_value_specifier") == "use_hash_policy":
+        raise ConfigError(at / "use_hash_policy", "not supported")
+    choices = []
+    for index, choice in enumerate(message.clusters):
+        with context.problems.collect():
+            choices.append(_choice(choice, inherited, at / "clusters" / index, context))
+    total = sum(choice.weight.value for choice in message.clusters)
+    if total == 0:
+        raise ConfigError(at, "Sum of weights in the weighted_cluster must be greater than 0.")
+    if total > _MAX_TOTAL_WEIGHT:
+        raise ConfigError(at, f"The sum of weights of all weighted clusters of route exceeds {_MAX_TOTAL_WEIGHT}")
+    return {
+        "weighted_clusters": tuple(choices),
+        "total_weight": total,
+        "weight_header": message.header_name.lower().encode(),
+    }
+
+
+def _choice(
+    message: WeightedCluster.ClusterWeight, inherited: Mapping[str, object], at: FieldPath, context: CompileContext
+) -> values.WeightedCluster:
+    if message.name and message.cluster_header:
+        raise ConfigError(at, "Only one of name or cluster_header can be specified")
+    if not message.name and not message.cluster_header:
+        raise ConfigError(at, "At least one of name or cluster_header need to be specified")
+    return values.WeightedCluster(
+        name=message.name,
+        weight=message.weight.value,
+        cluster_header=message.cluster_header.lower().encode(),
+        mutations=compile_mutations(message, at, context),
+        host_rewrite=message.host_rewrite_literal.encode(),
+        per_filter_config=compile_per_filter_config(
+            message.typed_per_filter_config, inherited, at / "typed_per_filter_config", context
+        ),
+    )
+
+
+def _path_rewrite(message: RouteAction, path: PathSpecifier, at: FieldPath) -> Callable[[bytes], bytes] | None:
+    if message.prefix_rewrite and message.HasField("regex_rewrite"):
+        raise ConfigError(at, "Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy")
+    if message.HasField("regex_rewrite"):
+        return compile_substitution(message.regex_rewrite, at / "regex_rewrite")
+    if message.prefix_rewrite:
+        return replace_prefix(message.prefix_rewrite.encode(), path.matched_length)
+    return None
+
+
+def _host_rewrite(message: RouteAction, at: FieldPath) -> dict[str, Any]:
+    match message.WhichOneof("host_rewrite_specifier"):
+        case "host_rewrite_literal":
+            return {"host_rewrite": message.host_rewrite_literal.encode()}
+        case "auto_host_rewrite":
+            return {"auto_host_rewrite": message.auto_host_rewrite.value}
+        case "host_rewrite_header":
+            return {"host_rewrite_header": message.host_rewrite_header.lower().encode()}
+        case "host_rewrite_path_regex":
+            at = at / "host_rewrite_path_regex"
+            return {"host_rewrite_path_regex": compile_substitution(message.host_rewrite_path_regex, at)}
+        case None:
+            return {}
+        case kind:
+            raise ConfigError(at / kind, "not supported")
+
+
+def _times(message: RouteAction, at: FieldPath) -> dict[str, Any]:
+    """With max_stream_duration the (older) timeout does not apply at all, not even its default of 15 seconds."""
+    times: dict[str, Any] = {
+        "timeout": seconds_or(message, "timeout", 15.0, at),
+        "idle_timeout": optional_seconds(message, "idle_timeout", at),
+    }
+    if message.HasField("max_stream_duration"):
+        times["timeout"] = 0.0
+        times["max_stream_duration"] = optional_seconds(
+            message.max_stream_duration, "max_stream_duration", at / "max_stream_duration"
+        )
+    return times
+
+
+def _not_found_status(message: RouteAction, at: FieldPath) -> int:
+    status = _NOT_FOUND_STATUS.get(message.cluster_not_found_response_code)
+    if status is None:
+        raise ConfigError(at / "cluster_not_found_response_code", f"undefined value {message.cluster_not_found_response_code}")
+    return status
+
+
+def cluster_names(action: values.Action) -> list[tuple[str, str]]:
+    """Every cluster that *action* names, with the word that Envoy's message for an unknown one uses before `cluster`."""
+    if not isinstance(action, ForwardAction):
+        return []
+    named = [("", action.cluster)] if action.cluster else []
+    return named + [("weighted ", choice.name) for choice in action.weighted_clusters if choice.name]

@@ -1,0 +1,69 @@
+"""Applying the header additions and removals of routes.
+
+Rule: on each level removals come first, then all values are computed from the headers as they are, then overwrites, then additions.
+Not here: which levels there are and in which order (compile.route).
+Envoy: HeaderValueOption; configuration/http/http_conn_man/headers, "Custom request/response headers".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from dataplane.routing.route import HeaderAddition, HeaderMutations
+from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
+
+if TYPE_CHECKING:
+    from dataplane.observe.stream_info import StreamInfo
+
+APPEND_IF_EXISTS_OR_ADD: Final = 0
+ADD_IF_ABSENT: Final = 1
+OVERWRITE_IF_EXISTS_OR_ADD: Final = 2
+OVERWRITE_IF_EXISTS: Final = 3
+
+
+def mutate_request(levels: Iterable[HeaderMutations], request: RequestHeaders, info: StreamInfo) -> None:
+    """Change the request's headers, level by level."""
+    for level in levels:
+        for name in level.request_remove:
+            request.remove(name)
+        if level.request_add:
+            apply_additions(level.request_add, request, request, None, info)
+
+
+def mutate_response(
+    levels: Iterable[HeaderMutations], request: RequestHeaders, response: ResponseHeaders, info: StreamInfo
+) -> None:
+    """Change the response's headers, level by level."""
+    for level in levels:
+        for name in level.response_remove:
+            response.remove(name)
+        if level.response_add:
+            apply_additions(level.response_add, response, request, response, info)
+
+
+def apply_additions(
+    additions: Iterable[HeaderAddition],
+    target: HeaderMap,
+    request: RequestHeaders,
+    response: ResponseHeaders | None,
+    info: StreamInfo,
+) -> None:
+    """Add to *target*.  request, response: what format strings read."""
+    added: list[tuple[bytes, bytes]] = []
+    overwritten: list[tuple[bytes, bytes]] = []
+    for addition in additions:
+        name, action, value = addition.name, addition.append_action, addition.value
+        if not isinstance(value, bytes):
+            value = value(request, response, info)
+        if not value and not addition.keep_empty_value:
+            continue
+        if action == APPEND_IF_EXISTS_OR_ADD or (action == ADD_IF_ABSENT and name not in target):
+            added.append((name, value))
+        elif action == OVERWRITE_IF_EXISTS_OR_ADD or (action == OVERWRITE_IF_EXISTS and name in target):
+            overwritten.append((name, value))
+    for name, value in overwritten:
+        target.remove(name)  # the new one goes to the end, as in Envoy
+        target.add(name, value)
+    for name, value in added:
+        target.add(name, value)
