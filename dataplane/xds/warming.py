@@ -1,0 +1,257 @@
+"""Which accepted values may be used now, and which have to wait for others, without I/O.
+
+xDS delivers types one by one and in any order; nothing here depends on the order.  Rules, each in the function of its noun:
+- A cluster with EDS waits for its first assignment, until its initial_fetch_timeout.
+- A route configuration waits for the clusters it names, each at most DEPENDENCY_TIMEOUT; so does what a listener names itself.
+- A listener waits for its route configurations, until their initial_fetch_timeout.
+- While a value waits, the one in use stays in use, together with everything that it names, removed or not.
+- A first version is waited for only while something gains by it: nothing is served better without it once the clusters are known.
+
+Not here: who accepted the values (client), the generation that is made of them (server.assembly).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from dataplane.routing.route import RouteConfiguration
+from dataplane.snapshot.cluster import Cluster, LoadAssignment
+from dataplane.snapshot.listener import Listener
+from dataplane.snapshot.snapshot import Snapshot
+from dataplane.xds.patience import Missing, Patience
+
+# Long enough for a server that sends routes before clusters, short enough that a typing error does not hide for long.
+DEPENDENCY_TIMEOUT: Final = 5.0
+INITIAL_FETCH_TIMEOUT: Final = 15.0
+
+Value = TypeVar("Value")
+Known = tuple[Mapping[str, Cluster], Mapping[str, Cluster]]  # clusters that a route may name: to be used, and in use until now
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The last good value of everything.
+
+    Values that did not change are the same objects, and so are mappings without a change: the work of a plan is in what changed.
+    A mapping is never changed in place: it may be in use.
+    assignments: by EDS service name.  cds_settled: what clusters there are is known, because CDS answered or there is none.
+    settled_*: names that were answered otherwise than by a value ("there is none"), or not in time.
+    """
+
+    listeners: Mapping[str, Listener]
+    route_configurations: Mapping[str, RouteConfiguration]
+    clusters: Mapping[str, Cluster]
+    assignments: Mapping[str, LoadAssignment]
+    cds_settled: bool = True
+    settled_assignments: Collection[str] = ()
+    settled_route_configurations: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why an accepted value is not in use yet: `what` (as `listener`, `edge`) waits for `missing` of kind `kind`."""
+
+    what: str
+    name: str
+    kind: str
+    missing: Missing
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to use now: the content of the next snapshot.
+
+    held: clusters that were removed and are used on, because something in use names them.
+    next_deadline: monotonic time at which another plan has to be made even if nothing arrives.
+    """
+
+    listeners: Mapping[str, Listener]
+    route_configurations: Mapping[str, RouteConfiguration]
+    clusters: Mapping[str, Cluster]
+    assignments: Mapping[str, LoadAssignment]  # by cluster name
+    held: frozenset[str]
+    waiting: tuple[Waiting, ...]
+    next_deadline: float | None
+
+
+class Warming:
+    """Remembers only since when things are missed; what is in use comes with each question.
+
+    dependency_timeout: seconds for a cluster that somebody names.  rds_fetch_timeout: seconds for a route configuration, 0 for ever.
+    """
+
+    __slots__ = ("_assignments", "_clusters", "_dependency_timeout", "_rds_fetch_timeout", "_route_configurations")
+
+    def __init__(self, dependency_timeout: float = DEPENDENCY_TIMEOUT, rds_fetch_timeout: float = INITIAL_FETCH_TIMEOUT) -> None:
+        self._dependency_timeout = dependency_timeout
+        self._rds_fetch_timeout = rds_fetch_timeout
+        self._clusters = Patience()
+        self._assignments = Patience()
+        self._route_configurations = Patience()
+
+    def plan(self, now: float, accepted: Accepted, in_use: Snapshot) -> Plan:
+        """Decide what is used from now on.  in_use: what was made of the plan before."""
+        waiting: list[Waiting] = []
+        clusters = self._choose_clusters(now, accepted, in_use, waiting)
+        known = (clusters, in_use.clusters)
+        routes = self._choose_route_configurations(now, accepted, in_use, known, waiting)
+        listeners = self._choose_listeners(now, accepted, in_use, known, routes, waiting)
+        routes = _keep_named_route_configurations(routes, listeners, in_use)
+        held = _held_clusters(clusters, routes, listeners, in_use)
+        if held:
+            clusters = {**clusters, **{name: in_use.clusters[name] for name in held}}
+        self._settle(accepted, clusters)
+        deadlines = [wait.missing.deadline for wait in waiting if wait.missing.deadline is not None]
+        return Plan(
+            listeners,
+            routes,
+            clusters,
+            _assignments(clusters, accepted, in_use),
+            held,
+            tuple(waiting),
+            min(deadlines, default=None),
+        )
+
+    def _choose_clusters(self, now: float, accepted: Accepted, in_use: Snapshot, waiting: list[Waiting]) -> Mapping[str, Cluster]:
+        def ready(cluster: Cluster) -> bool:
+            wanted = cluster.eds_service_name
+            if not wanted or wanted in accepted.assignments or wanted in accepted.settled_assignments:
+                return True
+            missing = self._assignments.miss(wanted, now, cluster.eds_fetch_timeout)
+            if missing is not None:
+                waiting.append(Waiting("cluster", cluster.name, "assignment", missing))
+            return missing is None
+
+        return _choose(accepted.clusters, in_use.clusters, ready)
+
+    def _choose_route_configurations(
+        self, now: float, accepted: Accepted, in_use: Snapshot, known: Known, waiting: list[Waiting]
+    ) -> Mapping[str, RouteConfiguration]:
+        awaited = _awaited_by_changed_listeners(accepted, in_use)
+
+        def ready(routes: RouteConfiguration) -> bool:
+            name = routes.name
+            patient = not accepted.cds_settled or name in in_use.route_configurations or name in awaited
+            missing = self._missing_clusters(now, routes.cluster_names, known) if patient else []
+            waiting.extend(Waiting("route configuration", name, "cluster", item) for item in missing)
+            return not missing
+
+        return _choose(accepted.route_configurations, in_use.route_configurations, ready)
+
+    def _choose_listeners(
+        self,
+        now: float,
+        accepted: Accepted,
+        in_use: Snapshot,
+        known: Known,
+        routes: Mapping[str, RouteConfiguration],
+        waiting: list[Waiting],
+    ) -> Mapping[str, Listener]:
+        def ready(listener: Listener) -> bool:
+            patient = not accepted.cds_settled or listener.name in in_use.listeners
+            clusters = self._missing_clusters(now, listener.cluster_names, known) if patient else []
+            waiting.extend(Waiting("listener", listener.name, "cluster", item) for item in clusters)
+            absent = [name for name in listener.rds_names if name not in routes and name not in in_use.route_configurations]
+            # One that has arrived and waits for clusters is waited for as long as it waits.
+            arrived = [name for name in absent if name in accepted.route_configurations]
+            unanswered = [
+                missing
+                for name in absent
+                if name not in accepted.route_configurations and name not in accepted.settled_route_configurations
+                if (missing := self._route_configurations.miss(name, now, self._rds_fetch_timeout)) is not None
+            ]
+            waiting.extend(Waiting("listener", listener.name, "route configuration", item) for item in unanswered)
+            return not clusters and not arrived and not unanswered
+
+        return _choose(accepted.listeners, in_use.listeners, ready)
+
+    def _missing_clusters(self, now: float, names: frozenset[str], known: Known) -> list[Missing]:
+        """The clusters among *names* that are worth waiting for."""
+        noted = [self._clusters.miss(name, now, self._dependency_timeout) for name in names.difference(*known)]
+        return [missing for missing in noted if missing is not None]
+
+    def _settle(self, accepted: Accepted, clusters: Collection[str]) -> None:
+        """Forget since when things were missed that are there now."""
+        self._clusters.settle(clusters, lambda: _named_clusters(accepted.route_configurations, accepted.listeners))
+        self._assignments.settle(
+            accepted.assignments, lambda: {cluster.eds_service_name for cluster in accepted.clusters.values()}
+        )
+        self._route_configurations.settle(
+            accepted.route_configurations, lambda: {name for item in accepted.listeners.values() for name in item.rds_names}
+        )
+
+
+def _choose(accepted: Mapping[str, Value], in_use: Mapping[str, Value], ready: Callable[[Value], bool]) -> Mapping[str, Value]:
+    """The new value where it is ready, else the one in use; names that are not accepted any more are left out."""
+    if accepted is in_use:
+        return accepted
+    late = [name for name, new in accepted.items() if new is not in_use.get(name) and not ready(new)]
+    if not late:
+        return accepted
+    chosen = dict(accepted)
+    for name in late:
+        if name in in_use:
+            chosen[name] = in_use[name]
+        else:
+            del chosen[name]
+    return chosen
+
+
+def _awaited_by_changed_listeners(accepted: Accepted, in_use: Snapshot) -> set[str]:
+    """Route configurations that a listener is going to change over to: until then it serves with others."""
+    awaited: set[str] = set()
+    for name, listener in accepted.listeners.items():
+        old = in_use.listeners.get(name)
+        if old is not None and old is not listener:
+            awaited |= listener.rds_names - old.rds_names
+    return awaited
+
+
+def _keep_named_route_configurations(
+    routes: Mapping[str, RouteConfiguration], listeners: Mapping[str, Listener], in_use: Snapshot
+) -> Mapping[str, RouteConfiguration]:
+    kept = {
+        name: in_use.route_configurations[name]
+        for listener in listeners.values()
+        for name in listener.rds_names
+        if name not in routes and name in in_use.route_configurations
+    }
+    return {**routes, **kept} if kept else routes
+
+
+def _held_clusters(
+    clusters: Mapping[str, Cluster],
+    routes: Mapping[str, RouteConfiguration],
+    listeners: Mapping[str, Listener],
+    in_use: Snapshot,
+) -> frozenset[str]:
+    if clusters is in_use.clusters:
+        return frozenset()
+    gone = in_use.clusters.keys() - clusters.keys()
+    return frozenset(gone & _named_clusters(routes, listeners)) if gone else frozenset()
+
+
+def _named_clusters(routes: Mapping[str, RouteConfiguration], listeners: Mapping[str, Listener]) -> set[str]:
+    named: set[str] = set()
+    for configuration in routes.values():
+        named |= configuration.cluster_names
+    for listener in listeners.values():
+        named |= listener.cluster_names
+    return named
+
+
+def _assignments(clusters: Mapping[str, Cluster], accepted: Accepted, in_use: Snapshot) -> dict[str, LoadAssignment]:
+    """Endpoints of the clusters in use; the last known where the accepted ones went with the cluster's subscription."""
+    found: dict[str, LoadAssignment] = {}
+    for name, cluster in clusters.items():
+        wanted = cluster.eds_service_name
+        if not wanted:
+            continue
+        assignment = accepted.assignments.get(wanted)
+        if assignment is None and name in in_use.assignments and in_use.clusters[name].eds_service_name == wanted:
+            assignment = in_use.assignments[name]
+        if assignment is not None:
+            found[name] = assignment
+    return found
