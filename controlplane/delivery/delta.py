@@ -6,7 +6,7 @@ Spec: xDS REST and gRPC protocol, "Incremental xDS".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from controlplane.delivery.cache import Cache
@@ -39,7 +39,7 @@ class DeltaDialogue(Dialogue):
     __slots__ = ("_asked",)
 
     def __init__(self, type_url: str, cache: Cache, nonce_prefix: str) -> None:
-        super().__init__(type_url, cache, nonce_prefix)
+        super().__init__(type_url, cache, nonce_prefix, answers_each=True)
         self._asked: set[str] = set()
 
     @property
@@ -57,6 +57,12 @@ class DeltaDialogue(Dialogue):
             self._change(difference, now)
         self.note_busy(now)
         return answer
+
+    def warm_again(self, names: Collection[str]) -> None:
+        if isinstance(self.inventory, NamedInventory):
+            self.inventory.send_again(names)
+        elif self.inventory is not None:
+            self._asked |= self.inventory.goal.resources.keys() & names
 
     def _start(self, versions: Mapping[str, str], now: float) -> None:
         """The first request: a reconnecting client says what it has, and is told only what differs."""
@@ -123,7 +129,7 @@ class DeltaDialogue(Dialogue):
         inventory.sent(_union(released, absent & inventory.held.keys()))
         self._asked = set()
         body = self.cache.delta(goal, changed, _union(released, absent))
-        return Composed(body, goal.version, goal, changed)
+        return Composed(body, goal.version, goal, changed, changed)
 
 
 def _union(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from controlplane.base.resource import Revision
 from controlplane.delivery.cache import Cache
-from controlplane.delivery.exchange import Answer, Exchange, Sent, Stamp
+from controlplane.delivery.exchange import NEVER, Answer, Exchange, Sent, Stamp
 from controlplane.delivery.inventory import NamedInventory, WholeInventory
 from controlplane.delivery.order import Hold
 from controlplane.delivery.snapshot import NO_REVISION, TypeView
@@ -23,12 +23,13 @@ from controlplane.delivery.wire import with_nonce
 
 
 class Composed(NamedTuple):
-    """A response without its nonce.  names: the resources in it, to be found in view."""
+    """A response without its nonce.  names: the resources in it, to be found in view.  changed: those the client has otherwise."""
 
     body: bytes
     version: str
     view: TypeView
     names: Collection[str]
+    changed: frozenset[str]
 
 
 class Dialogue(ABC):
@@ -38,25 +39,29 @@ class Dialogue(ABC):
         "_settled",
         "busy_since",
         "cache",
+        "changed",
         "exchange",
         "inventory",
         "removing",
         "revision",
+        "sent_at",
         "subscription",
         "target",
         "type_url",
     )
 
-    def __init__(self, type_url: str, cache: Cache, nonce_prefix: str) -> None:
+    def __init__(self, type_url: str, cache: Cache, nonce_prefix: str, answers_each: bool) -> None:
         self.type_url = type_url
         self.cache = cache
         self.subscription = Subscription(type_url)
-        self.exchange = Exchange(nonce_prefix)
+        self.exchange = Exchange(nonce_prefix, answers_each)
         self.inventory: WholeInventory | NamedInventory | None = None  # until the first request
         self.target: TypeView | None = None
         self.revision = NO_REVISION
         self.busy_since: float | None = None
         self.removing = False  # whether the response on its way removes something
+        self.changed: frozenset[str] = frozenset()  # what the last response changed
+        self.sent_at = 0.0
         self._settled = NO_REVISION
 
     @property
@@ -73,6 +78,16 @@ class Dialogue(ABC):
     def accepted(self) -> Revision:
         """The highest revision of which the client has acknowledged everything of this type that it asked for."""
         return self.revision if self._in_step() else self._settled
+
+    @property
+    def sent_version(self) -> str:
+        """What the client was sent last, or came with and still has."""
+        return self.exchange.sent.version or self._version_it_came_with()
+
+    @property
+    def acked_version(self) -> str:
+        """What the client has acknowledged, or came with and still has."""
+        return self.exchange.acked.version or self._version_it_came_with()
 
     @property
     def rejecting(self) -> bool:
@@ -101,6 +116,8 @@ class Dialogue(ABC):
         stamp = Stamp(composed.version, self.revision, wall)
         nonce = self.exchange.send(Sent(stamp, composed.view, composed.names))
         self.removing = bool(released)
+        self.changed = composed.changed
+        self.sent_at = now
         self.note_busy(now)
         return with_nonce(composed.body, nonce)
 
@@ -113,14 +130,20 @@ class Dialogue(ABC):
 
     def _hear(self, nonce: str, error: str | None, wall: float) -> Answer:
         answer = self.exchange.receive(nonce, error, wall)
-        if answer in (Answer.ACK, Answer.NACK):
-            self.removing = False
+        self.removing = self.removing and self.exchange.waiting is not None
         if answer is Answer.ACK and not self.exchange.refused:
             self._settled = max(self._settled, self.exchange.acked.revision)
         return answer
 
+    def _version_it_came_with(self) -> str:
+        return self.target.version if self.target is not None and self._in_step() and self.exchange.sent is NEVER else ""
+
     def _in_step(self) -> bool:
         return self.target is not None and not self.pending and self.exchange.waiting is None and not self.exchange.refused
+
+    @abstractmethod
+    def warm_again(self, names: Collection[str]) -> None:
+        """Send these once more, if the client has subscribed to them and they exist (warming)."""
 
     @abstractmethod
     def _aim(self, previous: TypeView | None, target: TypeView, now: float) -> None:

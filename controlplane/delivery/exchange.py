@@ -4,8 +4,8 @@ Here: which response an incoming request answers, and what was sent, accepted an
 Not here: what to send (sotw, delta), when (order).
 Spec: xDS REST and gRPC protocol, "ACK/NACK and resource type instance version", "Resource updates" (stale nonces).
 
-One response of a type is on its way at a time: the next waits for the answer.  A client that is slow to answer therefore skips
-intermediate states instead of queueing them.
+One response of a type is on its way at a time: the next waits for the answer, for a while.  A client that is slow to answer
+therefore skips intermediate states instead of queueing them.
 """
 
 from __future__ import annotations
@@ -49,13 +49,34 @@ class Sent:
 NEVER = Stamp("", NO_REVISION, 0.0)
 
 
+# Answers that may still come for overtaken responses: Envoy owes one for every response it got while clusters were warming.
+MAX_OVERTAKEN = 16
+
+
 class Exchange:
-    """The book of one type's responses on one stream."""
+    """The book of one type's responses on one stream.
 
-    __slots__ = ("_count", "_prefix", "acked", "nack_text", "nacked", "nonce", "refused", "sent", "waiting")
+    answers_each: delta clients answer every response; SotW clients only the last one, and whatever speaks of another is stale.
+    """
 
-    def __init__(self, prefix: str) -> None:
+    __slots__ = (
+        "_answers_each",
+        "_count",
+        "_overtaken",
+        "_prefix",
+        "acked",
+        "nack_text",
+        "nacked",
+        "nonce",
+        "refused",
+        "sent",
+        "waiting",
+    )
+
+    def __init__(self, prefix: str, answers_each: bool) -> None:
         self._prefix = prefix
+        self._answers_each = answers_each
+        self._overtaken: dict[str, Sent] = {}
         self._count = 0
         self.nonce = ""
         self.waiting: Sent | None = None
@@ -67,7 +88,10 @@ class Exchange:
 
     def send(self, response: Sent) -> str:
         """Note a response and return its nonce."""
-        assert self.waiting is None, "one response at a time"
+        if self.waiting is not None and self._answers_each:
+            self._overtaken[self.nonce] = self.waiting
+            if len(self._overtaken) > MAX_OVERTAKEN:
+                del self._overtaken[next(iter(self._overtaken))]
         self._count += 1
         self.nonce = f"{self._prefix}{self._count}"
         self.waiting = response
@@ -82,10 +106,9 @@ class Exchange:
         """
         if not nonce or not self.nonce or (nonce == self.nonce and self.waiting is None):
             return Answer.SPONTANEOUS
-        if nonce != self.nonce:
+        answered = self._take_answered(nonce)
+        if answered is None:
             return Answer.STALE
-        assert self.waiting is not None
-        answered, self.waiting = self.waiting, None
         stamp = Stamp(answered.stamp.version, answered.stamp.revision, wall)
         if error is None:
             self.acked = stamp
@@ -94,6 +117,12 @@ class Exchange:
         self.nacked, self.nack_text = stamp, error
         self.refused.refuse(answered, error)
         return Answer.NACK
+
+    def _take_answered(self, nonce: str) -> Sent | None:
+        if nonce != self.nonce:
+            return self._overtaken.pop(nonce, None)
+        answered, self.waiting = self.waiting, None
+        return answered
 
 
 class Refused:

@@ -118,6 +118,10 @@ class NamedInventory:
             self.have.pop(name, None)
             self._examine(name, revision, now)
 
+    def send_again(self, names: Iterable[str]) -> None:
+        """What the client has of these is due once more, if there is still such a thing."""
+        self.due.update(name for name in names if name in self.names and name in self.goal.resources)
+
     def unsubscribe(self, names: Iterable[str]) -> None:
         for name in names:
             self.names.discard(name)

@@ -1,12 +1,13 @@
 """Make before break: in which order types are told of a change, and how long removals wait.
 
-Here: the two tables, the two questions asked of them, and the book of removals that wait.  Not here: what is sent (sotw, delta),
+Here: the tables, the two questions asked of them, and the book of removals that wait.  Not here: what is sent (sotw, delta),
 who asks (proxy).
 Spec: xDS REST and gRPC protocol, "Eventual consistency considerations".
 
-Adding: a type waits until the types it refers to have nothing left to send and are answered, NACK included, for one bad cluster
-must not hold up every route.  Removing: a resource goes when the types that may refer to it have *accepted* a revision that is
-no older than the removal; a proxy that refuses its new routes goes on using the clusters of the old ones, so they stay.
+Adding: a type waits until the types it refers to have nothing left to send and, where that matters, are answered; a NACK is an
+answer, for one bad cluster must not hold up every route.
+Removing: a resource goes when the types that may refer to it have *accepted* a revision that is no older than the removal; a
+proxy that refuses its new routes goes on using the clusters of the old ones, so they stay.
 A client that does not answer at all is waited for only so long.
 """
 
@@ -34,13 +35,21 @@ _RANK = {type_url: rank for rank, type_url in enumerate(PUSH_ORDER)}
 
 _CLUSTERS = (urls.CLUSTER, urls.CLUSTER_LOAD_ASSIGNMENT)
 
-# Whom an addition or update waits for.
-MAKE_AFTER: Mapping[str, tuple[str, ...]] = {
+# Whose additions and updates must have been sent before.
+SEND_AFTER: Mapping[str, tuple[str, ...]] = {
     urls.CLUSTER_LOAD_ASSIGNMENT: (urls.CLUSTER,),
+    urls.SCOPED_ROUTE_CONFIGURATION: (urls.LISTENER,),
+    urls.ROUTE_CONFIGURATION: (urls.LISTENER, urls.SCOPED_ROUTE_CONFIGURATION),
+    urls.VIRTUAL_HOST: (urls.ROUTE_CONFIGURATION,),
+}
+
+# Whose additions and updates must have been answered too.  Envoy answers clusters when they are warm, and for that it needs
+# their endpoints and secrets: those must not wait for the answer.
+ANSWER_AFTER: Mapping[str, tuple[str, ...]] = {
     urls.LISTENER: _CLUSTERS,
-    urls.SCOPED_ROUTE_CONFIGURATION: (*_CLUSTERS, urls.LISTENER),
-    urls.ROUTE_CONFIGURATION: (*_CLUSTERS, urls.LISTENER, urls.SCOPED_ROUTE_CONFIGURATION),
-    urls.VIRTUAL_HOST: (*_CLUSTERS, urls.ROUTE_CONFIGURATION),
+    urls.SCOPED_ROUTE_CONFIGURATION: _CLUSTERS,
+    urls.ROUTE_CONFIGURATION: _CLUSTERS,
+    urls.VIRTUAL_HOST: _CLUSTERS,
     urls.EXTENSION_CONFIG: _CLUSTERS,
 }
 
@@ -64,7 +73,7 @@ BREAK_AFTER: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds.  make: for an answer before later types are sent anyway.  break_: the same for removals, which harm more.
+    """Seconds.  make: for an answer before anything else is sent anyway.  break_: the same for removals, which harm more.
 
     greeting: how long a client that comes back with resources has to subscribe to the types that may refer to them.
     """
@@ -79,6 +88,9 @@ class Progress(Protocol):
 
     type_url: str
     busy_since: float | None  # since when something is unsent or unanswered; None where nothing is
+
+    @property
+    def pending(self) -> bool: ...
 
     @property
     def accepted(self) -> Revision: ...
@@ -113,10 +125,10 @@ def rank(type_url: str) -> int:
 
 def make_wait(type_url: str, others: Iterable[Progress], now: float, patience: Patience) -> Wait | None:
     """None where additions of a type may be sent now."""
-    after = MAKE_AFTER.get(type_url, ())
+    sent, answered = SEND_AFTER.get(type_url, ()), ANSWER_AFTER.get(type_url, ())
     until = 0.0
     for other in others:
-        if other.type_url in after and other.busy_since is not None:
+        if other.busy_since is not None and (other.type_url in answered or (other.type_url in sent and other.pending)):
             until = max(until, other.busy_since + patience.make)
     return Wait(until) if until > now else None
 

@@ -93,6 +93,12 @@ class Proxy:
         if self.target is not None:
             dialogue.aim(self.target.view(dialogue.type_url), self.target.revision, now)
 
+    def answer_wait(self, dialogue: Dialogue, now: float) -> Wait | None:
+        """None where a type's last response was answered, or has gone unanswered for too long."""
+        if dialogue.exchange.waiting is None or dialogue.sent_at + self._patience.make <= now:
+            return None
+        return Wait(dialogue.sent_at + self._patience.make)
+
     def make_wait(self, dialogue: Dialogue, now: float) -> Wait | None:
         """None where what is new of a type may be sent."""
         return make_wait(dialogue.type_url, self.dialogues(), now, self._patience)
@@ -156,18 +162,18 @@ def _type_status(dialogues: list[Dialogue]) -> TypeStatus:
 
     Of several, the newest that was sent, the oldest that was acknowledged, the last that was refused.
     """
-    sent = max((dialogue.exchange.sent for dialogue in dialogues), key=lambda stamp: stamp.revision)
-    acked = min((dialogue.exchange.acked for dialogue in dialogues), key=lambda stamp: stamp.revision)
+    newest = max(dialogues, key=lambda dialogue: dialogue.exchange.sent.revision)
+    oldest = min(dialogues, key=lambda dialogue: dialogue.accepted)
     refuser = max((dialogue.exchange for dialogue in dialogues), key=lambda exchange: exchange.nacked.wall)
     return TypeStatus(
         type_url=dialogues[0].type_url,
         names=sum(len(dialogue.subscription.names) for dialogue in dialogues),
         wildcard=any(dialogue.subscription.wildcard for dialogue in dialogues),
-        sent_version=sent.version,
-        sent_revision=sent.revision,
-        acked_version=acked.version,
-        acked_revision=acked.revision,
-        acked_at=acked.wall,
+        sent_version=newest.sent_version,
+        sent_revision=max(newest.exchange.sent.revision, newest.accepted),
+        acked_version=oldest.acked_version,
+        acked_revision=oldest.accepted,
+        acked_at=oldest.exchange.acked.wall,
         nacked_version=refuser.nacked.version,
         nacked_revision=refuser.nacked.revision,
         nacked_at=refuser.nacked.wall,

@@ -10,6 +10,7 @@ exist is answered when it appears.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from controlplane.base import type_url as urls
@@ -40,16 +41,11 @@ class SotwDialogue(Dialogue):
     __slots__ = ("_claim",)
 
     def __init__(self, type_url: str, cache: Cache, nonce_prefix: str) -> None:
-        super().__init__(type_url, cache, nonce_prefix)
+        super().__init__(type_url, cache, nonce_prefix, answers_each=False)
         self._claim = ""  # the version a wildcard client came with, until there is a target to compare it with
 
-    def receive(self, request: SotwRequest, warmed_again: bool, now: float, wall: float) -> Answer:
-        """Take in a request.
-
-        warmed_again: whether a parent type was sent since this one, so that a request which changes nothing asks for
-        everything anew: Envoy warms an updated cluster with a new answer to an old question.
-        A stale request is ignored with its names: the answer to the newer response will list them again.
-        """
+    def receive(self, request: SotwRequest, now: float, wall: float) -> Answer:
+        """Take in a request.  A stale one is ignored with its names: the answer to the newer response will list them again."""
         answer = self._hear(request.nonce, request.error, wall)
         if answer is Answer.STALE:
             return answer
@@ -59,10 +55,14 @@ class SotwDialogue(Dialogue):
             self._start(request.version if first else "", now)
         else:
             self._change(difference, now)
-        if not first and answer is Answer.SPONTANEOUS and warmed_again and difference == Difference():
-            self._repeat(now)
         self.note_busy(now)
         return answer
+
+    def warm_again(self, names: Collection[str]) -> None:
+        if isinstance(self.inventory, NamedInventory):
+            self.inventory.send_again(names)
+        elif self.inventory is not None and not self.inventory.goal.resources.keys().isdisjoint(names):
+            self.inventory.owed = True
 
     def _is_whole(self) -> bool:
         return self.type_url in FULL_STATE or self.subscription.wildcard
@@ -92,10 +92,6 @@ class SotwDialogue(Dialogue):
             if self.target is not None:
                 self._aim(None, self.target, now)
 
-    def _repeat(self, now: float) -> None:
-        if isinstance(self.inventory, NamedInventory):
-            self.inventory.subscribe(self.subscription.names, self.revision, now)
-
     def _aim(self, previous: TypeView | None, target: TypeView, now: float) -> None:
         inventory = self.inventory
         if isinstance(inventory, NamedInventory):
@@ -120,12 +116,11 @@ class SotwDialogue(Dialogue):
     def _compose(self, released: frozenset[str]) -> Composed:
         inventory = self.inventory
         assert inventory is not None
-        inventory_names = frozenset(inventory.due) if isinstance(inventory, NamedInventory) else None
-        inventory.sent(released)
         if isinstance(inventory, NamedInventory):
-            view, version = inventory.goal, inventory.goal.part_version
-        else:
-            view = self.cache.keeping(inventory.goal, (hold.resource for hold in inventory.held.values()))
-            version = view.version
-        body = self.cache.sotw(view, version, inventory_names)
-        return Composed(body, version, view, view.resources.keys() if inventory_names is None else inventory_names)
+            view, version, due = inventory.goal, inventory.goal.part_version, frozenset(inventory.due)
+            inventory.sent(released)
+            return Composed(self.cache.sotw(view, version, due), version, view, due, due)
+        changed = inventory.changes.changed
+        inventory.sent(released)
+        view = self.cache.keeping(inventory.goal, (hold.resource for hold in inventory.held.values()))
+        return Composed(self.cache.sotw(view, view.version), view.version, view, view.resources.keys(), changed)

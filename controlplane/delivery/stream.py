@@ -6,7 +6,7 @@ gRPC (xds.ads_service).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from controlplane.base import type_url as urls
 from controlplane.delivery.cache import Cache
@@ -17,13 +17,11 @@ from controlplane.delivery.order import rank
 from controlplane.delivery.proxy import NEVER, Proxy
 from controlplane.delivery.sotw import SotwDialogue, SotwRequest
 from controlplane.delivery.status import EventKind, StreamKind
+from controlplane.delivery.warming import endpoints_of
 
 # Envoy speaks of about ten types, and the largest known meshes of some ten thousand clusters for one proxy.
 MAX_TYPES = 64
 MAX_NAMES = 100_000
-
-# A type whose resources are warmed anew when those of its parent change.
-WARMED_BY: Mapping[str, str] = {urls.CLUSTER_LOAD_ASSIGNMENT: urls.CLUSTER}
 
 
 class LimitExceeded(Exception):
@@ -43,8 +41,6 @@ class XdsStream:
         "_came_back",
         "_opened",
         "_prefix",
-        "_sent_at",
-        "_sequence",
         "dialogues",
         "kind",
         "proxy",
@@ -62,15 +58,13 @@ class XdsStream:
         self._prefix = f"{number:x}."
         self._opened = now
         self._came_back: float | None = None
-        self._sequence = 0
-        self._sent_at: dict[str, int] = {}  # type URL → sequence number of its last response
 
     def receive(self, request: SotwRequest | DeltaRequest, now: float, wall: float) -> None:
         """Take in a request, and wake the streams that may now have something to send.  Raises LimitExceeded."""
         dialogue = self.dialogues.get(request.type_url) or self._begin(request, now)
         if isinstance(request, SotwRequest):
             assert isinstance(dialogue, SotwDialogue)
-            answer = dialogue.receive(request, self._is_warmed_again(request.type_url), now, wall)
+            answer = dialogue.receive(request, now, wall)
         else:
             assert isinstance(dialogue, DeltaDialogue)
             answer = dialogue.receive(request, now, wall)
@@ -83,8 +77,6 @@ class XdsStream:
         """The next message to write, if it is time for one."""
         self.wake_at = self.proxy.set_out(now)
         for dialogue in self.dialogues.values():
-            if dialogue.exchange.waiting is not None:
-                continue
             body = self._turn(dialogue, now, wall)
             if body is not None:
                 return body
@@ -92,6 +84,13 @@ class XdsStream:
         return None
 
     def _turn(self, dialogue: Dialogue, now: float, wall: float) -> bytes | None:
+        """A type's next message, if it has something to say and may."""
+        if not dialogue.pending and not dialogue.held:
+            return None
+        unanswered = self.proxy.answer_wait(dialogue, now)
+        if unanswered is not None:
+            self.wake_at = min(self.wake_at, unanswered.until)
+            return None
         released, look_again = self.proxy.releasable(dialogue, self._came_back, now) if dialogue.held else ((), NEVER)
         self.wake_at = min(self.wake_at, look_again)
         if dialogue.pending:
@@ -102,11 +101,16 @@ class XdsStream:
         elif not released:
             return None
         body = dialogue.send(released, now, wall)
-        self._sequence += 1
-        self._sent_at[dialogue.type_url] = self._sequence
+        if dialogue.type_url == urls.CLUSTER and dialogue.changed:
+            self._warm_again(dialogue)
         sent = dialogue.exchange.sent
         self.proxy.report(EventKind.SENT, wall, dialogue.type_url, sent.version, sent.revision)
         return body
+
+    def _warm_again(self, clusters: Dialogue) -> None:
+        endpoints = self.dialogues.get(urls.CLUSTER_LOAD_ASSIGNMENT)
+        if endpoints is not None and clusters.target is not None:
+            endpoints.warm_again(endpoints_of(clusters.target, clusters.changed))
 
     def _begin(self, request: SotwRequest | DeltaRequest, now: float) -> Dialogue:
         if len(self.dialogues) >= MAX_TYPES:
@@ -124,10 +128,6 @@ class XdsStream:
         self.dialogues = dict(sorted(self.dialogues.items(), key=lambda item: rank(item[0])))
         self.proxy.direct(dialogue, now)
         return dialogue
-
-    def _is_warmed_again(self, type_url: str) -> bool:
-        parent = WARMED_BY.get(type_url, "")
-        return self._sent_at.get(parent, 0) > self._sent_at.get(type_url, 0)
 
     def _report(self, dialogue: Dialogue, answer: Answer, wall: float) -> None:
         exchange = dialogue.exchange

@@ -1,7 +1,7 @@
 """Discovery responses as bytes, put together from resources that are serialized already.
 
-Here: the four protobuf messages delivery writes (DiscoveryResponse, DeltaDiscoveryResponse, Resource, Any), field by field.
-Not here: reading requests (xds.requests), which resources go into a response (sotw, delta).
+Here: the four protobuf messages delivery writes (DiscoveryResponse, DeltaDiscoveryResponse, Resource, Any), field by field, and
+a look at one field of a resource.  Not here: reading requests (xds.requests), which resources go into a response (sotw, delta).
 
 Protobuf allows fields in any order, so the nonce, the only part that differs between streams, stands last: everything before
 it is built once and shared (cache).
@@ -60,6 +60,28 @@ def with_nonce(response: bytes, nonce: str) -> bytes:
     return response + _text(_RESPONSE_NONCE, nonce)
 
 
+def last_field(message: bytes, number: int) -> bytes:
+    """The last length-delimited field *number* of a serialized message; empty where there is none.  Trusts the serializer."""
+    found, at = b"", 0
+    while at < len(message):
+        tag, at = _read_varint(message, at)
+        match tag & 7:
+            case 0:
+                _, at = _read_varint(message, at)
+            case 1:
+                at += 8
+            case 2:
+                size, at = _read_varint(message, at)
+                if tag >> 3 == number:
+                    found = message[at : at + size]
+                at += size
+            case 5:
+                at += 4
+            case other:
+                raise ValueError(f"wire type {other}")
+    return found
+
+
 def _text(tag: bytes, value: str) -> bytes:
     data = value.encode()
     return tag + _varint(len(data)) + data
@@ -74,3 +96,15 @@ def _varint(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """A varint at a position, and the position behind it."""
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
