@@ -1,0 +1,87 @@
+"""Rounds: in each, every proxy in turn, so that whatever else the machine does falls on all of them alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench import proxies
+from bench.cores import LOAD_CORE
+from bench.proxies import RunningProxy
+from bench.scenario import LoadResult, Place, Scenario
+from bench.upstream import free_port, start_upstream
+from bench.usage import Memory, cpu_seconds, memory
+
+WARM_UP_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One proxy in one round."""
+
+    load: LoadResult
+    cpu_us_per_request: float
+    memory: Memory
+
+
+@dataclass(slots=True)
+class Result:
+    """A scenario's samples, by proxy, in the order of rounds."""
+
+    scenario: Scenario
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
+
+    def ratios(self, name: str, to: str = "envoy") -> list[float]:
+        """CPU time per request of *name*, divided by that of *to* in the same round."""
+        pairs = zip(self.samples.get(name, []), self.samples.get(to, []), strict=False)
+        return [ours.cpu_us_per_request / theirs.cpu_us_per_request for ours, theirs in pairs]
+
+    def ratio(self, name: str, to: str = "envoy") -> float | None:
+        found = self.ratios(name, to)
+        return median(found) if found else None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "scenario": self.scenario.name,
+            "about": self.scenario.about,
+            "target": self.scenario.target,
+            "ratio_to_envoy": {name: self.ratio(name) for name in self.samples},
+            "ratios_to_envoy": {name: self.ratios(name) for name in self.samples},
+            "samples": {name: [asdict(sample) for sample in samples] for name, samples in self.samples.items()},
+        }
+
+
+def _sample(proxy: RunningProxy, scenario: Scenario, seconds: float) -> Sample:
+    before = cpu_seconds(proxy.process.pid)
+    load = scenario.load.run(proxy.place.listen_port, seconds, LOAD_CORE)
+    spent = cpu_seconds(proxy.process.pid) - before
+    if load.errors:
+        raise SystemExit(f"{proxy.name}: {load.errors} errors under load; its numbers would mean nothing")
+    return Sample(load, spent * 1e6 / load.requests, memory(proxy.process.pid))
+
+
+def measure(scenario: Scenario, names: Sequence[str], rounds: int, seconds: float, directory: Path) -> Result:
+    """Run *scenario* with the proxies of *names* that are installed."""
+    upstream, upstream_port = start_upstream(directory)
+    running: list[RunningProxy] = []
+    result = Result(scenario)
+    try:
+        for name in names:
+            place = Place(free_port(), free_port(), upstream_port, directory / name)
+            proxy = proxies.start(name, scenario, place)
+            if proxy is not None:
+                running.append(proxy)
+        for proxy in running:
+            scenario.load.run(proxy.place.listen_port, WARM_UP_SECONDS, LOAD_CORE)
+        for _ in range(rounds):
+            for proxy in running:
+                result.samples.setdefault(proxy.name, []).append(_sample(proxy, scenario, seconds))
+    finally:
+        for proxy in running:
+            proxy.stop()
+        upstream.terminate()
+        upstream.wait()
+    return result

@@ -1,0 +1,55 @@
+"""What a scenario is: a configuration for each proxy, and the load that is put on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one proxy of one run lives: its ports, and a directory for its files and access log."""
+
+    listen_port: int
+    admin_port: int
+    upstream_port: int
+    directory: Path
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """What the load generator saw.  Latencies in milliseconds."""
+
+    requests: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+    errors: int
+
+    @property
+    def per_second(self) -> float:
+        return self.requests / self.seconds
+
+
+class Load(Protocol):
+    """Puts load on a port for a while; runs on the cores it is told."""
+
+    def run(self, port: int, seconds: float, core: int) -> LoadResult: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One path through the proxy.
+
+    target: the ratio of our CPU time per request to Envoy's that we promise; other_configs: the equivalent configuration
+    text of proxies that do not read a bootstrap, by proxy name.
+    """
+
+    name: str
+    about: str
+    bootstrap: Callable[[Place], Mapping[str, Any]]
+    load: Load
+    target: float | None = None
+    other_configs: Mapping[str, Callable[[Place], str]] = field(default_factory=dict)
