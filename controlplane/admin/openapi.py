@@ -12,8 +12,8 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from controlplane.admin.descriptors import Field, MessageType
 from controlplane.admin.routes import EVENTS_PATH, ROUTES, WHOLE, Route, is_query_field
+from controlplane.api.descriptors import Field, MessageType
 from controlplane.api.v1 import management_pb2 as api
 
 Schema = dict[str, Any]

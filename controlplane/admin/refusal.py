@@ -10,7 +10,7 @@ from typing import NamedTuple
 import grpc
 
 from controlplane.admin.convert import problem_message
-from controlplane.admin.json_form import Malformed
+from controlplane.api.json_form import Malformed
 from controlplane.api.v1 import management_pb2 as api
 from controlplane.base.errors import Conflict, NotFound, Problem, Refused
 from controlplane.store.contract import StoreError

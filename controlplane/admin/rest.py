@@ -15,12 +15,12 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from controlplane.admin import metrics
-from controlplane.admin.json_form import Json, Malformed, to_json
 from controlplane.admin.openapi import document
 from controlplane.admin.operations import Operations
 from controlplane.admin.refusal import NOT_FOUND, UNAUTHENTICATED, USAGE, Answer, answer_to, refuse
 from controlplane.admin.routes import EVENTS_PATH, ROUTES, Route, assemble
 from controlplane.admin.token import Token
+from controlplane.api.json_form import Json, Malformed, to_json
 from controlplane.api.v1 import management_pb2 as api
 from controlplane.service.management import Management
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from controlplane.admin.descriptors import Field
-from controlplane.admin.json_form import Json, Malformed, from_json
 from controlplane.admin.operations import Operations
+from controlplane.api.descriptors import Field
+from controlplane.api.json_form import Json, Malformed, from_json
 from controlplane.api.v1 import management_pb2 as api
 
 # Each operation takes its own request class; the table pairs them.

@@ -1,1 +1,1 @@
-"""The management API's messages, generated from `proto/` by `make proto`; nothing here is written by hand."""
+"""The management API's messages and their JSON, for both ends of it.  `v1` is generated from `proto/` by `make proto`."""

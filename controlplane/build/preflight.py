@@ -7,14 +7,13 @@ Pure and slow for large input: callers run it in a thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
 
 from controlplane.base.errors import Problem
 from controlplane.base.resource import Resource
-from controlplane.base.type_url import short
 from controlplane.build import messages
 from dataplane import validation
 
@@ -57,20 +56,10 @@ def check(documents: Sequence[Document], encoded: Sequence[EncodedResource]) -> 
         except (messages.UnknownType, DecodeError) as error:
             problems.append(Problem(str(error), document=position))
     problems += map(_problem, validation.check_resources(parsed))
-    problems += _duplicates(parsed)
     resources = [Resource.of(each.type_url, each.name, messages.encode(each.message)) for each in parsed]
     return Checked(tuple(resources), tuple(problems))
 
 
-def _duplicates(parsed: Iterable[validation.ParsedResource]) -> Iterable[Problem]:
-    seen: set[tuple[str, str]] = set()
-    for each in parsed:
-        key = (each.type_url, each.name)
-        if key in seen:
-            name = f"{short(each.type_url)}{{{each.name}}}"
-            yield Problem("given more than once", document=each.document, line=each.line, resource=name)
-        seen.add(key)
-
-
 def _problem(found: validation.Problem) -> Problem:
-    return Problem(found.reason, found.source, found.document, found.line, found.column, found.resource, found.path)
+    place = (found.document or 0, found.line or 0, found.column or 0)
+    return Problem(found.reason, found.source, *place, found.resource, found.path)

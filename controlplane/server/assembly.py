@@ -64,7 +64,7 @@ async def running(options: Options) -> AsyncIterator[Running]:
         store = await SqliteStore.open(options.store)
         stack.push_async_callback(store.close)
         selection, events = Selection(), Broadcast()
-        hub = Hub(selection)
+        hub = Hub(selection, time.time)
         management = Management(History(store), hub, selection, preflight.check, events, time.time)
         await management.start()
         await stack.enter_async_context(_in_background(management.follow(), "follow the store"))

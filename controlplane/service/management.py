@@ -114,8 +114,13 @@ class Management:
         return self._history.newest
 
     async def start(self) -> None:
-        """Publish what is stored.  Proxies may be let in only after this, or they would be sent an emptier world."""
-        self._adopt(await self._history.load())
+        """Publish what is stored.  Proxies may be let in only after this, or they would be sent an emptier world.
+
+        A store in which nothing was ever written says nothing to proxies: it may be a lost volume, and they may have a configuration.
+        """
+        loaded = await self._history.load()
+        if loaded.info.revision:
+            self._adopt(loaded)
 
     async def follow(self) -> None:
         """Publish revisions that other processes append, until cancelled."""

@@ -38,6 +38,7 @@ from controlplane.store.contract import (
 Row = tuple[bytes, bytes | None, int, int, int]
 Result = TypeVar("Result")
 
+NO_END = b"\xff" * 1024
 FORMAT = 1  # PRAGMA user_version; a newer file is refused instead of misread
 
 _SCHEMA = """
@@ -57,14 +58,14 @@ INSERT OR IGNORE INTO position VALUES (1, 0, 0);
 # A deleted key is a row without a value: the newest row of each key at or before a revision tells what was there.
 _READ = """
 SELECT key, value, create_revision, mod_revision, version FROM history AS h
-WHERE key >= :start AND (:unbounded OR key < :end) AND value IS NOT NULL
+WHERE key >= :start AND key < :end AND value IS NOT NULL
   AND mod_revision = (SELECT max(mod_revision) FROM history WHERE key = h.key AND mod_revision <= :revision)
 ORDER BY key LIMIT :limit
 """
 
 _CHANGES = """
 SELECT key, value, create_revision, mod_revision, version FROM history
-WHERE mod_revision BETWEEN :first AND :last AND key >= :start AND (:unbounded OR key < :end) ORDER BY mod_revision, key
+WHERE mod_revision BETWEEN :first AND :last AND key >= :start AND key < :end ORDER BY mod_revision, key
 """
 
 _APPEND = "INSERT INTO history (key, value, create_revision, mod_revision, version) VALUES (?, ?, ?, ?, ?)"
@@ -228,7 +229,8 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _bounds(keys: KeyRange) -> dict[str, object]:
-    return {"start": keys.start, "end": keys.end, "unbounded": not keys.end}
+    # One bound each way, never an OR: SQLite would scan to the end of the table for every key it looks up.
+    return {"start": keys.start, "end": keys.end or NO_END}
 
 
 def _item(row: Row) -> KeyValue:

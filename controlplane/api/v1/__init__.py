@@ -1,1 +1,1 @@
-"""The management API's messages, generated from `proto/` by `make proto`; nothing here is written by hand."""
+"""Generated from `proto/controlplane/api/v1/` by `make proto`; nothing else here is written by hand."""

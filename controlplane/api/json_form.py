@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from controlplane.admin.descriptors import Field
+from controlplane.api.descriptors import Field
 
 Json = dict[str, Any] | list[Any] | str | int | float | bool | None
 
