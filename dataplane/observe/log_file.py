@@ -27,14 +27,15 @@ _STREAMS: Final = {"/dev/stdout": 1, "/dev/stderr": 2}
 class LogFile:
     """One file.  `write` is called in the event loop, everything else of it happens in the writer thread."""
 
-    __slots__ = ("_files", "_lines", "_size", "backlog", "descriptor", "path", "reopen")
+    __slots__ = ("_files", "_handed", "_lines", "_size", "descriptor", "path", "reopen", "written")
 
     def __init__(self, path: str, files: LogFiles) -> None:
         self.path = path
         self._files = files
         self._lines: list[bytes] = []
         self._size = 0
-        self.backlog = 0  # bytes handed to the thread and not written yet
+        self._handed = 0  # bytes given to the thread; only the loop writes it
+        self.written = 0  # bytes the thread is done with; only the thread writes it
         self.descriptor: int | None = None
         self.reopen = False
 
@@ -52,10 +53,10 @@ class LogFile:
         piece = b"".join(self._lines)
         self._lines.clear()
         self._size = 0
-        if self.backlog + len(piece) > MAX_BACKLOG:
+        if self._handed - self.written + len(piece) > MAX_BACKLOG:
             self._files.count_dropped(piece.count(b"\n"))
             return
-        self.backlog += len(piece)
+        self._handed += len(piece)
         self._files.submit(self, piece)
 
 
@@ -125,7 +126,7 @@ class LogFiles:
                 self._failed.inc()
                 _log.warning("cannot write to %s: %s", file.path, error)
             finally:
-                file.backlog -= len(piece)
+                file.written += len(piece)
 
     def _descriptor(self, file: LogFile) -> int:
         if file.descriptor is not None and not file.reopen:

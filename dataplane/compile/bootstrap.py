@@ -1,0 +1,228 @@
+"""Bootstrap → what the process needs to know once: who it is, its admin endpoint, runtime, statistics, where configuration comes from.
+
+Here: everything of a bootstrap but its resources, which compile like discovered ones (compile.resource), and config sources, which stay
+messages until addresses are known (xds.config_source).  Not here: rules that look at the whole (bootstrap.rules).
+Envoy: config.bootstrap.v3.Bootstrap.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from envoy.config.bootstrap.v3 import bootstrap_pb2
+from envoy.config.metrics.v3 import stats_pb2
+from google.protobuf import json_format
+from google.protobuf.struct_pb2 import Struct
+
+from dataplane.base.address import Address
+from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.base.version import BUILD_TYPE, ENVOY_VERSION, STATUS, TLS_LIBRARY, revision
+from dataplane.compile.context import CompileContext
+from dataplane.compile.fields import address
+from dataplane.compile.support import ignores, supports
+from dataplane.compile.units import seconds_or, wrapped
+from dataplane.observe import names
+
+Bootstrap = bootstrap_pb2.Bootstrap
+
+supports(
+    Bootstrap,
+    "node",
+    "static_resources",
+    "dynamic_resources",
+    "admin",
+    "stats_config",
+    "stats_flush_interval",
+    "layered_runtime",
+    "cluster_manager",
+    "default_regex_engine",
+    "application_log_config",
+    "stats_server_version_override",
+)
+ignores(Bootstrap, "watchdog", "watchdogs", because="there are no threads to watch: a stalled worker is seen by its process")
+ignores(Bootstrap, "enable_dispatcher_stats", because="the event loop is not libevent and has no such statistics")
+ignores(Bootstrap, "deferred_stat_options", because="statistics are cheap to create and shown only where they were used")
+ignores(Bootstrap, "flags_path", because="Envoy itself stopped reading it")
+ignores(Bootstrap, "perf_tracing_file_path", because="only for builds with Perfetto")
+ignores(Bootstrap, "memory_allocator_manager", because="the interpreter's allocator has no such release rate")
+ignores(Bootstrap, "grpc_async_client_manager_config", because="gRPC clients are not cached per request")
+supports(Bootstrap.StaticResources, "listeners", "clusters")
+supports(Bootstrap.DynamicResources, "lds_config", "cds_config", "ads_config")
+supports(Bootstrap.ApplicationLogConfig, "log_format")
+supports(Bootstrap.ApplicationLogConfig.LogFormat, "text_format", "json_format")
+supports(bootstrap_pb2.Admin, "address")
+ignores(bootstrap_pb2.Admin, "profile_path", because="the CPU profiler of Envoy is its own")
+ignores(bootstrap_pb2.Admin, "ignore_global_conn_limit", because="admin connections are never limited")
+ignores(bootstrap_pb2.ClusterManager, "enable_deferred_cluster_creation", because="pools are always created on first use")
+ignores(
+    bootstrap_pb2.ClusterManager,
+    "local_cluster_name",
+    because="only zone-aware routing, which is refused where it is asked for, reads it",
+)
+supports(bootstrap_pb2.LayeredRuntime, "layers")
+supports(bootstrap_pb2.RuntimeLayer, "name", "static_layer", "admin_layer")
+supports(bootstrap_pb2.RuntimeLayer.AdminLayer)
+supports(stats_pb2.StatsConfig, "stats_tags", "use_all_default_tags")
+supports(stats_pb2.TagSpecifier, "tag_name", "regex", "fixed_value")
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapConfig:
+    """node: serialized config.core.v3.Node as it is sent.  lds_config, cds_config: config.core.v3.ConfigSource, ads_config: ApiConfigSource.
+
+    runtime_layers: name and values of each, lowest first.  runtime: the values that count.
+    log_pattern: of the process's log, "" where the command line decides.
+    """
+
+    node: bytes
+    node_id: str
+    node_cluster: str
+    node_zone: str
+    admin_address: Address | None
+    stats_flush_interval: float
+    tag_rules: tuple[names.TagRule, ...]
+    fixed_tags: tuple[tuple[str, str], ...]
+    runtime_layers: tuple[tuple[str, Mapping[str, object]], ...]
+    runtime: Mapping[str, object]
+    log_pattern: str
+    server_version: int
+    lds_config: Any = None
+    cds_config: Any = None
+    ads_config: Any = None
+
+
+def compile_bootstrap(
+    message: bootstrap_pb2.Bootstrap, context: CompileContext, node_id: str = "", node_cluster: str = "", node_zone: str = ""
+) -> BootstrapConfig:
+    """node_*: of the command line, for what the bootstrap leaves out.  Errors go to the context; those of resources are not looked for."""
+    at = FieldPath()
+    problems = context.problems
+    node = _node(message, node_id, node_cluster, node_zone)
+    admin_address: Address | None = None
+    if message.admin.HasField("address"):
+        with problems.collect():
+            admin_address = address(message.admin.address, at / "admin" / "address")
+    flush_interval = 5.0
+    with problems.collect():
+        flush_interval = seconds_or(message, "stats_flush_interval", 5.0, at)
+    layers = tuple(_layers(message.layered_runtime, at / "layered_runtime", context))
+    rules, fixed = _tags(message.stats_config, at / "stats_config" / "stats_tags", context)
+    dynamic = message.dynamic_resources
+    return BootstrapConfig(
+        node=node.SerializeToString(deterministic=True),
+        node_id=node.id,
+        node_cluster=node.cluster,
+        node_zone=node.locality.zone,
+        admin_address=admin_address,
+        stats_flush_interval=flush_interval,
+        tag_rules=rules,
+        fixed_tags=fixed,
+        runtime_layers=layers,
+        runtime={key: value for _, values in layers for key, value in values.items()},
+        log_pattern=_log_pattern(message),
+        server_version=wrapped(message, "stats_server_version_override", 0),
+        lds_config=dynamic.lds_config if dynamic.HasField("lds_config") else None,
+        cds_config=dynamic.cds_config if dynamic.HasField("cds_config") else None,
+        ads_config=dynamic.ads_config if dynamic.HasField("ads_config") else None,
+    )
+
+
+def _node(message: bootstrap_pb2.Bootstrap, node_id: str, node_cluster: str, node_zone: str) -> Any:
+    """The bootstrap's node, completed by the command line and by what we are."""
+    node = type(message.node)()
+    node.CopyFrom(message.node)
+    node.id = node.id or node_id
+    node.cluster = node.cluster or node_cluster
+    if node_zone and not node.locality.zone:
+        node.locality.zone = node_zone
+    node.user_agent_name = (
+        "envoy"  # Consul refuses an Envoy that is too old, and Kuma shows it; what we are stands in the metadata below
+    )
+    version = node.user_agent_build_version
+    major, minor, patch = (int(part) for part in ENVOY_VERSION.split("."))
+    version.version.major_number, version.version.minor_number, version.version.patch = major, minor, patch
+    facts = {"revision.sha": revision(), "revision.status": STATUS, "build.type": BUILD_TYPE, "ssl.version": TLS_LIBRARY}
+    for key, value in facts.items():
+        version.metadata.fields[key].string_value = value
+    return node
+
+
+def _layers(
+    runtime: bootstrap_pb2.LayeredRuntime, at: FieldPath, context: CompileContext
+) -> Iterator[tuple[str, Mapping[str, object]]]:
+    seen: set[str] = set()
+    for index, layer in enumerate(runtime.layers):
+        place = at / "layers" / index
+        if layer.name in seen:
+            context.problems.add(place / "name", f"Duplicate layer name: {layer.name}")
+        seen.add(layer.name)
+        if layer.HasField("static_layer"):
+            with context.problems.collect():
+                yield layer.name, dict(_flattened(layer.static_layer, place / "static_layer", ""))
+        elif layer.HasField("admin_layer"):
+            yield layer.name, {}
+
+
+def _flattened(struct: Struct, at: FieldPath, prefix: str) -> Iterator[tuple[str, object]]:
+    """Nested structs are dotted keys, unless they stand for a fraction (numerator and denominator)."""
+    for key, value in struct.fields.items():
+        kind = value.WhichOneof("kind")
+        if kind == "struct_value" and "numerator" not in value.struct_value.fields:
+            yield from _flattened(value.struct_value, at / key, f"{prefix}{key}.")
+        elif kind in (None, "null_value", "list_value"):
+            raise ConfigError(at / key, f"Invalid runtime entry value for {prefix}{key}")
+        else:
+            yield prefix + key, _plain(value)
+
+
+def _plain(value: Any) -> object:
+    kind = value.WhichOneof("kind")
+    return json_format.MessageToDict(value.struct_value) if kind == "struct_value" else getattr(value, kind)
+
+
+def _tags(
+    config: stats_pb2.StatsConfig, at: FieldPath, context: CompileContext
+) -> tuple[tuple[names.TagRule, ...], tuple[tuple[str, str], ...]]:
+    """The bootstrap's tags stand before the defaults, which use_all_default_tags can turn off.  A tag by name alone is a default one."""
+    defaults = {rule.name: rule for rule in names.DEFAULT_RULES}
+    rules: dict[str, names.TagRule] = {}
+    fixed: list[tuple[str, str]] = []
+    for index, tag in enumerate(config.stats_tags):
+        place = at / index
+        kind = tag.WhichOneof("tag_value")
+        if tag.tag_name in rules or any(name == tag.tag_name for name, _ in fixed):
+            context.problems.add(place / "tag_name", f"Tag name '{tag.tag_name}' specified twice.")
+        elif kind == "fixed_value":
+            fixed.append((tag.tag_name, tag.fixed_value))
+        elif kind == "regex" and tag.regex:
+            with context.problems.collect():
+                rules[tag.tag_name] = _rule(tag.tag_name, tag.regex, place / "regex")
+        elif tag.tag_name in defaults:
+            rules[tag.tag_name] = defaults[tag.tag_name]
+        else:
+            reason = f"No regex specified for tag specifier and no default regex for name: '{tag.tag_name}'"
+            context.problems.add(place / "tag_name", reason)
+    if wrapped(config, "use_all_default_tags", True):
+        rules = {**defaults, **rules}
+    return tuple(rules.values()), tuple(fixed)
+
+
+def _rule(name: str, pattern: str, at: FieldPath) -> names.TagRule:
+    try:
+        return names.rule(name, pattern)
+    except re.error as error:
+        raise ConfigError(at, f"Invalid regex '{pattern}': {error}") from None
+
+
+def _log_pattern(message: bootstrap_pb2.Bootstrap) -> str:
+    """A text format as it is; a JSON format as one line of it, with messages escaped."""
+    formats = message.application_log_config.log_format
+    kind = formats.WhichOneof("log_format")
+    if kind == "json_format":
+        fields: Sequence[tuple[str, object]] = list(json_format.MessageToDict(formats.json_format).items())
+        return "{" + ",".join(f"{json.dumps(key)}:{json.dumps(value)}" for key, value in fields) + "}"
+    return str(formats.text_format) if kind else ""
