@@ -7,6 +7,7 @@ Exit codes: 0 stopped by a signal, 1 could not start, 2 usage.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import signal
 from pathlib import Path
@@ -47,6 +48,11 @@ def main() -> None:
 @click.option("--xds-listen", type=_Address(), default="127.0.0.1:18000", show_default=True, help="xDS, for the proxies.")
 @click.option("--token-file", type=click.Path(path_type=Path, dir_okay=False), help="Bearer token that the API requires.")
 @click.option("--insecure", is_flag=True, help="Allow the API beyond loopback without a token.")
+@click.option(
+    "--addresses-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the real addresses there as JSON once serving.",
+)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True)
 def serve(
     data: Path,
@@ -56,24 +62,34 @@ def serve(
     xds_listen: ListenAddress,
     token_file: Path | None,
     insecure: bool,
+    addresses_file: Path | None,
     log_level: str,
 ) -> None:
     """Serve until SIGTERM or SIGINT."""
     logging.basicConfig(level=log_level.upper(), format="[%(asctime)s][%(levelname)s][%(name)s] %(message)s")
     options = Options(store or data / "pointsman.sqlite", api_listen, grpc_listen, xds_listen, token_file, insecure)
     try:
-        asyncio.run(_serve(options))
+        asyncio.run(_serve(options, addresses_file))
     except (TokenError, StoreError, CannotListen) as error:
         raise click.ClickException(str(error)) from error
 
 
-async def _serve(options: Options) -> None:
+async def _serve(options: Options, addresses_file: Path | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running(options) as serving:
-        # Who starts us reads the ports from this line when they are the kernel's choice.
         revision = serving.management.newest.info.revision
         log.info("serving: api=%s grpc=%s xds=%s revision=%d", serving.api, serving.grpc, serving.xds, revision)
+        if addresses_file is not None:
+            addresses = {"api": str(serving.api), "grpc": str(serving.grpc), "xds": str(serving.xds)}
+            _write_whole(addresses_file, json.dumps(addresses) + "\n")
         await stop.wait()
         log.info("stopping")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Whoever waits for the file never reads half of it."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

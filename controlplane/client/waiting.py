@@ -55,7 +55,8 @@ async def wait_ready(
 ) -> Progress:
     """Wait until every connected proxy of the group has acknowledged all of *revision*, or a later one.
 
-    group: `default` (or empty) means all proxies, because other groups inherit from it.  within: seconds.  at_least: so many proxies there must be.
+    group: `default` (or empty) means all proxies, because other groups inherit from it.
+    within: seconds.  at_least: so many proxies there must be.
     Raises NotReady; Rejected, Unreachable as the client does.
     """
     deadline = asyncio.get_running_loop().time() + within

@@ -1,0 +1,1 @@
+"""The commands of `pointsman`, one file per noun."""
