@@ -1,7 +1,7 @@
 """Bootstrap → what the process needs to know once: who it is, its admin endpoint, runtime, statistics, where configuration comes from.
 
-Here: everything of a bootstrap but its resources, which compile like discovered ones (compile.resource), and config sources, which stay
-messages until addresses are known (xds.config_source).  Not here: rules that look at the whole (bootstrap.rules).
+Here: everything of a bootstrap but its resources, which compile like discovered ones (compile.resource).
+Not here: rules that look at the whole (bootstrap.rules).
 Envoy: config.bootstrap.v3.Bootstrap.
 """
 
@@ -21,11 +21,13 @@ from google.protobuf.struct_pb2 import Struct
 from dataplane.base.address import Address
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.base.version import BUILD_TYPE, ENVOY_VERSION, STATUS, TLS_LIBRARY, revision
+from dataplane.compile.config_source import compile_api_config_source, compile_config_source
 from dataplane.compile.context import CompileContext
 from dataplane.compile.fields import address
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import seconds_or, wrapped
 from dataplane.observe import names
+from dataplane.snapshot.config_source import ApiConfigSource, ConfigSource
 
 Bootstrap = bootstrap_pb2.Bootstrap
 
@@ -72,7 +74,7 @@ supports(stats_pb2.TagSpecifier, "tag_name", "regex", "fixed_value")
 
 @dataclass(frozen=True, slots=True)
 class BootstrapConfig:
-    """node: serialized config.core.v3.Node as it is sent.  lds_config, cds_config: config.core.v3.ConfigSource, ads_config: ApiConfigSource.
+    """node: serialized config.core.v3.Node as it is sent.
 
     runtime_layers: name and values of each, lowest first.  runtime: the values that count.
     log_pattern: of the process's log, "" where the command line decides.
@@ -90,9 +92,9 @@ class BootstrapConfig:
     runtime: Mapping[str, object]
     log_pattern: str
     server_version: int
-    lds_config: Any = None
-    cds_config: Any = None
-    ads_config: Any = None
+    lds_config: ConfigSource | None = None
+    cds_config: ConfigSource | None = None
+    ads_config: ApiConfigSource | None = None
 
 
 def compile_bootstrap(
@@ -111,7 +113,7 @@ def compile_bootstrap(
         flush_interval = seconds_or(message, "stats_flush_interval", 5.0, at)
     layers = tuple(_layers(message.layered_runtime, at / "layered_runtime", context))
     rules, fixed = _tags(message.stats_config, at / "stats_config" / "stats_tags", context)
-    dynamic = message.dynamic_resources
+    lds, cds, ads = _dynamic_resources(message.dynamic_resources, at / "dynamic_resources", context)
     return BootstrapConfig(
         node=node.SerializeToString(deterministic=True),
         node_id=node.id,
@@ -125,10 +127,26 @@ def compile_bootstrap(
         runtime={key: value for _, values in layers for key, value in values.items()},
         log_pattern=_log_pattern(message),
         server_version=wrapped(message, "stats_server_version_override", 0),
-        lds_config=dynamic.lds_config if dynamic.HasField("lds_config") else None,
-        cds_config=dynamic.cds_config if dynamic.HasField("cds_config") else None,
-        ads_config=dynamic.ads_config if dynamic.HasField("ads_config") else None,
+        lds_config=lds,
+        cds_config=cds,
+        ads_config=ads,
     )
+
+
+def _dynamic_resources(
+    message: Any, at: FieldPath, context: CompileContext
+) -> tuple[ConfigSource | None, ConfigSource | None, ApiConfigSource | None]:
+    lds = cds = ads = None
+    if message.HasField("lds_config"):
+        with context.problems.collect():
+            lds = compile_config_source(message.lds_config, at / "lds_config")
+    if message.HasField("cds_config"):
+        with context.problems.collect():
+            cds = compile_config_source(message.cds_config, at / "cds_config")
+    if message.HasField("ads_config"):
+        with context.problems.collect():
+            ads = compile_api_config_source(message.ads_config, at / "ads_config")
+    return lds, cds, ads
 
 
 def _node(message: bootstrap_pb2.Bootstrap, node_id: str, node_cluster: str, node_zone: str) -> Any:

@@ -31,9 +31,7 @@ _POLL: Final = 0.05
 class ProcessLifecycle:
     """One per process.  `over` is set when it should end."""
 
-    def __init__(
-        self, listeners: ListenerManager, options: Options, stats: StatsStore, reopen_logs: Callable[[], None]
-    ) -> None:
+    def __init__(self, listeners: ListenerManager, options: Options, stats: StatsStore, reopen_logs: Callable[[], None]) -> None:
         self._listeners = listeners
         self._options = options
         self._reopen_logs = reopen_logs
