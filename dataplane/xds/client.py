@@ -69,7 +69,7 @@ class XdsClient:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._config = config
-        self._decoder = decoder
+        self.decoder = decoder
         self._listener = listener
         self._clock = clock
         self._stats = stats
@@ -191,7 +191,7 @@ class XdsClient:
         return FileFeed(source, watch, self._parse_file, self._watcher, self._take_in)
 
     async def _take_in(self, watch: Watch, response: Response) -> None:
-        intake = watch.intake(response, self._decoder)
+        intake = watch.intake(response, self.decoder)
         slice_end = self._clock.now() + SLICE
         while intake.step():
             if self._clock.now() >= slice_end:

@@ -20,7 +20,10 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 PATIENCE = 10.0
 
 
-def any_of(message: Any) -> AnyMessage:
+def any_of(message: Any, type_url: str) -> AnyMessage:
+    """A message packed under its own type URL; bytes under *type_url*."""
+    if isinstance(message, bytes):
+        return AnyMessage(type_url=type_url, value=message)
     packed = AnyMessage()
     packed.Pack(message, deterministic=True)
     return packed
@@ -54,9 +57,12 @@ class Stream:
     async def send_sotw(
         self, type_url: str, version_info: str, resources: Iterable[Any], nonce: str = "", control_plane: str = ""
     ) -> None:
-        """Send messages as a `DiscoveryResponse`; the nonce is the version unless given."""
+        """Send messages (or their bytes) as a `DiscoveryResponse`; the nonce is the version unless given."""
         response = discovery_pb2.DiscoveryResponse(
-            type_url=type_url, version_info=version_info, nonce=nonce or version_info, resources=map(any_of, resources)
+            type_url=type_url,
+            version_info=version_info,
+            nonce=nonce or version_info,
+            resources=[any_of(resource, type_url) for resource in resources],
         )
         response.control_plane.identifier = control_plane
         await self.send(response)
@@ -74,12 +80,15 @@ class Stream:
             type_url=type_url, nonce=nonce, system_version_info=nonce, removed_resources=removed
         )
         for name, (version, message) in resources.items():
-            response.resources.add(name=name, version=version, resource=any_of(message))
+            response.resources.add(name=name, version=version, resource=any_of(message, type_url))
         response.control_plane.identifier = control_plane
         await self.send(response)
 
     async def send(self, response: Any) -> None:
-        await self._context.write(response.SerializeToString())
+        await self.send_bytes(response.SerializeToString())
+
+    async def send_bytes(self, message: bytes) -> None:
+        await self._context.write(message)
 
     def close(self, code: grpc.StatusCode = grpc.StatusCode.OK, details: str = "") -> None:
         if not self._closed.done():
