@@ -9,7 +9,6 @@ Envoy: StreamDecoderFilter, StreamEncoderFilter.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -86,14 +85,6 @@ class NamedFilter(Protocol):
 
 
 PerFilterConfig = Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class FilterOverride:
-    """A `typed_per_filter_config` entry of type `config.route.v3.FilterConfig`: turns a filter off or on, or carries its config."""
-
-    disabled: bool = False
-    config: object | None = None
 
 
 class HttpStream(StreamCallbacks, Protocol):

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from dataplane.api.upstream import ClusterDirectory
     from dataplane.base.address import Address
-    from dataplane.base.deadlines import Deadlines
+    from dataplane.base.deadlines import DeadlineWheel
     from dataplane.observe.stats import StatsStore
     from dataplane.observe.stream_info import StreamInfo
     from dataplane.snapshot.listener import FilterChain, Listener
@@ -24,10 +24,11 @@ class ServerContext:
     holder: Holder
     clusters: ClusterDirectory
     stats: StatsStore
-    deadlines: Deadlines
+    deadlines: DeadlineWheel
     loop: asyncio.AbstractEventLoop
     service_cluster: str = ""
     service_node: str = ""
+    local_address: str = "127.0.0.1"  # ours, as x-forwarded-for tells it for peers on the loopback
 
 
 class DrainDecision(Protocol):

@@ -60,6 +60,8 @@ class Inherited:
     retry_policy: RetryPolicy | None
     request_buffer_limit: int | None
     max_direct_response_body: int
+    include_attempt_count: bool = False
+    include_attempt_count_in_response: bool = False
 
 
 def compile_route(message: RouteMessage, inherited: Inherited, at: FieldPath, context: CompileContext) -> Route:
@@ -82,6 +84,8 @@ def compile_route(message: RouteMessage, inherited: Inherited, at: FieldPath, co
         path=match.path,
         condition=match.condition,
         pathless=match.pathless,
+        include_attempt_count=inherited.include_attempt_count,
+        include_attempt_count_in_response=inherited.include_attempt_count_in_response,
     )
 
 

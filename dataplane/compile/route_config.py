@@ -154,6 +154,8 @@ def _host_level(message: VirtualHostMessage, config: Inherited, at: FieldPath, c
         retry_policy=retry,
         request_buffer_limit=buffer_limit(message, at),
         max_direct_response_body=config.max_direct_response_body,
+        include_attempt_count=message.include_request_attempt_count,
+        include_attempt_count_in_response=message.include_attempt_count_in_response,
     )
 
 

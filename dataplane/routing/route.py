@@ -118,6 +118,8 @@ class Route:
     path: PathSpecifier | None = None
     condition: Callable[[RequestHeaders, bytes, int], bool] | None = None  # (headers, query, random_value)
     pathless: bool = False  # also matches requests without a path: CONNECT
+    include_attempt_count: bool = False  # its virtual host's include_request_attempt_count
+    include_attempt_count_in_response: bool = False
 
 
 @dataclass(frozen=True, slots=True)
