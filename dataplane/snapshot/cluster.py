@@ -11,6 +11,7 @@ from enum import Enum, IntEnum
 from types import MappingProxyType
 
 from dataplane.base.address import Address
+from dataplane.snapshot.config_source import ConfigSource
 
 _EMPTY: Mapping[str, object] = MappingProxyType({})
 
@@ -145,6 +146,7 @@ class Cluster:
     outlier_detection: object | None = None
     health_checks: tuple[object, ...] = ()
     added_via_api: bool = False
+    eds_source: ConfigSource | None = None  # where endpoints come from; None unless discovery is EDS
 
     @property
     def stat_name(self) -> str:

@@ -1,0 +1,207 @@
+"""Cluster → snapshot.cluster.Cluster.
+
+Not here: endpoints (endpoint), HTTP options (upstream_http), DNS (dns_settings), balancing (load_balancing).
+Envoy: config.cluster.v3.Cluster.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from envoy.config.cluster.v3.circuit_breaker_pb2 import CircuitBreakers
+from envoy.config.cluster.v3.cluster_pb2 import Cluster as ClusterMessage
+from envoy.config.cluster.v3.cluster_pb2 import UpstreamConnectionOptions
+from envoy.config.core.v3.address_pb2 import TcpKeepalive as KeepaliveMessage
+from envoy.config.core.v3.base_pb2 import TransportSocket
+
+from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.compile.config_source import compile_config_source
+from dataplane.compile.context import CompileContext
+from dataplane.compile.dns_settings import compile_dns_settings
+from dataplane.compile.endpoint import compile_load_assignment
+from dataplane.compile.fields import find_extension
+from dataplane.compile.load_balancing import LbPolicy, compile_lb_policy, panic_threshold
+from dataplane.compile.support import ignores, supports
+from dataplane.compile.units import metadata_dict, seconds_or, wrapped
+from dataplane.compile.upstream_http import compile_upstream_http
+from dataplane.snapshot.cluster import (
+    CircuitBreakerThresholds,
+    Cluster,
+    DiscoveryType,
+    DnsSettings,
+    HttpProtocolOptions,
+    LoadAssignment,
+    TcpKeepalive,
+)
+
+supports(
+    ClusterMessage,
+    "name",
+    "alt_stat_name",
+    "eds_cluster_config",
+    "connect_timeout",
+    "per_connection_buffer_limit_bytes",
+    "load_assignment",
+    "max_requests_per_connection",
+    "circuit_breakers",
+    "common_http_protocol_options",
+    "http_protocol_options",
+    "typed_extension_protocol_options",
+    "wait_for_warm_on_init",
+    "transport_socket",
+    "metadata",
+    "upstream_connection_options",
+    type=("STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS"),
+    protocol_selection=("USE_CONFIGURED_PROTOCOL",),
+)
+ignores(ClusterMessage, "cleanup_interval", because="read by ORIGINAL_DST clusters only, and those are refused")
+ignores(
+    ClusterMessage,
+    "close_connections_on_host_health_failure",
+    "ignore_health_on_host_removal",
+    because="they speak of active health checks, and those are refused",
+)
+ignores(ClusterMessage, "upstream_http_protocol_options", because="read by TLS sockets only")
+supports(ClusterMessage.EdsClusterConfig, "eds_config", "service_name")
+supports(CircuitBreakers, "thresholds")
+supports(
+    CircuitBreakers.Thresholds,
+    "priority",
+    "max_connections",
+    "max_pending_requests",
+    "max_requests",
+    "max_retries",
+    "track_remaining",
+)
+supports(UpstreamConnectionOptions, "tcp_keepalive")
+supports(KeepaliveMessage, "keepalive_probes", "keepalive_time", "keepalive_interval")
+supports(TransportSocket, "name", "typed_config")
+
+TRANSPORT_SOCKET_KIND: Final = "envoy.transport_sockets.upstream"
+_CONNECT_TIMEOUT: Final = 5.0
+_BUFFER_LIMIT: Final = 1 << 20
+_DNS_TYPES: Final = frozenset({DiscoveryType.STRICT_DNS, DiscoveryType.LOGICAL_DNS})
+_TYPES: Final = {
+    number: DiscoveryType(name) for name, number in ClusterMessage.DiscoveryType.items() if name in DiscoveryType.__members__
+}
+
+
+def compile_cluster(message: ClusterMessage, at: FieldPath, context: CompileContext) -> Cluster:
+    """Errors of parts go to the context; the result is of use only where it then has none."""
+    discovery = _discovery(message, at)
+    endpoints: LoadAssignment | None = None
+    http, dns, lb_policy = HttpProtocolOptions(), DnsSettings(), LbPolicy("ROUND_ROBIN")
+    eds: dict[str, Any] = {}
+    problems = context.problems
+    with problems.collect():
+        endpoints = _endpoints(message, discovery, at, context)
+    with problems.collect():
+        http = compile_upstream_http(message, at)
+    with problems.collect():
+        dns = compile_dns_settings(message, at)
+    with problems.collect():
+        lb_policy = compile_lb_policy(message, at, context)
+    with problems.collect():
+        eds = _eds(message, discovery, at)
+    return Cluster(
+        name=message.name,
+        discovery=discovery,
+        load_assignment=endpoints,
+        **eds,
+        alt_stat_name=message.alt_stat_name,
+        connect_timeout=seconds_or(message, "connect_timeout", _CONNECT_TIMEOUT, at),
+        lb_policy=lb_policy.name,
+        lb_config=lb_policy.config,
+        panic_threshold=panic_threshold(message),
+        circuit_breakers=(_breakers(message, 0), _breakers(message, 1)),
+        dns=dns,
+        http=http,
+        per_connection_buffer_limit=wrapped(message, "per_connection_buffer_limit_bytes", _BUFFER_LIMIT),
+        tcp_keepalive=_keepalive(message),
+        wait_for_warm_on_init=wrapped(message, "wait_for_warm_on_init", True),
+        metadata=metadata_dict(message.metadata),
+        transport_socket=_transport_socket(message, at / "transport_socket", context),
+        added_via_api=context.added_via_api,
+    )
+
+
+def _discovery(message: ClusterMessage, at: FieldPath) -> DiscoveryType:
+    kind = message.WhichOneof("cluster_discovery_type")
+    if kind == "cluster_type":
+        raise ConfigError(at / "cluster_type", "not supported")
+    discovery = _TYPES.get(message.type)
+    if discovery is None:
+        raise ConfigError(at / "type", f"undefined value {message.type}")
+    return discovery
+
+
+def _endpoints(
+    message: ClusterMessage, discovery: DiscoveryType, at: FieldPath, context: CompileContext
+) -> LoadAssignment | None:
+    if discovery is DiscoveryType.EDS:
+        return None
+    at = at / "load_assignment"
+    if discovery in _DNS_TYPES:
+        _check_dns_endpoints(message, discovery, at)
+    return compile_load_assignment(message.load_assignment, at, context, names_allowed=discovery in _DNS_TYPES)
+
+
+def _check_dns_endpoints(message: ClusterMessage, discovery: DiscoveryType, at: FieldPath) -> None:
+    localities = message.load_assignment.endpoints
+    if discovery is DiscoveryType.LOGICAL_DNS and (len(localities) != 1 or len(localities[0].lb_endpoints) != 1):
+        raise ConfigError(at, "LOGICAL_DNS clusters must have a single locality_lb_endpoint and a single lb_endpoint")
+    for locality in localities:
+        if any(endpoint.endpoint.address.socket_address.resolver_name for endpoint in locality.lb_endpoints):
+            raise ConfigError(at, f"{discovery.value} clusters must NOT have a custom resolver name set")
+
+
+def _eds(message: ClusterMessage, discovery: DiscoveryType, at: FieldPath) -> dict[str, Any]:
+    """The fields of a Cluster that say where endpoints come from."""
+    at = at / "eds_cluster_config"
+    if discovery is not DiscoveryType.EDS:
+        if message.HasField("eds_cluster_config"):
+            raise ConfigError(at, "eds_cluster_config set in a non-EDS cluster")
+        return {}
+    if not message.HasField("eds_cluster_config"):
+        raise ConfigError(at, "cannot create an EDS cluster without an EDS config")
+    source = compile_config_source(message.eds_cluster_config.eds_config, at / "eds_config")
+    return {
+        "eds_service_name": message.eds_cluster_config.service_name or message.name,
+        "eds_source": source,
+        "eds_fetch_timeout": source.initial_fetch_timeout,
+    }
+
+
+def _breakers(message: ClusterMessage, priority: int) -> CircuitBreakerThresholds:
+    """The first thresholds of *priority*; later ones count for nothing, as in Envoy."""
+    found = [each for each in message.circuit_breakers.thresholds if each.priority == priority]
+    if not found:
+        return CircuitBreakerThresholds()
+    return CircuitBreakerThresholds(
+        max_connections=wrapped(found[0], "max_connections", 1024),
+        max_pending_requests=wrapped(found[0], "max_pending_requests", 1024),
+        max_requests=wrapped(found[0], "max_requests", 1024),
+        max_retries=wrapped(found[0], "max_retries", 3),
+        track_remaining=found[0].track_remaining,
+    )
+
+
+def _keepalive(message: ClusterMessage) -> TcpKeepalive | None:
+    if not message.upstream_connection_options.HasField("tcp_keepalive"):
+        return None
+    keepalive = message.upstream_connection_options.tcp_keepalive
+    return TcpKeepalive(
+        probes=wrapped(keepalive, "keepalive_probes", 0),
+        time=wrapped(keepalive, "keepalive_time", 0),
+        interval=wrapped(keepalive, "keepalive_interval", 0),
+    )
+
+
+def _transport_socket(message: ClusterMessage, at: FieldPath, context: CompileContext) -> object | None:
+    if not message.HasField("transport_socket"):
+        return None
+    socket = message.transport_socket
+    at = at / "typed_config"
+    compile_config, config = find_extension(TRANSPORT_SOCKET_KIND, socket.typed_config, socket.name, at)
+    compiled: object | None = compile_config(config, at, context)
+    return compiled

@@ -1,0 +1,115 @@
+"""ClusterLoadAssignment → snapshot.cluster.LoadAssignment.
+
+Envoy: config.endpoint.v3.{ClusterLoadAssignment, LocalityLbEndpoints, LbEndpoint, Endpoint}.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from envoy.config.core.v3.base_pb2 import Locality as LocalityMessage
+from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint as EndpointMessage
+from envoy.config.endpoint.v3.endpoint_components_pb2 import LbEndpoint, LocalityLbEndpoints
+from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+
+from dataplane.base.address import Address, SocketAddress
+from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.compile import fields
+from dataplane.compile.context import CompileContext
+from dataplane.compile.support import ignores, supports
+from dataplane.compile.units import fraction, metadata_dict, wrapped
+from dataplane.snapshot.cluster import Endpoint, HealthStatus, LoadAssignment, Locality, LocalityEndpoints
+
+supports(ClusterLoadAssignment, "cluster_name", "endpoints", "policy")
+supports(ClusterLoadAssignment.Policy, "drop_overloads", "overprovisioning_factor")
+supports(ClusterLoadAssignment.Policy.DropOverload, "category", "drop_percentage")
+supports(LocalityLbEndpoints, "locality", "lb_endpoints", "load_balancing_weight", "priority")
+ignores(LocalityLbEndpoints, "proximity", "metadata", because="Envoy, too, reads them nowhere but in extensions that are refused")
+supports(LbEndpoint, "endpoint", "health_status", "metadata", "load_balancing_weight")
+supports(EndpointMessage, "address", "hostname")
+ignores(EndpointMessage, "health_check_config", because="read by active health checks only, and those are refused")
+supports(LocalityMessage, "region", "zone", "sub_zone")
+
+_OVERPROVISIONING_FACTOR: Final = 140
+_MAX_WEIGHT: Final = (1 << 32) - 1
+
+
+def compile_load_assignment(
+    message: ClusterLoadAssignment, at: FieldPath, context: CompileContext, *, names_allowed: bool = False
+) -> LoadAssignment:
+    """names_allowed: hosts may be names that DNS resolves.  Errors of single endpoints go to the context."""
+    localities = tuple(
+        _compile_locality(locality, at / "endpoints" / index, context, names_allowed)
+        for index, locality in enumerate(message.endpoints)
+    )
+    _check_locality_weights(localities, at / "endpoints")
+    return LoadAssignment(
+        cluster_name=message.cluster_name,
+        localities=localities,
+        overprovisioning_factor=wrapped(message.policy, "overprovisioning_factor", _OVERPROVISIONING_FACTOR),
+        drop_overload=_drop_overload(message.policy, at / "policy" / "drop_overloads"),
+    )
+
+
+def _compile_locality(
+    message: LocalityLbEndpoints, at: FieldPath, context: CompileContext, names_allowed: bool
+) -> LocalityEndpoints:
+    endpoints = []
+    for index, endpoint in enumerate(message.lb_endpoints):
+        with context.problems.collect():
+            endpoints.append(_compile_endpoint(endpoint, at / "lb_endpoints" / index, names_allowed))
+    if sum(endpoint.weight for endpoint in endpoints) > _MAX_WEIGHT:
+        context.problems.add(at, f"The sum of weights of all upstream hosts in a locality exceeds {_MAX_WEIGHT}")
+    locality = message.locality
+    return LocalityEndpoints(
+        locality=Locality(locality.region, locality.zone, locality.sub_zone),
+        endpoints=tuple(endpoints),
+        priority=message.priority,
+        weight=wrapped(message, "load_balancing_weight", 0),
+    )
+
+
+def _compile_endpoint(message: LbEndpoint, at: FieldPath, names_allowed: bool) -> Endpoint:
+    if message.WhichOneof("host_identifier") != "endpoint":
+        raise ConfigError(at / "endpoint", "Address must be set")
+    endpoint, at_endpoint = message.endpoint, at / "endpoint"
+    return Endpoint(
+        address=_address(endpoint, at_endpoint / "address", names_allowed),
+        hostname=endpoint.hostname,
+        weight=wrapped(message, "load_balancing_weight", 1),
+        health_status=_health_status(message.health_status, at / "health_status"),
+        metadata=metadata_dict(message.metadata),
+    )
+
+
+def _health_status(number: int, at: FieldPath) -> HealthStatus:
+    try:
+        return HealthStatus(number)
+    except ValueError:
+        raise ConfigError(at, f"undefined value {number}") from None
+
+
+def _address(endpoint: EndpointMessage, at: FieldPath, names_allowed: bool) -> Address:
+    if not endpoint.address.WhichOneof("address"):
+        raise ConfigError(at, "Address must be set")
+    address = fields.named_address(endpoint.address, at)
+    if isinstance(address, SocketAddress) and not names_allowed and not fields.is_ip(address.host):
+        advice = "Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'"
+        raise ConfigError(at / "socket_address" / "address", f"malformed IP address: {address.host}. {advice}")
+    return address
+
+
+def _check_locality_weights(localities: tuple[LocalityEndpoints, ...], at: FieldPath) -> None:
+    for priority in {locality.priority for locality in localities}:
+        if sum(locality.weight for locality in localities if locality.priority == priority) > _MAX_WEIGHT:
+            raise ConfigError(at, f"The sum of weights of all localities at the same priority exceeds {_MAX_WEIGHT}")
+
+
+def _drop_overload(policy: Any, at: FieldPath) -> tuple[tuple[str, float], ...]:
+    if len(policy.drop_overloads) > 1:
+        count = len(policy.drop_overloads)
+        raise ConfigError(at, f"Cluster drop_overloads config has {count} categories. Envoy only support one.")
+    return tuple(
+        (drop.category, fraction(drop.drop_percentage, at / index / "drop_percentage"))
+        for index, drop in enumerate(policy.drop_overloads)
+    )
