@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dataplane.base.address import Address
+from dataplane.snapshot.config_source import ConfigSource
 
 if TYPE_CHECKING:
     from dataplane.api.access_logger import AccessLogger
@@ -29,6 +30,15 @@ class FilterChain:
     transport_socket: object | None = None  # api.transport_socket.DownstreamTransportSocket; None: raw buffer
     transport_socket_connect_timeout: float = 0.0
     key: bytes = b""  # the serialized proto: equal bytes mean that live connections need not be drained
+
+
+@dataclass(frozen=True, slots=True)
+class RdsSource:
+    """An HTTP connection manager's wish for a route configuration.  stat_prefix: of that manager."""
+
+    route_config_name: str
+    source: ConfigSource
+    stat_prefix: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,7 @@ class Listener:
     ignore_global_conn_limit: bool = False
     access_log: tuple[AccessLogger, ...] = ()
     rds_names: frozenset[str] = frozenset()  # route configurations that its connection managers take from RDS
+    rds_sources: tuple[RdsSource, ...] = ()  # the same, with where to ask
     cluster_names: frozenset[str] = frozenset()  # clusters that inline routes and TCP proxies name
     metadata: Mapping[str, object] = field(default_factory=lambda: _EMPTY, hash=False)
     added_via_api: bool = False
