@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,10 +11,8 @@ import pytest
 from tests.differential.case import Case
 from tests.differential.group import Result, run_or_refuse
 from tests.support.envoy_process import envoy_process, require_envoy
-from tests.support.our_process import our_process, require_dataplane
-
-# POINTSMAN_SUBJECT=envoy compares Envoy with itself: whatever differs then is the harness's fault or chance.
-SUBJECT = os.environ.get("POINTSMAN_SUBJECT", "ours")
+from tests.support.our_process import require_dataplane
+from tests.support.subject import IS_ENVOY, subject_process
 
 
 @dataclass
@@ -35,10 +32,9 @@ class Runs:
     async def _run(self, group: str) -> None:
         members = [case for case in self.cases if case.group == group]
         directory = self.directory / str(len(self._done))
-        subject = envoy_process if SUBJECT == "envoy" else our_process
         envoy, ours = await asyncio.gather(
             run_or_refuse(members, envoy_process, directory / "envoy"),
-            run_or_refuse(members, subject, directory / "subject"),
+            run_or_refuse(members, subject_process, directory / "subject"),
         )
         for case in members:
             self._done[case.id] = envoy[case.id], ours[case.id]
@@ -48,7 +44,8 @@ class Runs:
 def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """Only the selected cases are run, so `-k` stays quick."""
     require_envoy()
-    if SUBJECT != "envoy":
+    # Envoy compared with itself: whatever differs then is the harness's fault or chance.
+    if not IS_ENVOY:
         require_dataplane()
     selected = [item.callspec.params["case"] for item in request.session.items if hasattr(item, "callspec")]
     cases = {case.id: case for case in selected if isinstance(case, Case)}

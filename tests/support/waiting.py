@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 POLL_INTERVAL = 0.02
@@ -38,6 +38,17 @@ async def wait_until_async(probe: Callable[[], T], what: str, timeout: float = 1
     deadline = loop.time() + timeout
     while loop.time() < deadline:
         if found := probe():
+            return found
+        await asyncio.sleep(POLL_INTERVAL)
+    raise NotInTimeError(f"not within {timeout} s: {what}")
+
+
+async def wait_until_awaited(probe: Callable[[], Awaitable[T]], what: str, timeout: float = 10.0) -> T:
+    """The same for a *probe* that has to be awaited."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout
+    while loop.time() < deadline:
+        if found := await probe():
             return found
         await asyncio.sleep(POLL_INTERVAL)
     raise NotInTimeError(f"not within {timeout} s: {what}")

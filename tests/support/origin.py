@@ -1,0 +1,42 @@
+"""An upstream that says who it is: every request is answered with 200 and the origin's name."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class _Connection(asyncio.Protocol):
+    """Requests without bodies, pipelined or not."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        *heads, self._buffer = (self._buffer + data).split(b"\r\n\r\n")
+        self._origin.requests += len(heads)
+        self._transport.write(self._origin.answer * len(heads))
+
+
+class Origin:
+    """Use as an asynchronous context manager; `port` is known inside."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(name), name.encode())
+        self.requests = 0
+        self.port = 0
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Origin:
+        self._server = await asyncio.get_running_loop().create_server(lambda: _Connection(self), "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
