@@ -35,3 +35,7 @@ class SourceMap:
             return Place(self._names[0])
         index, value = found
         return Place(self._names[index], value.line, value.column)
+
+
+NOWHERE = SourceMap(())
+"""For a message that was never a text."""

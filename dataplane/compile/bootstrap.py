@@ -23,6 +23,7 @@ from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.base.version import BUILD_TYPE, ENVOY_VERSION, STATUS, TLS_LIBRARY, revision
 from dataplane.compile.config_source import compile_api_config_source, compile_config_source
 from dataplane.compile.context import CompileContext
+from dataplane.compile.default_tags import DEFAULT_TAGS
 from dataplane.compile.fields import address
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import seconds_or, wrapped
@@ -212,16 +213,14 @@ def _tags(
     for index, tag in enumerate(config.stats_tags):
         place = at / index
         kind = tag.WhichOneof("tag_value")
-        if tag.tag_name in rules or any(name == tag.tag_name for name, _ in fixed):
-            context.problems.add(place / "tag_name", f"Tag name '{tag.tag_name}' specified twice.")
-        elif kind == "fixed_value":
+        if kind == "fixed_value":
             fixed.append((tag.tag_name, tag.fixed_value))
         elif kind == "regex" and tag.regex:
             with context.problems.collect():
                 rules[tag.tag_name] = _rule(tag.tag_name, tag.regex, place / "regex")
         elif tag.tag_name in defaults:
             rules[tag.tag_name] = defaults[tag.tag_name]
-        else:
+        elif tag.tag_name not in DEFAULT_TAGS:
             reason = f"No regex specified for tag specifier and no default regex for name: '{tag.tag_name}'"
             context.problems.add(place / "tag_name", reason)
     if wrapped(config, "use_all_default_tags", True):

@@ -1,0 +1,60 @@
+"""Rules between the fields of a bootstrap: names that may be given once, fields that exclude each other.
+
+Not here: shapes (compile.constraints), single parts (compile.bootstrap), references to clusters and secrets (references.py).  The words are
+Envoy's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.bootstrap.located import Rule
+
+if TYPE_CHECKING:
+    from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
+
+_ROOT = FieldPath()
+
+
+def duplicate_names(bootstrap: Bootstrap) -> Iterator[ConfigError]:
+    static = bootstrap.static_resources
+    clusters = [cluster.name for cluster in static.clusters]
+    yield from _repeated(clusters, _ROOT / "static_resources" / "clusters", "cluster manager: duplicate cluster '{}'")
+    secrets = [f"{secret.WhichOneof('type')} secret {secret.name}" for secret in static.secrets]
+    yield from _repeated(secrets, _ROOT / "static_resources" / "secrets", "duplicate static {}")
+
+
+def _repeated(names: Iterable[str], at: FieldPath, reason: str) -> Iterator[ConfigError]:
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if name in seen:
+            yield ConfigError(at / index / "name", reason.format(name))
+        seen.add(name)
+
+
+def admin_layers(bootstrap: Bootstrap) -> Iterator[ConfigError]:
+    """What `/runtime_modify` writes goes to one layer."""
+    found = [index for index, layer in enumerate(bootstrap.layered_runtime.layers) if layer.HasField("admin_layer")]
+    for index in found[1:]:
+        at = _ROOT / "layered_runtime" / "layers" / index / "admin_layer"
+        yield ConfigError(at, "Too many admin layers specified in LayeredRuntime, at most one may be specified")
+
+
+def stats_flush(bootstrap: Bootstrap) -> Iterator[ConfigError]:
+    """Statistics are flushed at intervals or by the admin endpoint."""
+    if bootstrap.HasField("stats_flush_interval") and bootstrap.stats_flush_on_admin:
+        yield ConfigError(
+            _ROOT / "stats_flush_on_admin", "Only one of stats_flush_interval or stats_flush_on_admin should be set!"
+        )
+
+
+def local_cluster(bootstrap: Bootstrap) -> Iterator[ConfigError]:
+    name = bootstrap.cluster_manager.local_cluster_name
+    if name and all(cluster.name != name for cluster in bootstrap.static_resources.clusters):
+        yield ConfigError(_ROOT / "cluster_manager" / "local_cluster_name", f"local cluster '{name}' must be defined")
+
+
+PART_RULES: tuple[Rule, ...] = (duplicate_names, admin_layers, stats_flush, local_cluster)
+"""All rules of this module."""

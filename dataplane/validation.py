@@ -1,0 +1,133 @@
+"""Would a proxy accept this?  Resources in, verdicts out: for `--mode validate`, for the control plane before it stores, for tests.
+
+Pure, but for files that a configuration names.  Every problem is reported, with its place in the text it came from.
+Not here: reading texts (bootstrap), the rules themselves (compile, bootstrap.rules).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from google.protobuf.message import Message
+
+from dataplane.base.errors import ConfigError, FieldPath, InvalidResource
+from dataplane.bootstrap.load import BootstrapError, LoadedBootstrap
+from dataplane.bootstrap.resources import ParsedResource, name_of, read_resources
+from dataplane.bootstrap.rules import bootstrap_errors, deprecation_warnings, start_errors
+from dataplane.bootstrap.source import Place
+from dataplane.compile.message_types import type_url_of
+from dataplane.compile.resource import compile_resource
+
+__all__ = [
+    "ParsedResource",
+    "Problem",
+    "bootstrap_warnings",
+    "check_bootstrap",
+    "check_resources",
+    "load_problems",
+    "parse_resources",
+    "resource_from_message",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason why a proxy would refuse a configuration.
+
+    document, line, column: where it is written, as far as known; documents count from 0, lines and columns from 1.
+    resource: `Cluster{a}`, empty for a bootstrap's own parts.  path: the field below it.
+    """
+
+    document: int | None
+    line: int | None
+    column: int | None
+    resource: str
+    path: str
+    reason: str
+    source: str = ""
+
+    def __str__(self) -> str:
+        """`file.yaml:12:5: Cluster{a}.lb_policy: reason`."""
+        place = [self.source] if self.source else []
+        if self.line is not None:
+            place += [str(self.line), str(self.column)] if self.column is not None else [str(self.line)]
+        where = ".".join(part for part in (self.resource, self.path) if part)
+        return ": ".join(part for part in (":".join(place), where, self.reason) if part)
+
+
+def parse_resources(text: str, source: str = "") -> tuple[list[ParsedResource], list[Problem]]:
+    """Every readable resource of *text* (YAML documents or JSON, each with "@type"), and the problems of the others."""
+    parsed: list[ParsedResource] = []
+    problems: list[Problem] = []
+    for found in read_resources(text, source):
+        if isinstance(found, ParsedResource):
+            parsed.append(found)
+        else:
+            problems += [_problem(error, found.source.place(error.at), found.document) for error in found.errors]
+    return parsed, problems
+
+
+def resource_from_message(message: Message) -> ParsedResource:
+    """A resource that was never a text."""
+    return ParsedResource(type_url_of(message), name_of(message), message)
+
+
+def check_resources(resources: Sequence[ParsedResource]) -> list[Problem]:
+    """What a proxy would answer with a NACK, for each of *resources* by itself, and names that are given twice."""
+    problems: list[Problem] = []
+    seen: set[tuple[str, str]] = set()
+    for resource in resources:
+        key = resource.type_url, resource.name
+        if key in seen:
+            problems += _problems(resource, [ConfigError(resource.root, "given more than once")])
+        seen.add(key)
+        problems += _problems(resource, _errors(resource))
+    return problems
+
+
+def check_bootstrap(loaded: LoadedBootstrap) -> list[Problem]:
+    """What would keep a proxy from starting with this bootstrap."""
+    return _distinct(_problem(each.error, loaded.source.place(each.at), None) for each in bootstrap_errors(loaded.message))
+
+
+def bootstrap_warnings(loaded: LoadedBootstrap) -> list[Problem]:
+    """What an operator should know of a bootstrap that is accepted: deprecated and dropped fields, and what a start will stumble over."""
+    start = (each.error for each in start_errors(loaded.message))
+    errors = (*loaded.warnings, *deprecation_warnings(loaded.message), *start)
+    return _distinct(_problem(error, loaded.source.place(error.at), None) for error in errors)
+
+
+def load_problems(error: BootstrapError) -> list[Problem]:
+    """Why a bootstrap could not even be read."""
+    return [_problem(each, place, None) for each, place in zip(error.errors, error.places, strict=True)]
+
+
+def _errors(resource: ParsedResource) -> Sequence[ConfigError]:
+    if not resource.name:
+        return [ConfigError(resource.root, "a resource needs a name")]
+    try:
+        compile_resource(resource.type_url, resource.message)
+    except InvalidResource as error:
+        return error.errors
+    return ()
+
+
+def _problems(resource: ParsedResource, errors: Iterable[ConfigError]) -> list[Problem]:
+    return _distinct(_problem(error, resource.place(error.at), resource.document) for error in errors)
+
+
+def _problem(error: ConfigError, place: Place, document: int | None) -> Problem:
+    path = str(_below_root(error.at))
+    return Problem(document, place.line, place.column, error.at.root, path, error.reason, place.source)
+
+
+def _below_root(at: FieldPath) -> FieldPath:
+    path = FieldPath()
+    for step in at.steps:
+        path = path / step
+    return path
+
+
+def _distinct(problems: Iterator[Problem]) -> list[Problem]:
+    return list(dict.fromkeys(problems))
