@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from envoy.config.bootstrap.v3 import bootstrap_pb2
+from envoy.config.core.v3 import base_pb2
 from envoy.config.metrics.v3 import stats_pb2
+from envoy.type.v3.semantic_version_pb2 import SemanticVersion
 from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
+from xds.core.v3.context_params_pb2 import ContextParams
 
 from dataplane.base.address import Address
 from dataplane.base.errors import ConfigError, FieldPath
@@ -53,6 +56,24 @@ ignores(Bootstrap, "flags_path", because="Envoy itself stopped reading it")
 ignores(Bootstrap, "perf_tracing_file_path", because="only for builds with Perfetto")
 ignores(Bootstrap, "memory_allocator_manager", because="the interpreter's allocator has no such release rate")
 ignores(Bootstrap, "grpc_async_client_manager_config", because="gRPC clients are not cached per request")
+supports(
+    base_pb2.Node,
+    "id",
+    "cluster",
+    "metadata",
+    "dynamic_parameters",
+    "locality",
+    "user_agent_name",
+    "user_agent_version",
+    "user_agent_build_version",
+    "extensions",
+    "client_features",
+    "listening_addresses",
+)
+supports(base_pb2.BuildVersion, "version", "metadata")
+supports(base_pb2.Extension, "name", "category", "type_descriptor", "version", "disabled", "type_urls")
+supports(SemanticVersion, "major_number", "minor_number", "patch")
+supports(ContextParams, "params")
 supports(Bootstrap.StaticResources, "listeners", "clusters")
 supports(Bootstrap.DynamicResources, "lds_config", "cds_config", "ads_config")
 supports(Bootstrap.ApplicationLogConfig, "log_format")
