@@ -36,3 +36,34 @@ class Options:
     stats_tags: tuple[tuple[str, str], ...] = ()
     cpuset_threads: bool = False
     ignored: tuple[str, ...] = ()  # flags that were given, are accepted and change nothing here
+
+    def command_line(self) -> dict[str, object]:
+        """The fields of admin.v3.CommandLineOptions, for `/server_info`."""
+        return {
+            "base_id": str(self.base_id),
+            "concurrency": self.concurrency,
+            "config_path": self.config_path,
+            "config_yaml": self.config_yaml,
+            "allow_unknown_static_fields": self.allow_unknown_static_fields,
+            "reject_unknown_dynamic_fields": self.reject_unknown_dynamic_fields,
+            "skip_deprecated_logs": self.skip_deprecated_logs,
+            "admin_address_path": self.admin_address_path,
+            "local_address_ip_version": self.local_address_ip_version,
+            "log_level": self.log_level,
+            "component_log_level": self.component_log_level,
+            "log_format": self.log_format,
+            "log_path": self.log_path,
+            "service_cluster": self.service_cluster,
+            "service_node": self.service_node,
+            "service_zone": self.service_zone,
+            "file_flush_interval": f"{self.file_flush_interval_msec / 1000:g}s",
+            "file_flush_min_size": self.file_flush_min_size_kb << 10,
+            "drain_time": f"{self.drain_time}s",
+            "drain_strategy": self.drain_strategy.capitalize(),
+            "parent_shutdown_time": f"{self.parent_shutdown_time}s",
+            "mode": {"serve": "Serve", "validate": "Validate", "init_only": "InitOnly"}[self.mode],
+            "disable_hot_restart": self.disable_hot_restart,
+            "restart_epoch": self.restart_epoch,
+            "cpuset_threads": self.cpuset_threads,
+            "stats_tag": [f"{name}:{value}" for name, value in self.stats_tags],
+        }

@@ -1,0 +1,295 @@
+"""From accepted resources to the generation in use.
+
+Here: what is accepted (static and discovered), which names follow from it, and the one task that plans, links, and swaps generations.
+Not here: protocols (xds.client), what may be used already (xds.warming), compiling (compile.resource).
+Order that must hold in a swap: sockets of new listeners are bound; live clusters follow and the snapshot is published in one step of the
+loop; then listeners follow.  So a request never finds a route whose cluster is not there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.compile.link import link
+from dataplane.snapshot.config_source import ConfigSource
+from dataplane.xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from dataplane.xds.warming import Accepted, Plan, Warming
+
+if TYPE_CHECKING:
+    from dataplane.listener.manager import ListenerManager
+    from dataplane.observe.stats import Scope, StatsStore
+    from dataplane.server.sources import Sources
+    from dataplane.snapshot.cluster import Cluster
+    from dataplane.snapshot.listener import Listener
+    from dataplane.snapshot.snapshot import Holder, Snapshot
+    from dataplane.upstream.cluster_manager import ClusterManager
+    from dataplane.xds.client import XdsClient
+    from dataplane.xds.source import Source
+
+log = logging.getLogger("config")
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One accepted resource: what it compiled to, and what it was, for the admin endpoint.  version: of the response that brought it."""
+
+    name: str
+    value: Any
+    body: bytes
+    version: str = ""
+    updated_wall: float = 0.0
+
+
+@dataclass(slots=True)
+class Discovered:
+    """What has come over xDS.  settled: names (None: the wildcard) that were answered or whose time is up, by type."""
+
+    resources: dict[str, dict[str, Resource]] = field(
+        default_factory=lambda: {CLUSTER: {}, ENDPOINT: {}, LISTENER: {}, ROUTE: {}}
+    )
+    settled: dict[str, set[str | None]] = field(
+        default_factory=lambda: {CLUSTER: set(), ENDPOINT: set(), LISTENER: set(), ROUTE: set()}
+    )
+
+    def values(self, type_url: str) -> dict[str, Any]:
+        return {name: resource.value for name, resource in self.resources[type_url].items()}
+
+
+class Configuration:
+    """Implements xds.client.UpdateListener.  Lives in one event loop."""
+
+    def __init__(
+        self,
+        holder: Holder,
+        clusters: ClusterManager,
+        listeners: ListenerManager,
+        sources: Sources,
+        stats: StatsStore,
+        warming: Warming | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._holder = holder
+        self._clusters = clusters
+        self._listeners = listeners
+        self._sources = sources
+        self._stats = stats
+        self._warming = warming or Warming()
+        self._now = now
+        self._client: XdsClient | None = None
+        self._changed = asyncio.Event()
+        self._published = asyncio.Condition()
+        self._timer: asyncio.TimerHandle | None = None
+        self._serving = False
+        self.static_clusters: Mapping[str, Resource] = {}
+        self.static_listeners: Mapping[str, Resource] = {}
+        self.discovered = Discovered()
+        self.in_use: dict[str, dict[str, Resource]] = {CLUSTER: {}, LISTENER: {}, ROUTE: {}}
+        self.plan: Plan | None = None
+        self._subscribed: dict[str, dict[ConfigSource, Source]] = {}
+        self._eds_scopes: dict[str, str] = {}
+        self._rds_scopes: dict[str, str] = {}
+        self._discovered_types: frozenset[str] = frozenset()
+        self._generation = stats.gauge("pointsman.generation")
+        self._held = stats.gauge("pointsman.held_clusters")
+        self._waiting = stats.gauge("pointsman.waiting_resources")
+
+    # -- what the assembly and the xDS client tell ---------------------------------------------------------------------
+
+    def follow(self, client: XdsClient, discovered_types: Collection[str]) -> None:
+        """Names that follow from resources are subscribed to there.  discovered_types: those that have a wildcard subscription."""
+        self._client = client
+        self._discovered_types = frozenset(discovered_types)
+
+    def set_static(self, clusters: Iterable[Resource], listeners: Iterable[Resource]) -> None:
+        self.static_clusters = {resource.name: resource for resource in clusters}
+        self.static_listeners = {resource.name: resource for resource in listeners}
+        self._changed.set()
+
+    def on_update(self, type_url: str, changed: Mapping[str, object], removed: Collection[str], version_info: str) -> None:
+        """xds.client.UpdateListener.  The values are Resources."""
+        known = self.discovered.resources.get(type_url)
+        if known is None:
+            return
+        wall = time.time()
+        for name, resource in changed.items():
+            assert isinstance(resource, Resource)
+            known[name] = Resource(name, resource.value, resource.body, version_info, wall)
+        for name in removed:
+            known.pop(name, None)
+        log.info("%s: %d added or changed, %d removed, version %s", type_url, len(changed), len(removed), version_info)
+        self._follow_names(type_url)
+        self._changed.set()
+
+    def on_settled(self, type_url: str, name: str | None) -> None:
+        """xds.client.UpdateListener."""
+        if type_url in self.discovered.settled:
+            self.discovered.settled[type_url].add(name)
+            self._changed.set()
+
+    def serve(self) -> None:
+        """From now on listeners are part of a generation: everything they need at the start has been given its time."""
+        self._serving = True
+        self._changed.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until *condition* holds after a generation was planned."""
+        async with self._published:
+            await self._published.wait_for(condition)
+
+    # -- generations ---------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Plan and swap whenever something changed, until cancelled.  Changes that come meanwhile make one more generation, not one each."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self._swap()
+            async with self._published:
+                self._published.notify_all()
+
+    async def _swap(self) -> None:
+        previous = self._holder.current
+        accepted = self._accepted()
+        plan = self.plan = self._warming.plan(self._now(), accepted, previous)
+        listeners = self._bindable(plan.listeners, previous)
+        current = link(listeners, plan.route_configurations, plan.clusters, plan.assignments, previous)
+        self._note(plan, current)
+        if current is previous:
+            return
+        self._clusters.apply(previous, current)
+        self._holder.current = current
+        await self._listeners.apply(previous, current)
+        self._generation.set(current.generation)
+        log.info(
+            "generation %d: %d listeners, %d route configurations, %d clusters, %d held, %d waiting",
+            current.generation,
+            len(current.listeners),
+            len(current.route_configurations),
+            len(current.clusters),
+            len(plan.held),
+            len(plan.waiting),
+        )
+
+    def _accepted(self) -> Accepted:
+        discovered = self.discovered
+        settled = discovered.settled
+        clusters = {**discovered.values(CLUSTER), **_values(self.static_clusters)}
+        listeners = {**discovered.values(LISTENER), **_values(self.static_listeners)} if self._serving else {}
+        return Accepted(
+            listeners=listeners,
+            route_configurations=discovered.values(ROUTE),
+            clusters=self._resolved(clusters),
+            assignments=discovered.values(ENDPOINT),
+            cds_settled=None in settled[CLUSTER] or CLUSTER not in self._discovered_types,
+            settled_assignments={name for name in settled[ENDPOINT] if name is not None},
+            settled_route_configurations={name for name in settled[ROUTE] if name is not None},
+        )
+
+    def _resolved(self, clusters: dict[str, Cluster]) -> dict[str, Cluster]:
+        """Clusters whose hosts come from DNS wait for their first answer; meanwhile the ones in use stay."""
+        in_use = self._holder.current.clusters
+        ready: dict[str, Cluster] = {}
+        for name, cluster in clusters.items():
+            if in_use.get(name) is cluster or self._clusters.prepare(cluster, self._changed.set):
+                ready[name] = cluster
+            elif name in in_use:
+                ready[name] = in_use[name]
+        return ready
+
+    def _bindable(self, listeners: Mapping[str, Listener], previous: Snapshot) -> Mapping[str, Listener]:
+        """Without the listeners whose address cannot be had: those keep what they have, if they have something."""
+        failed = self._listeners.bind({name: new for name, new in listeners.items() if previous.listeners.get(name) is not new})
+        if not failed:
+            return listeners
+        kept = {name: value for name, value in listeners.items() if name not in failed}
+        kept.update({name: previous.listeners[name] for name in failed if name in previous.listeners})
+        return kept
+
+    def _note(self, plan: Plan, current: Snapshot) -> None:
+        """Remember what is in use, and wake up when waiting is over."""
+        in_use: tuple[tuple[str, Mapping[str, Any], Mapping[str, Resource]], ...] = (
+            (CLUSTER, current.clusters, self.static_clusters),
+            (LISTENER, current.listeners, self.static_listeners),
+            (ROUTE, current.route_configurations, {}),
+        )
+        for type_url, values, static in in_use:
+            before = self.in_use[type_url]
+            known = self.discovered.resources[type_url]
+            self.in_use[type_url] = {
+                name: _resource(value, (static.get(name), known.get(name), before.get(name))) for name, value in values.items()
+            }
+        self._held.set(len(plan.held))
+        self._waiting.set(len(plan.waiting))
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if plan.next_deadline is not None:
+            delay = max(0.0, plan.next_deadline - self._now())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._changed.set)
+
+    # -- names that follow ---------------------------------------------------------------------------------------------
+
+    def _follow_names(self, type_url: str) -> None:
+        if type_url == CLUSTER:
+            self.follow_endpoints()
+        elif type_url == LISTENER:
+            self.follow_routes()
+
+    def follow_endpoints(self) -> None:
+        """Ask for the endpoints of every cluster that is known, used or not."""
+        wanted: dict[ConfigSource, set[str]] = {}
+        for resource in (*self.discovered.resources[CLUSTER].values(), *self.static_clusters.values()):
+            cluster: Cluster = resource.value
+            if cluster.eds_source is not None:
+                wanted.setdefault(cluster.eds_source, set()).add(cluster.eds_service_name)
+                self._eds_scopes[cluster.eds_service_name] = f"cluster.{cluster.stat_name}."
+        self._subscribe(ENDPOINT, wanted, self._eds_scopes)
+
+    def follow_routes(self) -> None:
+        """Ask for the route configurations of every listener that is known."""
+        wanted: dict[ConfigSource, set[str]] = {}
+        for resource in (*self.discovered.resources[LISTENER].values(), *self.static_listeners.values()):
+            listener: Listener = resource.value
+            for rds in listener.rds_sources:
+                wanted.setdefault(rds.source, set()).add(rds.route_config_name)
+                self._rds_scopes[rds.route_config_name] = f"http.{rds.stat_prefix}.rds.{rds.route_config_name}."
+        self._subscribe(ROUTE, wanted, self._rds_scopes)
+
+    def _subscribe(self, type_url: str, wanted: Mapping[ConfigSource, set[str]], scopes: Mapping[str, str]) -> None:
+        """scopes: the prefix of the statistics by name."""
+        client = self._client
+        if client is None:
+            return
+
+        def scope_of(name: str) -> Scope:
+            return self._stats.scope(scopes.get(name, f"{type_url}.{name}."))
+
+        known = self._subscribed.setdefault(type_url, {})
+        for config_source in {*known, *wanted}:
+            names = wanted.get(config_source, set())
+            source = known.get(config_source)
+            if source is not None:
+                client.set_names(type_url, source, names)
+                continue
+            try:
+                source = self._sources.source(config_source, FieldPath("config_source"))
+                client.subscribe(type_url, source, names, scope_of, config_source.initial_fetch_timeout)
+            except ConfigError as error:
+                log.error("%s: %s", type_url, error)
+                continue
+            known[config_source] = source
+
+
+def _values(resources: Mapping[str, Resource]) -> dict[str, Any]:
+    return {name: resource.value for name, resource in resources.items()}
+
+
+def _resource(value: object, candidates: Iterable[Resource | None]) -> Resource:
+    """The one of *candidates* that compiled to *value*."""
+    return next(resource for resource in candidates if resource is not None and resource.value is value)

@@ -1,0 +1,107 @@
+"""`--mode serve`: one process with one event loop, from its options to its exit code.
+
+Here: loading, logging, signals, the loop.  Not here: the parts and how they meet (assembly).
+Envoy: operations/cli, SIGTERM, SIGUSR1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import sys
+
+import uvloop
+
+from dataplane.base.errors import ConfigError
+from dataplane.base.version import product_version, version_string
+from dataplane.bootstrap.load import BootstrapError, LoadedBootstrap, load
+from dataplane.observe import log
+from dataplane.server.assembly import Server
+from dataplane.server.options import Options
+from dataplane.validation import check_bootstrap, load_problems
+
+_log = logging.getLogger("main")
+
+
+class CannotStart(Exception):
+    """The bootstrap cannot be served; the reasons have been printed."""
+
+
+def serve(options: Options) -> int:
+    """Run until told to stop.  Exit code 0, or 1 where it could not start."""
+    _configure_log(options)
+    try:
+        loaded = _load(options)
+    except CannotStart:
+        return 1
+    if options.mode == "init_only":
+        print(f"configuration '{options.config_path}' OK")
+        return 0
+    return uvloop.run(_serve(options, loaded))
+
+
+def _configure_log(options: Options, pattern: str = "") -> None:
+    log.configure(
+        log.level_number(options.log_level),
+        log.parse_component_levels(options.component_log_level),
+        options.log_format or pattern or log.DEFAULT_PATTERN,
+        path=options.log_path,
+    )
+
+
+def _load(options: Options) -> LoadedBootstrap:
+    """Every problem is reported before the process gives up."""
+    try:
+        loaded = load(options.config_path or None, options.config_yaml or None, options.allow_unknown_static_fields)
+        problems = check_bootstrap(loaded)
+    except BootstrapError as error:
+        problems = load_problems(error)
+    if problems:
+        for problem in problems:
+            _log.critical("error initializing configuration '%s': %s", options.config_path, problem)
+        raise CannotStart
+    for warning in loaded.warnings:
+        _log.warning("%s", warning)
+    return loaded
+
+
+async def _serve(options: Options, loaded: LoadedBootstrap) -> int:
+    server = Server(options, loaded)
+    if server.config.log_pattern:
+        _configure_log(options, server.config.log_pattern)
+    _log.info("initializing pointsman %s (%s)", product_version(), version_string())
+    for name in options.ignored:
+        _log.debug("the flag --%s has no effect here", name.replace("_", "-"))
+    if options.concurrency > 1:
+        _log.warning("--concurrency %d: this version runs one worker", options.concurrency)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, server.lifecycle.terminate)
+    loop.add_signal_handler(signal.SIGINT, server.lifecycle.terminate)
+    loop.add_signal_handler(signal.SIGUSR1, server.lifecycle.reopen_logs)
+    running = asyncio.create_task(server.run(), name="server")
+    ending = asyncio.create_task(server.lifecycle.over.wait(), name="over")
+    # What lives now lives to the end: keep the collector from walking it again and again.
+    gc.collect()
+    gc.freeze()
+    await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
+    failed = running.done() and running.exception() is not None
+    if failed:
+        _report(running.exception())
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await running
+    ending.cancel()
+    await server.stop()
+    _log.info("exiting")
+    sys.stdout.flush()
+    return 1 if failed else 0
+
+
+def _report(error: BaseException | None) -> None:
+    if isinstance(error, (ConfigError, OSError)):
+        _log.critical("%s", error)
+    else:
+        _log.critical("the server failed", exc_info=error)

@@ -1,0 +1,51 @@
+"""`server.*`: what the process tells of itself.  Envoy: configuration/observability/statistics, "Server"."""
+
+from __future__ import annotations
+
+import resource
+import time
+import zlib
+from typing import TYPE_CHECKING
+
+from dataplane.base.version import revision
+
+if TYPE_CHECKING:
+    from dataplane.compile.bootstrap import BootstrapConfig
+    from dataplane.listener.manager import ListenerManager
+    from dataplane.observe.stats import StatsStore
+    from dataplane.server.options import Options
+
+_NO_CERTIFICATE = 2**32 - 1  # Envoy's days_until_first_cert_expiring where there is none
+
+
+class ProcessStats:
+    """Gauges that cost something to know are computed when somebody asks (`refresh`)."""
+
+    def __init__(self, stats: StatsStore, started_wall: float, options: Options, config: BootstrapConfig) -> None:
+        self._started_wall = started_wall
+        scope = stats.scope("server.")
+        self._uptime = scope.gauge("uptime")
+        self._allocated = scope.gauge("memory_allocated")
+        self._heap = scope.gauge("memory_heap_size")
+        self._physical = scope.gauge("memory_physical_size")
+        self._connections = scope.gauge("total_connections")
+        self._initialization = scope.histogram("initialization_time_ms")
+        scope.gauge("concurrency").set(1)
+        scope.gauge("hot_restart_epoch").set(options.restart_epoch)
+        scope.gauge("version").set(config.server_version or zlib.crc32(revision().encode()))
+        scope.gauge("days_until_first_cert_expiring").set(_NO_CERTIFICATE)
+        scope.gauge("parent_connections").set(0)
+        stats.gauge("runtime.num_keys").set(len(config.runtime))
+        stats.gauge("runtime.num_layers").set(len(config.runtime_layers))
+
+    def initialized(self, seconds: float) -> None:
+        self._initialization.record(int(seconds * 1000))
+
+    def refresh(self, listeners: ListenerManager) -> None:
+        self._uptime.set(int(time.time() - self._started_wall))
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            resident = int(statm.read().split()[1]) * resource.getpagesize()
+        self._allocated.set(resident)
+        self._physical.set(resident)
+        self._heap.set(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+        self._connections.set(listeners.connections)
