@@ -1,15 +1,18 @@
-"""Runs cases group by group, on Envoy and on the subject at the same time, once per session."""
+"""Runs cases group by group, on Envoy and on the subject at the same time, once per session and way of delivery."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests.differential.case import Case
+from tests.differential.delivery import Deliver, OverAds, in_bootstrap
 from tests.differential.group import Result, run_or_refuse
+from tests.support.control_plane_process import ControlPlaneProcess
 from tests.support.envoy_process import envoy_process, require_envoy
 from tests.support.our_process import require_dataplane
 from tests.support.subject import IS_ENVOY, subject_process
@@ -21,6 +24,7 @@ class Runs:
 
     directory: Path
     cases: list[Case]
+    deliver: Deliver = in_bootstrap
     _done: dict[str, tuple[Result, Result]] = field(default_factory=dict)
 
     def both(self, case: Case) -> tuple[Result, Result]:
@@ -33,20 +37,38 @@ class Runs:
         members = [case for case in self.cases if case.group == group]
         directory = self.directory / str(len(self._done))
         envoy, ours = await asyncio.gather(
-            run_or_refuse(members, envoy_process, directory / "envoy"),
-            run_or_refuse(members, subject_process, directory / "subject"),
+            run_or_refuse(members, envoy_process, directory / "envoy", self.deliver),
+            run_or_refuse(members, subject_process, directory / "subject", self.deliver),
         )
         for case in members:
             self._done[case.id] = envoy[case.id], ours[case.id]
 
 
-@pytest.fixture(scope="session")
-def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    """Only the selected cases are run, so `-k` stays quick."""
+def _selected(request: pytest.FixtureRequest, test: str) -> list[Case]:
+    """Cases of the *test* function that this session runs, so that `-k` stays quick."""
+    items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.originalname == test]
+    return [item.callspec.params["case"] for item in items]
+
+
+def _require_both() -> None:
     require_envoy()
     # Envoy compared with itself: whatever differs then is the harness's fault or chance.
     if not IS_ENVOY:
         require_dataplane()
-    selected = [item.callspec.params["case"] for item in request.session.items if hasattr(item, "callspec")]
-    cases = {case.id: case for case in selected if isinstance(case, Case)}
-    return Runs(tmp_path_factory.mktemp("differential"), list(cases.values()))
+
+
+@pytest.fixture(scope="session")
+def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """Configuration in the bootstrap."""
+    _require_both()
+    return Runs(tmp_path_factory.mktemp("static"), _selected(request, "test_same_as_envoy"))
+
+
+@pytest.fixture(scope="session")
+def ads_runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    """Both proxies as clients of our control plane."""
+    _require_both()
+    directory = tmp_path_factory.mktemp("ads")
+    with ControlPlaneProcess(directory / "control-plane") as control_plane:
+        deliver = OverAds(control_plane.url, control_plane.xds_port, "DELTA_GRPC")
+        yield Runs(directory, _selected(request, "test_same_as_envoy_over_ads"), deliver)

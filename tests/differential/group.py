@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.differential.bootstrap import static_bootstrap
 from tests.differential.case import Case
 from tests.differential.conversation import Conversation, Outcome
+from tests.differential.delivery import Deliver, in_bootstrap
 from tests.differential.statistics import compared_stats
 from tests.support.proxy_process import ProxyProcess, ProxyRefusedError
 
@@ -37,14 +37,16 @@ async def _talk_all(talks: Mapping[str, Conversation], ports: Mapping[str, int])
     return dict(zip(talks, outcomes, strict=True))
 
 
-async def run_group(cases: Sequence[Case], start: StartProxy, directory: Path) -> dict[str, Outcome]:
+async def run_group(
+    cases: Sequence[Case], start: StartProxy, directory: Path, deliver: Deliver = in_bootstrap
+) -> dict[str, Outcome]:
     """Outcomes by case id.  Raises what `ProxyProcess.start` raises when the proxy refuses the bootstrap."""
     logs = directory / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     talks = {case.id: Conversation(case) for case in cases}
     try:
         upstream_ports = {case_id: await talk.open() for case_id, talk in talks.items()}
-        process = start(static_bootstrap(cases, upstream_ports, logs), directory)
+        process = start(await deliver(cases, upstream_ports, logs), directory)
         try:
             await asyncio.to_thread(process.start)
             listener_ports = await asyncio.to_thread(process.wait_listeners, [case.key for case in cases])
@@ -64,10 +66,12 @@ async def run_group(cases: Sequence[Case], start: StartProxy, directory: Path) -
             await talk.close()
 
 
-async def run_or_refuse(cases: Sequence[Case], start: StartProxy, directory: Path) -> dict[str, Result]:
+async def run_or_refuse(
+    cases: Sequence[Case], start: StartProxy, directory: Path, deliver: Deliver = in_bootstrap
+) -> dict[str, Result]:
     """Outcomes by case id; a case whose configuration the proxy refuses has its refusal for an outcome."""
     try:
-        return dict(await run_group(cases, start, directory))
+        return dict(await run_group(cases, start, directory, deliver))
     except ProxyRefusedError as refusal:
         if len(cases) == 1:
             return {cases[0].id: refusal}
@@ -75,7 +79,7 @@ async def run_or_refuse(cases: Sequence[Case], start: StartProxy, directory: Pat
 
     async def alone(case: Case) -> dict[str, Result]:
         async with turn:
-            return await run_or_refuse([case], start, directory / case.key)
+            return await run_or_refuse([case], start, directory / case.key, deliver)
 
     results: dict[str, Result] = {}
     for result in await asyncio.gather(*(alone(case) for case in cases)):

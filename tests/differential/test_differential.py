@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 CASES = load_cases()
 
 
-@pytest.mark.differential
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_same_as_envoy(case: Case, runs: Runs) -> None:
+def judge(case: Case, runs: Runs) -> None:
     envoy, ours = runs.both(case)
     assert not isinstance(envoy, ProxyRefusedError), f"Envoy refuses the case's configuration: {envoy}"
     assert not isinstance(ours, ProxyRefusedError), f"ours refuses what Envoy accepts: {ours}"
@@ -28,6 +26,18 @@ def test_same_as_envoy(case: Case, runs: Runs) -> None:
         assert found, f"the listed difference is gone, take it off the list: {case.listed_difference}"
     else:
         assert not found, f"{case.id}: {case.about}\n{found}"
+
+
+@pytest.mark.differential
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_same_as_envoy(case: Case, runs: Runs) -> None:
+    judge(case, runs)
+
+
+@pytest.mark.differential
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_same_as_envoy_over_ads(case: Case, ads_runs: Runs) -> None:
+    judge(case, ads_runs)
 
 
 def test_listed_differences_are_documented() -> None:
