@@ -16,6 +16,7 @@ from dataplane.snapshot.config_source import ConfigSource
 if TYPE_CHECKING:
     from dataplane.api.access_logger import AccessLogger
     from dataplane.api.network_filter import NetworkFilterFactory
+    from dataplane.routing.filter_chain_match import FilterChainIndex
 
 _EMPTY: Mapping[str, object] = MappingProxyType({})
 
@@ -74,3 +75,4 @@ class Listener:
     metadata: Mapping[str, object] = field(default_factory=lambda: _EMPTY, hash=False)
     added_via_api: bool = False
     api_listener: bool = False
+    filter_chain_index: FilterChainIndex | None = field(default=None, hash=False, compare=False)  # of filter_chains
