@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import stat
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -117,12 +118,12 @@ def _listen(address: Address) -> socket.socket:
 
 
 def _listen_pipe(address: PipeAddress) -> socket.socket:
-    """A file that a dead process left is replaced; the abstract namespace (leading @) has no files."""
+    """A socket that a dead process left is replaced, any other file is not; the abstract namespace (leading @) has no files."""
     abstract = address.path.startswith("@")
     path = "\0" + address.path[1:] if abstract else address.path
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        if not abstract and os.path.exists(path):
+        if not abstract and os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
             os.unlink(path)
         listening.bind(path)
         if address.mode and not abstract:
