@@ -86,9 +86,15 @@ def check_resources(resources: Sequence[ParsedResource]) -> list[Problem]:
     return problems
 
 
-def check_bootstrap(loaded: LoadedBootstrap) -> list[Problem]:
-    """What would keep a proxy from starting with this bootstrap."""
-    return _distinct(_problem(each.error, loaded.source.place(each.at), None) for each in bootstrap_errors(loaded.message))
+def check_bootstrap(loaded: LoadedBootstrap, node_id: str = "", node_cluster: str = "") -> list[Problem]:
+    """What would keep a proxy from starting with this bootstrap.  node_*: of the command line, for what the bootstrap leaves out."""
+    bootstrap = loaded.message
+    if (node_id and not bootstrap.node.id) or (node_cluster and not bootstrap.node.cluster):
+        bootstrap = type(bootstrap)()
+        bootstrap.CopyFrom(loaded.message)
+        bootstrap.node.id = bootstrap.node.id or node_id
+        bootstrap.node.cluster = bootstrap.node.cluster or node_cluster
+    return _distinct(_problem(each.error, loaded.source.place(each.at), None) for each in bootstrap_errors(bootstrap))
 
 
 def bootstrap_warnings(loaded: LoadedBootstrap) -> list[Problem]:

@@ -15,7 +15,7 @@ from dataplane.validation import check_bootstrap, load_problems
 def validate(options: Options) -> int:
     try:
         loaded = load(options.config_path or None, options.config_yaml or None, options.allow_unknown_static_fields)
-        problems = check_bootstrap(loaded)
+        problems = check_bootstrap(loaded, options.service_node, options.service_cluster)
     except BootstrapError as error:
         problems = load_problems(error)
     for problem in problems:
