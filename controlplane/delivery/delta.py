@@ -79,7 +79,7 @@ class DeltaDialogue(Dialogue):
     def _change(self, difference: Difference, now: float) -> None:
         if difference.wildcard_started:
             self._start_whole(now)
-            self._asked = set()
+            self._asked = set(self.subscription.names)  # it may not have been told yet which of them are absent
         elif difference.wildcard_ended:
             self._start_named(self._left_of_whole(difference.added), now)
         elif isinstance(self.inventory, NamedInventory):

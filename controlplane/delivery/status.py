@@ -56,9 +56,10 @@ class StreamKind(Enum):
 class TypeStatus:
     """How far a proxy has come with one type.
 
-    names: how many it has subscribed to by name.  *_version: as the client sees it, `REVISION-DIGEST`, unchanged while the content
-    is.  acked_revision: the highest revision of which it has everything of this type, also where nothing had to be sent.  held: resources that left the configuration and still stay with the proxy,
-    because what refers to them is not accepted yet.  rejecting: whether it refuses something of what it shall have now; the
+    names: how many it has subscribed to by name.  *_version: as the client sees it, `REVISION-DIGEST`, unchanged while the
+    content is.  acked_revision: the highest revision of which it has everything of this type, also where nothing had to be
+    sent.  held: resources that left the configuration and still stay with the proxy, because what refers to them is not
+    accepted yet.  rejecting: whether it refuses something of what it shall have now; the
     nacked_* fields tell of the last NACK even after that is over.
     """
 
