@@ -16,7 +16,7 @@ import grpc.aio
 
 from dataplane.base.errors import ConfigError
 from dataplane.xds.backoff import Backoff
-from dataplane.xds.grpc_channel import EOF, Call, metadata, open_call, open_channel, pick_target
+from dataplane.xds.grpc_channel import EOF, Call, Connection, metadata, open_call
 from dataplane.xds.messages import Response
 from dataplane.xds.mux import Mux
 from dataplane.xds.source import ApiSource
@@ -82,13 +82,15 @@ class DiscoveryStream:
 
     async def _try_once(self, attempt: int) -> str:
         """Live through one stream.  Returns why it ended."""
-        service = self._source.service
         try:
-            peer = pick_target(service, attempt)
-            async with open_channel(service, peer) as channel:
-                return await self._converse(channel, peer)
+            connection = Connection(self._source.service, attempt)
+        except ConfigError as error:
+            return str(error)
+        try:
+            async with connection as channel:
+                return await self._converse(channel, connection.peer)
         except grpc.aio.AioRpcError as error:
-            return f"{error.code().name}: {error.details()}"
+            return f"{error.code().name}: {connection.failure or error.details()}"
         except ConfigError as error:
             return str(error)
         except Exception as error:

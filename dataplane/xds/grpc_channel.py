@@ -1,12 +1,14 @@
 """Opens gRPC channels to management servers.
 
-Here: addresses, credentials and channel arguments as gRPC wants them.  Not here: streams, retries (ads_stream).
+Here: addresses, credentials and channel arguments as gRPC wants them.
+Not here: streams, retries (ads_stream); TLS by Envoy's rules (tls_relay).
 Envoy: config.core.v3.GrpcService.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, Protocol, cast
 
 import grpc
@@ -14,7 +16,8 @@ import grpc.aio
 
 from dataplane.base.address import Address, PipeAddress, SocketAddress
 from dataplane.base.errors import ConfigError, FieldPath
-from dataplane.xds.source import EnvoyGrpc, GoogleGrpc, GrpcService, Tls
+from dataplane.xds.source import EnvoyGrpc, GoogleGrpc, GrpcService
+from dataplane.xds.tls_relay import TlsRelay
 
 ChannelArgs = list[tuple[str, str | int]]
 
@@ -29,24 +32,51 @@ _COMMON_ARGS: Final[ChannelArgs] = [
 ]
 
 
-def pick_target(service: GrpcService, attempt: int) -> str:
-    """The endpoint whose turn it is at the *attempt*-th try, in gRPC's name syntax.
+class Connection:
+    """A channel to one endpoint of a service, and what it takes to reach it.  An async context manager."""
 
-    Raises ConfigError where the service has no endpoint.
-    """
+    def __init__(self, service: GrpcService, attempt: int) -> None:
+        """The endpoint is that whose turn it is at the *attempt*-th try.  Raises ConfigError where nothing can be dialled."""
+        self.peer, self._address = _pick(service, attempt)
+        self._target = service.target
+        self._relay: TlsRelay | None = None
+        if isinstance(self._target, EnvoyGrpc) and self._target.tls is not None:
+            assert self._address is not None
+            self._relay = TlsRelay(self._address, self._target.tls, self._target.connect_timeout)
+        self._channel: grpc.aio.Channel | None = None
+
+    @property
+    def failure(self) -> str:
+        """What gRPC cannot know about why the connection was not made; empty if there is nothing."""
+        return self._relay.failure if self._relay is not None else ""
+
+    async def __aenter__(self) -> grpc.aio.Channel:
+        """Nothing is dialled before a stream is opened."""
+        uri = self.peer
+        if self._relay is not None:
+            uri = (await self._relay.__aenter__()).target
+        if isinstance(self._target, GoogleGrpc):
+            self._channel = _google_channel(self._target)
+        else:
+            self._channel = _envoy_channel(self._target, uri)
+        return self._channel
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._channel is not None:
+            await self._channel.close(None)
+        if self._relay is not None:
+            await self._relay.__aexit__(kind, error, trace)
+
+
+def _pick(service: GrpcService, attempt: int) -> tuple[str, Address | None]:
+    """The endpoint as gRPC writes it, and its address where we resolve it ourselves."""
     target = service.target
     if isinstance(target, GoogleGrpc):
-        return target.target_uri
+        return target.target_uri, None
     if not target.endpoints:
         raise ConfigError(FieldPath("envoy_grpc") / "cluster_name", f"cluster {target.cluster_name!r} has no endpoints")
-    return target_uri(target.endpoints[attempt % len(target.endpoints)])
-
-
-def open_channel(service: GrpcService, uri: str) -> grpc.aio.Channel:
-    """A channel to what `pick_target` picked; nothing is dialled yet."""
-    if isinstance(service.target, GoogleGrpc):
-        return _google_channel(service.target)
-    return _envoy_channel(service.target, uri)
+    address = target.endpoints[attempt % len(target.endpoints)]
+    return target_uri(address), address
 
 
 class Call(Protocol):
@@ -107,24 +137,18 @@ def _envoy_channel(target: EnvoyGrpc, uri: str) -> grpc.aio.Channel:
         ("grpc.max_receive_message_length", target.max_receive_message_length or -1),
         ("grpc.default_authority", target.authority or target.cluster_name),
     ]
-    if target.tls is None:
-        return grpc.aio.insecure_channel(uri, options=args)
-    if target.tls.server_name:
-        args.append(("grpc.ssl_target_name_override", target.tls.server_name))
-    return grpc.aio.secure_channel(uri, _credentials(target.tls), options=args)
+    return grpc.aio.insecure_channel(uri, options=args)
 
 
 def _google_channel(target: GoogleGrpc) -> grpc.aio.Channel:
     args: ChannelArgs = [*_COMMON_ARGS, ("grpc.max_receive_message_length", -1), *target.channel_args]
     if target.tls is not None:
-        if target.tls.server_name:
-            args.append(("grpc.ssl_target_name_override", target.tls.server_name))
-        return grpc.aio.secure_channel(target.target_uri, _credentials(target.tls), options=args)
+        tls = target.tls
+        if tls.server_name:
+            args.append(("grpc.ssl_target_name_override", tls.server_name))
+        credentials = grpc.ssl_channel_credentials(tls.root_certificates, tls.private_key, tls.certificate_chain)
+        return grpc.aio.secure_channel(target.target_uri, credentials, options=args)
     if target.local:
         kind = grpc.LocalConnectionType.UDS if target.target_uri.startswith("unix") else grpc.LocalConnectionType.LOCAL_TCP
         return grpc.aio.secure_channel(target.target_uri, grpc.local_channel_credentials(kind), options=args)
     return grpc.aio.insecure_channel(target.target_uri, options=args)
-
-
-def _credentials(tls: Tls) -> grpc.ChannelCredentials:
-    return grpc.ssl_channel_credentials(tls.root_certificates, tls.private_key, tls.certificate_chain)

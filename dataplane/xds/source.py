@@ -16,13 +16,16 @@ from dataplane.xds.backoff import BASE_INTERVAL, MAX_INTERVAL
 class Tls:
     """TLS towards a management server.  PEM bytes.
 
-    root_certificates: None for the system's.  server_name: sent as SNI and looked for in the certificate; "" for the address's host.
+    With EnvoyGrpc: no root_certificates, no verification; server_name is only the SNI; subject_alt_names: one has to be in the
+    certificate, none: any name will do.  With GoogleGrpc: no root_certificates, the system's; server_name (or else the target's host)
+    has to be in the certificate, and subject_alt_names play no part.
     """
 
     root_certificates: bytes | None = None
     private_key: bytes | None = None
     certificate_chain: bytes | None = None
     server_name: str = ""
+    subject_alt_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

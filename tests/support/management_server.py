@@ -35,7 +35,6 @@ class Stream:
 
     method: str
     metadata: Mapping[str, str]
-    authority: str
     _context: Any
     _requests: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
     _closed: asyncio.Future[tuple[grpc.StatusCode, str]] = field(
@@ -121,8 +120,7 @@ class _AnyMethod(grpc.GenericRpcHandler):
         method, headers = handler_call_details.method, dict(handler_call_details.invocation_metadata)
 
         async def behaviour(_: Any, context: Any) -> None:
-            authority = headers.get(":authority", "")
-            await self._server.opened(Stream(method, headers, authority, context))
+            await self._server.opened(Stream(method, headers, context))
 
         return grpc.stream_stream_rpc_method_handler(behaviour)
 
