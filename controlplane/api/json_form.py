@@ -6,6 +6,7 @@ an Envoy resource inside shows only what was set.  Not here: routes, errors.
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -60,6 +61,8 @@ def _single(field: Field, value: Any) -> Json:
             return fields
         case Message():
             return to_json(value)
+        case bytes():
+            return base64.b64encode(value).decode("ascii")
     if field.enum_type is not None:
         return str(field.enum_type.values_by_number[value].name)
     assert isinstance(value, str | int | bool), field.full_name

@@ -5,7 +5,7 @@ It talks to the REST API and imports nothing of the server.
 
 from __future__ import annotations
 
-from controlplane.client.client import Client, ConfiguredResource
+from controlplane.client.client import Client, ConfiguredResource, Writing
 from controlplane.client.errors import ClientError, Rejected, Unreachable
 from controlplane.client.resources import Document
 from controlplane.client.sync import SyncClient
@@ -21,5 +21,6 @@ __all__ = [
     "Rejected",
     "SyncClient",
     "Unreachable",
+    "Writing",
     "wait_ready",
 ]

@@ -18,7 +18,7 @@ import grpc
 from aiohttp import web
 
 from controlplane.admin.operations import Operations
-from controlplane.admin.rest import application
+from controlplane.admin.rest import MAX_BODY_BYTES, application
 from controlplane.admin.rpc import add_management
 from controlplane.admin.token import Token, is_loopback, require_safe
 from controlplane.build import messages, preflight
@@ -29,7 +29,7 @@ from controlplane.service.events import Broadcast, Event
 from controlplane.service.management import Management
 from controlplane.service.selection import Selection
 from controlplane.store.sqlite import SqliteStore
-from controlplane.xds.ads_service import add_xds_services
+from controlplane.xds.ads_service import SERVER_OPTIONS, add_xds_services
 
 log = logging.getLogger("main")
 
@@ -102,7 +102,7 @@ def _report(task: asyncio.Task[None]) -> None:
 
 @asynccontextmanager
 async def _xds_server(address: ListenAddress, hub: Hub) -> AsyncIterator[ListenAddress]:
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    server = grpc.aio.server(options=SERVER_OPTIONS)
     add_xds_services(server, hub)
     async with _grpc_serving(server, address) as bound:
         yield bound
@@ -111,7 +111,7 @@ async def _xds_server(address: ListenAddress, hub: Hub) -> AsyncIterator[ListenA
 @asynccontextmanager
 async def _management_server(address: ListenAddress, operations: Operations, token: Token) -> AsyncIterator[ListenAddress]:
     # A port of its own: proxies must reach xDS, but need no way to the port that changes configuration.
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", MAX_BODY_BYTES)])
     add_management(server, operations, token)
     async with _grpc_serving(server, address) as bound:
         yield bound
