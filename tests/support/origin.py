@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class _Connection(asyncio.Protocol):
@@ -40,3 +43,19 @@ class Origin:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+
+
+@contextmanager
+def in_a_thread(origin: Origin) -> Iterator[Origin]:
+    """The same origin for tests that have no event loop."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name=f"origin {origin.name}")
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(origin.__aenter__(), loop).result()
+        yield origin
+        asyncio.run_coroutine_threadsafe(origin.__aexit__(), loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
