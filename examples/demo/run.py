@@ -1,7 +1,7 @@
 """The demo: one control plane, two proxies, two upstreams; routes change under traffic and no request fails.
 
-    python examples/demo/run.py          stays until Ctrl-C
-    python examples/demo/run.py --once   checks itself and ends: 0 when all is well, 1 with what failed
+    python -m examples.demo.run          stays until Ctrl-C
+    python -m examples.demo.run --once   checks itself and ends: 0 when all is well, 1 with what failed
 
 Everything lives in a temporary directory and on ports that the kernel chooses.  POINTSMAN_PROXY names another proxy to run, such as
 `envoy`.
@@ -25,13 +25,13 @@ import aiohttp
 import yaml
 from rich.console import Console
 from rich.table import Table
-from traffic import Traffic, flowing
-from upstream import start
 
 from controlplane.client import Client, ClientError, wait_ready
 from controlplane.client.client import Writing
 from controlplane.client.commands.up import first_to_end
 from controlplane.client.local import ControlPlane, LocalProxy, control_plane, proxies
+from examples.demo.traffic import Traffic, flowing
+from examples.demo.upstream import start
 
 HERE = Path(__file__).parent
 FILES = ("clusters.yaml", "endpoints.yaml", "listener.yaml", "routes.yaml")
