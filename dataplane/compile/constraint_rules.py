@@ -208,7 +208,7 @@ def _is_email(value: str) -> bool:
 
 def _is_uri(value: str, absolute: bool) -> bool:
     try:
-        return not absolute or bool(urlsplit(value).scheme)
+        return bool(urlsplit(value).scheme) or not absolute
     except ValueError:
         return False
 
