@@ -1,6 +1,7 @@
 """From cases to one bootstrap: each case has its own listener, HTTP connection manager and clusters, so cases cannot meet.
 
-A `$name` in a case's configuration stands for that case's cluster of this name.
+A `$name` in a case's configuration stands for that case's cluster of this name, `$name_port` for its port, `$log` for the
+path of its access log.
 """
 
 from __future__ import annotations
@@ -79,15 +80,14 @@ def _listener(case: Case, log: Path) -> dict[str, Any]:
     return dict(merge(base, case.config.get("listener", {})))
 
 
-def _name_clusters(value: Any, case: Case) -> Any:
-    """Replace `$up` by the case's own cluster name, wherever it stands."""
+def _fill_in(value: Any, names: Mapping[str, str]) -> Any:
+    """Replace `$name`, wherever it stands in a string."""
     if isinstance(value, Mapping):
-        return {key: _name_clusters(item, case) for key, item in value.items()}
+        return {key: _fill_in(item, names) for key, item in value.items()}
     if isinstance(value, list):
-        return [_name_clusters(item, case) for item in value]
+        return [_fill_in(item, names) for item in value]
     if isinstance(value, str) and "$" in value:
-        names = "|".join(map(re.escape, case.upstreams))
-        return re.sub(rf"\$({names})\b", lambda found: cluster_name(case, found[1]), value)
+        return re.sub(rf"\$({'|'.join(map(re.escape, names))})\b", lambda found: names[found[1]], value)
     return value
 
 
@@ -95,7 +95,9 @@ def resources(case: Case, ports: Mapping[str, int], log: Path) -> tuple[dict[str
     """The case's listener and clusters.  *ports*: those of its upstreams, by cluster name as the case writes it."""
     wanted = [name for name, script in case.upstreams.items() if script.kind != "absent"]
     clusters = [_cluster(case, name, ports.get(name, 0)) for name in wanted]
-    return _name_clusters(_listener(case, log), case), [_name_clusters(cluster, case) for cluster in clusters]
+    names = {name: cluster_name(case, name) for name in case.upstreams} | {"log": str(log)}
+    names |= {f"{name}_port": str(port) for name, port in ports.items()}
+    return _fill_in(_listener(case, log), names), [_fill_in(cluster, names) for cluster in clusters]
 
 
 def static_bootstrap(cases: Sequence[Case], ports: Mapping[str, Mapping[str, int]], log_directory: Path) -> dict[str, Any]:

@@ -105,5 +105,6 @@ def _name_ports(
 
 def _with_names(data: bytes, ports: Mapping[str, int]) -> bytes:
     for name, port in ports.items():
-        data = re.sub(rb"(?<=[: ])%d\b" % port, b"<%b>" % name.encode(), data)
+        if port:
+            data = re.sub(rb"(?<=[: |])%d\b" % port, b"<%b>" % name.encode(), data)
     return data
