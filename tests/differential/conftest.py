@@ -47,7 +47,8 @@ class Runs:
 def _selected(request: pytest.FixtureRequest, test: str) -> list[Case]:
     """Cases of the *test* function that this session runs, so that `-k` stays quick."""
     items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.originalname == test]
-    return [item.callspec.params["case"] for item in items]
+    cases = [item.callspec.params["case"] for item in items]
+    return [case for case in cases if isinstance(case, Case)]
 
 
 def _require_both() -> None:

@@ -125,7 +125,7 @@ def parse_step(step: Mapping[str, Any] | str) -> Step:
     return Send(_split(data, step.get("split")), methods, head_only)
 
 
-def parse_script(steps: object) -> tuple[Step, ...]:
+def parse_script(steps: Any) -> tuple[Step, ...]:
     """A list of steps, or one step alone."""
     if not isinstance(steps, list):
         steps = [steps]

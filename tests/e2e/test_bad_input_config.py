@@ -201,10 +201,7 @@ async def nacked_and_still_serving(directory: Path) -> dict[str, str]:
                     message for message in good if message.DESCRIPTOR is not resource.DESCRIPTOR or resource.name == "bad"
                 ]
                 await server.publish([*replaced, resource])
-                await wait_until_async(
-                    lambda type_url=type_url: any(nack.type_url == type_url for nack in server.nacks), f"a NACK for {name}"
-                )
-                texts[name] = next(nack.message for nack in server.nacks if nack.type_url == type_url)
+                texts[name] = (await server.nack_of(type_url)).message
                 await load.more(20)
             version = await server.publish(good)
             await wait_until_async(
@@ -241,7 +238,7 @@ async def refused_by_the_api(directory: Path) -> None:
         with pytest.raises(Rejected) as refusal:
             await client.apply(*distinct.values())
         assert len(refusal.value.problems) >= len(distinct), "every error, not the first"
-        assert (await client.revision()).info.revision == before
+        assert (await client.revisions(limit=1)).revisions[0].number == before
 
 
 def test_the_api_refuses_what_a_proxy_would_nack(tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ from tests.support.moving_world import LISTENER_NAME, Witness, messages
 from tests.support.origin import Origin
 from tests.support.proxy_process import ProxyProcess
 from tests.support.subject import subject_process
-from tests.support.waiting import wait_until_async
 
 pytestmark = pytest.mark.e2e
 
@@ -81,7 +80,7 @@ async def through_our_control_plane(directory: Path) -> None:
                 await client.apply(*messages(revision, origins), prune=True)
                 await beat.tick()
             for witness in witnesses:
-                await wait_until_async(lambda witness=witness: REVISIONS in witness.revisions, "the last revision in use")
+                await witness.sees(REVISIONS)
     judge(loads, witnesses)
 
 
@@ -104,7 +103,7 @@ async def with_a_hasty_server(proxy_of: object, directory: Path) -> tuple[Load, 
             for revision in range(1, REVISIONS + 1):
                 await server.publish(messages(revision, origins))
                 await beat.tick()
-            await wait_until_async(lambda: REVISIONS in witness.revisions, "the last revision in use")
+            await witness.sees(REVISIONS)
     return load, witness, server
 
 

@@ -18,11 +18,9 @@ from tests.support.moving_world import LISTENER_NAME, Witness, messages
 from tests.support.origin import Origin
 from tests.support.proxy_process import ProxyProcess
 from tests.support.subject import subject_process
-from tests.support.waiting import wait_until_async, wait_until_awaited
+from tests.support.waiting import wait_until_awaited
 
 pytestmark = pytest.mark.e2e
-
-RECONNECT_TIMEOUT = 30.0
 
 
 @dataclass(slots=True)
@@ -63,13 +61,6 @@ async def build(stack: AsyncExitStack, directory: Path) -> Mesh:
     return Mesh(origins, control_plane, client, proxies, ports)
 
 
-async def in_use(witnesses: Sequence[Witness], revision: int) -> None:
-    for witness in witnesses:
-        await wait_until_async(
-            lambda witness=witness: revision in witness.revisions, f"revision {revision} in use", RECONNECT_TIMEOUT
-        )
-
-
 async def control_plane_dies(directory: Path) -> list[Load]:
     async with AsyncExitStack() as stack:
         mesh = await build(stack, directory)
@@ -77,7 +68,8 @@ async def control_plane_dies(directory: Path) -> list[Load]:
         loads = [Load(port, check=witness) for port, witness in zip(mesh.ports, witnesses, strict=True)]
         async with loads[0], loads[1]:
             await mesh.publish(1)
-            await in_use(witnesses, 1)
+            for witness in witnesses:
+                await witness.sees(1)
             mesh.control_plane.kill()
             for load in loads:
                 await load.more(200)
@@ -85,7 +77,8 @@ async def control_plane_dies(directory: Path) -> list[Load]:
             for load in loads:
                 await load.more(200)
             await mesh.publish(2)
-            await in_use(witnesses, 2)
+            for witness in witnesses:
+                await witness.sees(2)
             for witness in witnesses:
                 witness.revisions.clear()
             for load in loads:
@@ -115,7 +108,7 @@ async def control_plane_is_away_at_start(directory: Path) -> None:
         ports = await asyncio.to_thread(proxy.wait_listeners, [LISTENER_NAME])
         witness = Witness(origins)
         async with Load(ports[LISTENER_NAME], check=witness) as load:
-            await in_use([witness], 0)
+            await witness.sees(0)
         assert not load.failures, load.failures.most_common(3)
 
 
@@ -134,7 +127,7 @@ async def proxy_dies(directory: Path) -> Load:
             left.kill()
             await load.more(100)
             await mesh.publish(1)
-            await in_use([witness], 1)
+            await witness.sees(1)
             await mesh.connected("right")
             # And it comes back to the present, not to what it had.
             await asyncio.to_thread(left.start)

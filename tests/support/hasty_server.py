@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.management_server import ManagementServer, Stream
+from tests.support.waiting import wait_until_async
 
 PREFIX = "type.googleapis.com/"
 LISTENER = PREFIX + "envoy.config.listener.v3.Listener"
@@ -82,6 +83,16 @@ class HastyServer:
                 if type_url in client.asked:
                     await self._send(client, type_url)
         return self._version
+
+    async def nack_of(self, type_url: str) -> Nack:
+        """The first rejection of this type since `nacks` was cleared; waits for it."""
+
+        def found() -> Nack | None:
+            return next((nack for nack in self.nacks if nack.type_url == type_url), None)
+
+        nack = await wait_until_async(found, f"a NACK of {type_url}")
+        assert nack is not None
+        return nack
 
     async def _accept(self) -> None:
         while True:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.support.load import Answer
 from tests.support.origin import Origin
+from tests.support.waiting import wait_until_async
 from tests.support.xds_resources import eds_cluster, endpoints, rds_listener, routes
 
 LISTENER_NAME = "moving"
@@ -35,6 +36,10 @@ class Witness:
     def __init__(self, origins: Sequence[Origin]) -> None:
         self._origins = origins
         self.revisions: set[int] = set()
+
+    async def sees(self, revision: int, timeout: float = 30.0) -> None:
+        """Return once an answer came from *revision*."""
+        await wait_until_async(lambda: revision in self.revisions, f"revision {revision} in use", timeout)
 
     def __call__(self, answer: Answer) -> str | None:
         if answer.status != 200:
