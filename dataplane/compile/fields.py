@@ -11,7 +11,7 @@ from typing import Any
 
 from envoy.config.core.v3 import address_pb2
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.struct_pb2 import Value as StructValue
 from udpa.type.v1.typed_struct_pb2 import TypedStruct as UdpaTypedStruct
@@ -37,16 +37,19 @@ _TYPED_STRUCTS: Mapping[str, type[Message]] = {each.DESCRIPTOR.full_name: each f
 def type_name(packed: AnyMessage) -> str:
     """The full name of the message in *packed*; of what a TypedStruct stands for, if it is one.  Empty for an empty Any."""
     name = full_name_of(packed.type_url)
-    wrapper = _TYPED_STRUCTS.get(name)
-    return full_name_of(_parsed(wrapper, packed).type_url) if wrapper is not None else name
+    if name not in _TYPED_STRUCTS:
+        return name
+    try:
+        return full_name_of(_typed_struct(packed, FieldPath()).type_url)
+    except ConfigError:
+        return name  # unpacking it says what is wrong
 
 
 def unpack_typed(packed: AnyMessage, at: FieldPath) -> Message:
     """The message in *packed*, through a TypedStruct.  Raises ConfigError or, for a TypedStruct with several errors, InvalidResource."""
-    wrapper = _TYPED_STRUCTS.get(full_name_of(packed.type_url))
-    if wrapper is None:
+    if full_name_of(packed.type_url) not in _TYPED_STRUCTS:
         return unpack(packed, at)
-    struct = _parsed(wrapper, packed)
+    struct = _typed_struct(packed, at)
     found = None if is_v2(full_name_of(struct.type_url)) else message_class(full_name_of(struct.type_url))
     if found is None:
         raise ConfigError(at, f"unknown type {struct.type_url!r}")
@@ -86,9 +89,13 @@ def _value_tree(value: StructValue) -> Value:
     return Value(None if kind in (None, "null_value") else getattr(value, kind))
 
 
-def _parsed(wrapper: type[Message], packed: AnyMessage) -> Any:
-    message = wrapper()
-    message.ParseFromString(packed.value)
+def _typed_struct(packed: AnyMessage, at: FieldPath) -> Any:
+    name = full_name_of(packed.type_url)
+    message = _TYPED_STRUCTS[name]()
+    try:
+        message.ParseFromString(packed.value)
+    except DecodeError as error:
+        raise ConfigError(at, f"not a serialized {name}") from error
     return message
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from dataplane.api import registry
 from dataplane.base.errors import FieldPath, Problems
@@ -124,18 +124,11 @@ def _check_any(value: Any, at: FieldPath, problems: Problems) -> None:
     if not value.type_url:
         return
     with problems.collect():
-        name = _type_name(value)
+        name = type_name(value)
         if not is_supported(name):
             problems.add(at, f"type {name} {UNSUPPORTED}")
         elif name not in _VALUES:
             check_support(unpack_typed(value, at), at, problems)
-
-
-def _type_name(value: Any) -> str:
-    try:
-        return type_name(value)
-    except DecodeError:
-        return str(value.type_url)
 
 
 def is_supported(full_name: str) -> bool:
