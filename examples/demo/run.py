@@ -26,10 +26,10 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from controlplane.client import Client, ClientError, wait_ready
-from controlplane.client.client import Writing
+from controlplane.client import Client, ClientError, Rejected, Writing, wait_ready
 from controlplane.client.commands.up import first_to_end
 from controlplane.client.local import ControlPlane, LocalProxy, control_plane, proxies
+from controlplane.client.session import problem_text
 from examples.demo.traffic import Traffic, flowing
 from examples.demo.upstream import start
 
@@ -219,6 +219,8 @@ def main() -> int:
         asyncio.run(demonstrate(once))
     except (Failed, ClientError) as error:
         say(f"[bold red]failed:[/] {error}")
+        for problem in error.problems if isinstance(error, Rejected) else ():
+            console.print(problem_text(problem), markup=False, soft_wrap=True)
         return 1
     return 0
 

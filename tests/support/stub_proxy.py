@@ -1,6 +1,6 @@
 """The least of a proxy that the management API can see: an ADS stream that subscribes to everything and ACKs, or NACKs what it is told to.
 
-What it holds is in `resources`.  For correct model clients see `xds_model.py`.
+What it holds is in `resources`, how often it was sent something in `responses`.  For correct model clients see `xds_model.py`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class StubProxy:
         self.node = ParseDict(node, base_pb2.Node())
         self.types = types
         self.refuse: set[str] = set()
+        self.responses = 0
         self.resources: dict[str, dict[str, bytes]] = {type_url: {} for type_url in types}
 
     async def run(self, target: str) -> None:
@@ -40,6 +41,7 @@ class StubProxy:
             for type_url in self.types:
                 await stream.write(discovery_pb2.DiscoveryRequest(node=self.node, type_url=type_url))
             while (response := await stream.read()) is not grpc.aio.EOF:
+                self.responses += 1
                 await stream.write(self._answer(response))
 
     def _answer(self, response: Any) -> Any:
