@@ -41,7 +41,7 @@ def full(word: str) -> str:
 
 def short(type_url: str) -> str:
     """The last part of the message's name: `Cluster`."""
-    return type_url.rpartition(".")[2] if "." in type_url else type_url.rpartition("/")[2]
+    return message_name(type_url).rpartition(".")[2]
 
 
 def message_name(type_url: str) -> str:
