@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dataplane.api.network_filter import ServerContext
     from dataplane.observe.stats import Scope
     from dataplane.observe.stream_info import StreamInfo
-    from dataplane.routing.route import Route
+    from dataplane.routing.route import Route, RouteConfiguration
     from dataplane.semantics.header_map import Field, HeaderMap, RequestHeaders, ResponseHeaders
     from dataplane.snapshot.snapshot import Snapshot
 
@@ -35,10 +35,14 @@ STOP: Final = FilterStatus.STOP
 class StreamCallbacks(Protocol):
     """What a filter may ask of its stream."""
 
-    info: StreamInfo
-    route: Route | None
     request_headers: RequestHeaders | None
     response_headers: ResponseHeaders | None
+
+    @property
+    def info(self) -> StreamInfo: ...
+
+    @property
+    def route(self) -> Route | None: ...
 
     def local_reply(
         self,
@@ -91,6 +95,12 @@ class HttpStream(StreamCallbacks, Protocol):
     """What the terminal filter may do to its stream, beyond what every filter may."""
 
     snapshot: Snapshot
+    route_configuration: RouteConfiguration | None
+    random_value: int  # 64 random bits of this stream
+
+    @property
+    def buffer_limit(self) -> int:
+        """How many body bytes may be held for the stream."""
 
     def encode_informational(self, headers: ResponseHeaders) -> None:
         """Send a 1xx head other than 101."""
@@ -103,6 +113,12 @@ class HttpStream(StreamCallbacks, Protocol):
 
     def reset(self, details: str, flags: int = 0) -> None:
         """Break off a response that has begun."""
+
+    def set_idle_timeout(self, seconds: float) -> None:
+        """In the place of the connection manager's stream_idle_timeout; 0 for none."""
+
+    def set_max_duration(self, seconds: float) -> None:
+        """In the place of the connection manager's max_stream_duration; 0 for none."""
 
     def pause_decoding(self) -> None:
         """Stop `decode_data` soon: who takes the request body is slow.  Undone by `resume_decoding`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -49,15 +50,20 @@ class DownstreamConnection(Protocol):
     filter_chain: FilterChain
     remote_address: Address
     local_address: Address
-    info: StreamInfo
+
+    @property
+    def info(self) -> StreamInfo: ...
 
     def write(self, data: bytes) -> None: ...
 
     def close(self, details: str = "") -> None:
         """Close at once; what was written is flushed by the kernel if it was taken already."""
 
-    def close_after_flush(self, delay: float, details: str = "") -> None:
-        """Send what is buffered, shut down writing, and close when the peer did or after *delay* seconds.  Envoy: delayed_close_timeout."""
+    def close_after_flush(self, delay: float, details: str = "", on_timeout: Callable[[], None] | None = None) -> None:
+        """Send what is buffered and close when the peer did, or after *delay* seconds.  Envoy: delayed_close_timeout.
+
+        on_timeout: called when the delay ran out.
+        """
 
     def pause_reading(self) -> None: ...
 
@@ -84,7 +90,10 @@ class NetworkFilter(Protocol):
     def on_write_ready(self) -> None: ...
 
     def on_drain(self) -> None:
-        """Finish what is under way and close as soon as the protocol allows."""
+        """A drain has begun (`connection.drain`): tell the peer if the protocol has a word for it."""
+
+    def close_if_idle(self) -> None:
+        """Nothing new is wanted: close unless work is under way."""
 
 
 class NetworkFilterFactory(Protocol):

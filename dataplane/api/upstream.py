@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from dataplane.base.address import Address
+    from dataplane.resilience.circuit import Breakers
     from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
+    from dataplane.upstream.cluster_stats import ClusterStats
 
 
 class PoolFailure(Enum):
@@ -87,10 +89,13 @@ class UpstreamConnectionInfo(Protocol):
 
 
 class LiveHost(Protocol):
-    """An endpoint with its live state."""
+    """An endpoint with its live state.  The router adds to the counters."""
 
     address: Address
     hostname: str
+    rq_success: int
+    rq_error: int
+    rq_timeout: int
 
 
 class Pending(Protocol):
@@ -115,6 +120,10 @@ class LiveCluster(Protocol):
 
     name: str
     stat_name: str
+    stats: ClusterStats
+
+    def breakers(self, priority: int) -> Breakers:
+        """The circuit breakers of a routing priority; the router counts its retries there."""
 
     def open_stream(self, receiver: ResponseReceiver, context: BalancingContext | None, priority: int) -> Pending | None:
         """Choose a host and ask its pool for a stream.

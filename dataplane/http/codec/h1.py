@@ -1,0 +1,246 @@
+"""HTTP/1.1 towards downstream: one connection's bytes to streams, and their responses to bytes.
+
+Here: message boundaries, pipelining, framing of responses, what each protocol error is answered with.
+Not here: heads (semantics.h1_head) and chunked bodies (semantics.framing), streams (http.stream), closing (http.connection_manager).
+Rules that must hold: the next request is read only when the exchange before it has ended in both directions; what a client sends
+meanwhile is kept up to a limit, then reading pauses.  Any split of the input gives the same events.
+Spec: RFC 9112.  Tried case by case against Envoy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from dataplane.base.errors import ProtocolError
+from dataplane.http.codec.h1_response import ResponseWriter
+from dataplane.semantics.framing import CHUNKED, ChunkedDecoder
+from dataplane.semantics.h1_head import FIRST_BYTES_OF_METHODS, HTTP_10, HTTP_11, find_head_end
+from dataplane.semantics.header_map import HeaderMap, RequestHeaders
+
+if TYPE_CHECKING:
+    from dataplane.http.connection_manager import HttpConnection
+    from dataplane.http.stream import Stream
+    from dataplane.semantics.h1_head import RequestHead
+
+# Where in an exchange the reading side is.
+_HEAD: Final = 0  # the next bytes are a head
+_LENGTH: Final = 1  # inside a body of known length
+_CHUNKED: Final = 2  # inside a chunked body
+_WAIT: Final = 3  # the request is complete, its response is not
+_CLOSED: Final = 4  # whatever comes is not looked at
+
+# As much as a client may send ahead while a response is under way.
+_MAX_AHEAD: Final = 64 * 1024
+_LINE_ENDS: Final = b"\r\n"
+
+
+class Http1Codec(ResponseWriter):
+    """Implements http.codec.interface.Codec, and StreamEncoder for its one stream."""
+
+    __slots__ = (
+        "_begun",
+        "_connection",
+        "_decoder",
+        "_left",
+        "_paused",
+        "_reading",
+        "_state",
+        "_stream",
+        "ahead",
+    )
+
+    def __init__(self, connection: HttpConnection) -> None:
+        super().__init__(connection.downstream.write, connection.manager)
+        self._connection = connection
+        self._state = _HEAD
+        self._stream: Stream | None = None
+        self._begun = b""  # a head of which the end is still to come
+        self.ahead = b""  # bytes of later requests
+        self._left = 0  # bytes of a body of known length still to come
+        self._decoder: ChunkedDecoder | None = None
+        self._reading = False  # true inside `_read`: an exchange that ends there is followed by its loop
+        self._paused = 0
+
+    def open_streams(self) -> Iterable[Stream]:
+        return () if self._stream is None else (self._stream,)
+
+    def on_data(self, data: bytes) -> None:
+        self._manager.stats.cx_rx_bytes_total.value += len(data)
+        if self._state == _WAIT:
+            self._keep_for_later(data)
+        elif self._state != _CLOSED:
+            self._read(data)
+
+    def _read(self, data: bytes) -> None:
+        """Everything that can be read now."""
+        self._reading = True
+        while data:
+            if self._state == _HEAD:
+                data = self._read_head(data)
+            elif self._state == _LENGTH:
+                data = self._read_length(data)
+            elif self._state == _CHUNKED:
+                data = self._read_chunked(data)
+            else:
+                if self._state == _WAIT:
+                    self._keep_for_later(data)
+                break
+        self._reading = False
+
+    # Requests
+
+    def _read_head(self, data: bytes) -> bytes:
+        """Take one head off *data*, or keep what there is of it.  Returns what is behind it."""
+        looked_at = 0
+        if self._begun:
+            looked_at = max(0, len(self._begun) - 3)
+            data = self._begun + data
+            self._begun = b""
+        elif data[0] in _LINE_ENDS:
+            data = data.lstrip(_LINE_ENDS)
+            if not data:
+                return data
+        end = find_head_end(data, looked_at)
+        if end < 0:
+            self._keep_begun_head(data)
+            return b""
+        try:
+            head = self._manager.parse_head(data if end == len(data) else data[:end])
+        except ProtocolError as error:
+            self._refuse(error)
+            return b""
+        self._begin(head, end)
+        return data[end:]
+
+    def _keep_begun_head(self, data: bytes) -> None:
+        """A stream exists from the first byte on: its timeouts run, and the log tells of it."""
+        if self._stream is None:
+            self._stream = self._connection.begin_stream(self, monotonic())
+        if data[0] not in FIRST_BYTES_OF_METHODS:
+            self._refuse(ProtocolError(400, "http1.codec_error"))
+        elif len(data) > self._manager.max_head_bytes:
+            self._refuse(ProtocolError(431, "http1.headers_too_large"))
+        else:
+            self._begun = data
+
+    def _begin(self, head: RequestHead, size: int) -> None:
+        headers, length, keep_alive, version, has_host = head
+        stream = self._stream
+        if stream is None:
+            stream = self._stream = self._connection.begin_stream(self, monotonic())
+        stream.request_headers_bytes = size
+        if version is not HTTP_11 and not self._accept_old_version(stream, headers, has_host):
+            return
+        stream.protocol = version
+        stream.close_after = not keep_alive
+        self.begin_response(version, headers.method)
+        if length <= 0 and length != CHUNKED and headers.method != b"CONNECT":
+            self._state = _WAIT
+            stream.decode_headers(headers, True, has_host)
+        else:
+            self._expect_body(length)
+            stream.decode_headers(headers, False, has_host)
+
+    def _accept_old_version(self, stream: Stream, headers: RequestHeaders, has_host: bool) -> bool:
+        if not self._manager.config.http1.accept_http_10:
+            self._refuse(ProtocolError(426, "low_version"))
+            return False
+        self.protocol = HTTP_10
+        if not has_host and self._manager.config.http1.default_host_for_http_10:
+            headers.authority = self._manager.config.http1.default_host_for_http_10
+        return True
+
+    def _expect_body(self, length: int) -> None:
+        if length == CHUNKED:
+            self._state = _CHUNKED
+            self._decoder = ChunkedDecoder(self._manager.trailer_fields)
+        else:
+            self._state = _LENGTH
+            self._left = length
+
+    def _read_length(self, data: bytes) -> bytes:
+        piece = data[: self._left] if len(data) > self._left else data
+        self._left -= len(piece)
+        stream = self._stream
+        assert stream is not None
+        if self._left:
+            stream.decode_data(piece, False)
+            return b""
+        self._state = _WAIT
+        stream.decode_data(piece, True)
+        return data[len(piece) :]
+
+    def _read_chunked(self, data: bytes) -> bytes:
+        decoder, stream = self._decoder, self._stream
+        assert decoder is not None
+        assert stream is not None
+        try:
+            pieces = decoder.feed(data)
+        except ProtocolError as error:
+            self._refuse(error)
+            return b""
+        piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)  # as Envoy: one piece per read
+        if not decoder.done:
+            if piece:
+                stream.decode_data(piece, False)
+            return b""
+        self._decoder = None
+        self._state = _WAIT
+        if decoder.trailers and self._manager.config.http1.enable_trailers:
+            if piece:
+                stream.decode_data(piece, False)
+            stream.decode_trailers(HeaderMap(decoder.trailers))
+        else:
+            stream.decode_data(piece, True)
+        return decoder.rest
+
+    def _refuse(self, error: ProtocolError) -> None:
+        """The bytes are not HTTP as we accept it: answer if that is still possible, and close."""
+        stream = self._stream
+        if stream is None:
+            stream = self._stream = self._connection.begin_stream(self, monotonic())
+        self._state = _CLOSED
+        self._connection.on_protocol_error(stream, error)
+
+    # Between exchanges
+
+    def end_stream(self) -> None:
+        """Both directions are done, or given up.  Go on with what was sent ahead, unless the connection ends here."""
+        complete = self._state == _WAIT
+        self._stream = None
+        self._decoder = None
+        self.flush()
+        if not complete or self._connection.closing:
+            self._state = _CLOSED
+            self.ahead = b""
+            return
+        self._state = _HEAD
+        self._resume_all()
+        if not self._reading and self.ahead:
+            data, self.ahead = self.ahead, b""
+            self._read(data)
+
+    def _keep_for_later(self, data: bytes) -> None:
+        self.ahead += data
+        if len(self.ahead) > _MAX_AHEAD and not self._paused:
+            self.pause_reading()
+
+    def pause_reading(self) -> None:
+        self._paused += 1
+        if self._paused == 1:
+            self._manager.stats.flow_control_paused.inc()
+            self._connection.downstream.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._paused:
+            self._paused -= 1
+            if not self._paused:
+                self._manager.stats.flow_control_resumed.inc()
+                self._connection.downstream.resume_reading()
+
+    def _resume_all(self) -> None:
+        if self._paused:
+            self._paused = 1
+            self.resume_reading()

@@ -1,0 +1,138 @@
+"""Responses in HTTP/1.1 form: head, framing of the body, one write for as much as is there.
+
+Here: what goes onto the wire for a stream's encode calls.  Not here: which headers a response has (http.response_headers).
+Spec: RFC 9112 section 6.3; content-length is the last field where Envoy adds it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from dataplane.semantics.framing import LAST_CHUNK, encode_chunk
+from dataplane.semantics.h1_head import HTTP_10, HTTP_11
+from dataplane.semantics.reason import REASONS, reason
+
+if TYPE_CHECKING:
+    from dataplane.http.manager import BoundManager
+    from dataplane.semantics.header_map import HeaderMap, ResponseHeaders
+
+_WORD_START: Final = re.compile(rb"(?:^|[^0-9A-Za-z])[a-z]")
+_STATUS_LINES: Final = {status: b"HTTP/1.1 %d %b" % (status, phrase) for status, phrase in REASONS.items()}
+# Joined behind a status line and field lines, each gives what must follow.
+_END: Final = (b"", b"")
+_NO_BODY_END: Final = (b"content-length: 0", b"", b"")
+_CHUNKED_END: Final = (b"transfer-encoding: chunked", b"", b"")
+
+
+class ResponseWriter:
+    """The writing half of an HTTP/1 codec."""
+
+    __slots__ = ("_chunked", "_connect", "_enlisted", "_head_only", "_manager", "_out", "_size", "_write", "protocol")
+
+    closes_with_header: Final = True
+
+    def __init__(self, write: Callable[[bytes], None], manager: BoundManager) -> None:
+        self._write = write
+        self._manager = manager
+        self._out: list[bytes] = []
+        self._size = 0
+        self._enlisted = False
+        self._chunked = False
+        self._head_only = False
+        self._connect = False
+        self.protocol = HTTP_11
+
+    def begin_response(self, version: str, method: bytes) -> None:
+        """What the response depends on of its request."""
+        self.protocol = version
+        self._head_only = method == b"HEAD"
+        self._connect = method == b"CONNECT"
+
+    def encode_informational(self, headers: ResponseHeaders) -> None:
+        self._out.append(b"\r\n".join([_status_line(headers.status), *self._lines(headers), *_END]))
+        self.flush()
+
+    def encode_headers(self, headers: ResponseHeaders, end_stream: bool) -> None:
+        status = headers.status
+        line = _STATUS_LINES.get(status) or _status_line(status)
+        if self.protocol is HTTP_10:
+            line = b"HTTP/1.0" + line[8:]
+        self._chunked = False
+        head = b"\r\n".join([line, *self._lines(headers), *_END])
+        if b"\r\ncontent-length: " not in head and not self._has_length(head):
+            head = head[:-2] + b"\r\n".join(self._framing(status, end_stream))
+        self._out.append(head)
+        if end_stream:
+            self.flush()
+        elif not self._enlisted:
+            self._enlisted = True
+            self._manager.writes.add(self)
+
+    def encode_data(self, data: bytes, end_stream: bool) -> None:
+        if not self._head_only:
+            if self._chunked:
+                if data:
+                    self._out.append(encode_chunk(data))
+                if end_stream:
+                    self._out.append(LAST_CHUNK)
+            elif data:
+                self._out.append(data)
+        if end_stream:
+            self.flush()
+        elif not self._enlisted:
+            self._enlisted = True
+            self._manager.writes.add(self)
+
+    def encode_trailers(self, trailers: HeaderMap) -> None:
+        """The end of the body; the trailers themselves only where they are enabled."""
+        if self._chunked and not self._head_only:
+            if self._manager.config.http1.enable_trailers:
+                self._out.append(b"\r\n".join([b"0", *self._lines(trailers), *_END]))
+            else:
+                self._out.append(LAST_CHUNK)
+        self.flush()
+
+    def flush(self) -> None:
+        self._enlisted = False
+        out = self._out
+        if out:
+            data = out[0] if len(out) == 1 else b"".join(out)
+            self._out = []
+            self._manager.stats.cx_tx_bytes_total.value += len(data)
+            self._write(data)
+
+    def _lines(self, headers: HeaderMap) -> list[bytes]:
+        if self._manager.config.http1.proper_case_headers:
+            return [proper_case(name) + b": " + value for name, value in headers.fields]
+        return list(map(b": ".join, headers.fields))
+
+    def _has_length(self, head: bytes) -> bool:
+        return self._manager.config.http1.proper_case_headers and b"\r\nContent-Length: " in head
+
+    def _framing(self, status: int, end_stream: bool) -> tuple[bytes, ...]:
+        """How the end of a body without content-length is told."""
+        if status < 200 or status == 204:
+            return _END
+        if end_stream and not self._head_only:
+            return self._cased(_NO_BODY_END)
+        if status == 304 or self.protocol is HTTP_10 or (self._connect and status < 300):
+            return _END
+        self._chunked = True
+        return self._cased(_CHUNKED_END)
+
+    def _cased(self, end: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        if not self._manager.config.http1.proper_case_headers:
+            return end
+        name, colon, value = end[0].partition(b":")
+        return (proper_case(name) + colon + value, *end[1:])
+
+
+def proper_case(name: bytes) -> bytes:
+    """`x-request-id` → `X-Request-Id`.  Envoy: ProperCaseWords."""
+    return _WORD_START.sub(lambda match: match[0].upper(), name)
+
+
+def _status_line(status: int) -> bytes:
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d %b" % (status, reason(status))

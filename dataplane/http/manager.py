@@ -1,0 +1,62 @@
+"""A connection manager bound to its server: everything that its connections share.
+
+Work is done here once so that no request has to: parsers, header steps, counters and filters are made when the first connection comes.
+Not here: connections (http.connection_manager), streams (http.stream).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final, cast
+
+from dataplane.http.codec.write_queue import WriteQueue
+from dataplane.http.date import DateField
+from dataplane.http.filter_chain import FilterProgram
+from dataplane.http.request_headers import RequestPreparation
+from dataplane.http.request_id import RequestIds
+from dataplane.http.response_headers import ResponseFinish
+from dataplane.http.stats import Http1Stats, HttpStats, ListenerHttpStats
+from dataplane.semantics.h1_fields import FieldParser
+from dataplane.semantics.h1_head import RequestHeadParser
+
+if TYPE_CHECKING:
+    from dataplane.api.http_filter import TerminalFilterFactory
+    from dataplane.api.network_filter import ServerContext
+    from dataplane.http.config import HttpConnectionManagerConfig
+    from dataplane.routing.route import RouteConfiguration
+    from dataplane.snapshot.snapshot import Snapshot
+
+log = logging.getLogger("http")
+
+
+class BoundManager:
+    """One `HttpConnectionManager` on one event loop."""
+
+    def __init__(self, config: HttpConnectionManagerConfig, server: ServerContext, listener_prefix: str) -> None:
+        """listener_prefix: `listener.<address>.`"""
+        self.config: Final = config
+        self.server: Final = server
+        scope = server.stats.scope(f"http.{config.stat_prefix}.")
+        self.stats: Final = HttpStats(scope)
+        self.listener_stats: Final = ListenerHttpStats(server.stats.scope(f"{listener_prefix}http.{config.stat_prefix}."))
+        self.writes: Final = WriteQueue(server.loop)
+        self.max_head_bytes: Final = config.max_request_headers_kb * 1024
+        fields = FieldParser(config.max_headers_count)
+        self.trailer_fields: Final = fields
+        self.parse_head: Final = RequestHeadParser(fields, self.max_head_bytes, config.http1.allow_chunked_length).parse
+        http1_stats = Http1Stats(server.stats.scope("http1."))
+        preparation = RequestPreparation(config, server, self.stats, http1_stats, RequestIds())
+        self.peer: Final = preparation.peer
+        self.prepare_request: Final = preparation.prepare
+        self.finish_response: Final = ResponseFinish(config, DateField()).apply
+        self.loggers: Final = config.access_log
+        self.has_stream_deadlines: Final = bool(
+            config.request_timeout or config.request_headers_timeout or config.max_stream_duration
+        )
+        *filters, terminal = config.http_filters
+        self.filters: Final = FilterProgram.of(filters)
+        self.terminal: Final = cast("TerminalFilterFactory", terminal.config).bind(server, scope)
+
+    def routes(self, snapshot: Snapshot) -> RouteConfiguration | None:
+        """The route table of a generation; None while RDS has not brought it."""
+        return self.config.route_configuration or snapshot.route_configurations.get(self.config.rds_name)

@@ -1,0 +1,292 @@
+"""What a connection manager does to a request's headers before anybody routes by them.
+
+Here: the order of the steps, and the quick way for requests that carry nothing special.  Not here: what each step means
+(semantics.hop_by_hop, semantics.forwarded, semantics.path).
+The order is Envoy's, and with it the order of the fields that are added: the upstream can see it.
+Envoy: ConnectionManagerUtility::mutateRequestHeaders, maybeNormalizePath, maybeNormalizeHost.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from dataplane.base.address import Address, PipeAddress, SocketAddress
+from dataplane.base.errors import ProtocolError
+from dataplane.http.config import EscapedSlashesAction, HttpConnectionManagerConfig, StripPort, UnderscoresAction
+from dataplane.semantics import forwarded, hop_by_hop, path
+from dataplane.semantics.header_map import RequestHeaders
+
+if TYPE_CHECKING:
+    from dataplane.api.network_filter import ServerContext
+    from dataplane.http.stats import Http1Stats, HttpStats
+
+_PROTO: Final = b"x-forwarded-proto"
+_PORT: Final = b"x-forwarded-port"
+_REQUEST_ID: Final = b"x-request-id"
+_INTERNAL: Final = b"x-envoy-internal"
+_EXTERNAL_ADDRESS: Final = b"x-envoy-external-address"
+
+# A request without any of these needs nothing but additions.
+_SPECIAL: Final = (
+    hop_by_hop.REQUEST_NAMES
+    | forwarded.INTERNAL_ONLY
+    | forwarded.EDGE_ONLY
+    | {forwarded.FORWARDED_FOR, _PROTO, _PORT, _REQUEST_ID, _INTERNAL, b"referer", b"expect"}
+)
+_PROTO_HTTP: Final = (_PROTO, b"http")
+_IN_AUTHORITY: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$&'()*+,;=:@[]"
+_SCHEMES: Final = (b"http", b"https")
+
+
+class Peer(NamedTuple):
+    """What stays the same for all requests of a connection."""
+
+    address: Address
+    forwarded_for: bytes
+    text: bytes
+    is_internal: bool
+    local_port: int
+
+
+class Refusal(NamedTuple):
+    """Why a request goes no further.  location: where it should go instead, b"" for nowhere."""
+
+    status: int
+    details: str
+    location: bytes = b""
+    protocol_error: bool = False  # the codec's verdict: body, DPE
+
+
+class PreparedStream(Protocol):
+    """What the preparation tells the stream it prepares."""
+
+    downstream_remote_address: Address | None
+    wants_upgrade: bool
+
+    def send_continue(self) -> None: ...
+
+
+class RequestPreparation:
+    """The configured steps; one per connection manager."""
+
+    def __init__(
+        self,
+        config: HttpConnectionManagerConfig,
+        server: ServerContext,
+        stats: HttpStats,
+        http1_stats: Http1Stats,
+        next_id: Callable[[], bytes],
+    ) -> None:
+        self._config = config
+        self._http1_stats = http1_stats
+        self._stats = stats
+        self._next_id = next_id
+        self._local = server.local_address.encode()
+        self._user_agent = server.service_cluster.encode() if config.add_user_agent else b""
+        self._node = server.service_node.encode()
+        self._changes_path = (
+            config.normalize_path
+            or config.merge_slashes
+            or config.path_with_escaped_slashes_action is not EscapedSlashesAction.KEEP_UNCHANGED
+        )
+        self._changes_host = config.strip_port is not StripPort.NONE or config.strip_trailing_host_dot
+        self._judges_underscores = config.headers_with_underscores_action is not UnderscoresAction.ALLOW
+        self._quick = not (
+            config.use_remote_address
+            or config.via
+            or config.add_user_agent
+            or config.scheme_to_overwrite
+            or not config.generate_request_id
+        )
+
+    def peer(self, remote: Address, local: Address) -> Peer:
+        """Facts of a connection, worked out once."""
+        port = local.port if isinstance(local, SocketAddress) else 0
+        if isinstance(remote, PipeAddress):
+            return Peer(remote, self._local, b"", self._is_internal(remote), port)
+        text = remote.host.encode()
+        loopback = ipaddress.ip_address(remote.host.partition("%")[0]).is_loopback
+        return Peer(remote, self._local if loopback else text, text, self._is_internal(remote), port)
+
+    def prepare(self, headers: RequestHeaders, has_host: bool, peer: Peer, stream: PreparedStream) -> Refusal | None:
+        """Check and change *headers* until routing may read them.  Returns why the request goes no further, if it does not."""
+        special = [name for name, _ in headers.fields if name in _SPECIAL]
+        if special or self._judges_underscores:
+            had_host = headers.authority
+            refusal = self._take_connection_fields(headers, special, stream)
+            if refusal is not None:
+                return refusal
+            has_host = has_host and not (had_host and not headers.authority)
+        refusal = self._check(headers, has_host, peer)
+        if refusal is not None:
+            return refusal
+        if special or not self._quick:
+            self._mutate(headers, peer, stream)
+        else:
+            headers.fields += (_PROTO_HTTP, (_REQUEST_ID, self._next_id()))
+        return None
+
+    def _take_connection_fields(self, headers: RequestHeaders, special: list[bytes], stream: PreparedStream) -> Refusal | None:
+        """What is said to us and not to the upstream."""
+        if self._judges_underscores and (refusal := self._judge_underscores(headers)) is not None:
+            return refusal
+        if b"upgrade" in special and hop_by_hop.is_upgrade(headers):
+            hop_by_hop.drop_h2c_upgrade(headers)
+            stream.wants_upgrade = b"upgrade" in headers
+        if b"connection" in special or not hop_by_hop.REQUEST_NAMES.isdisjoint(special):
+            try:
+                hop_by_hop.strip_request(headers)
+            except ProtocolError as error:
+                return Refusal(error.status, error.details, protocol_error=True)
+        if b"expect" in special and not self._config.proxy_100_continue and headers.get(b"expect") == b"100-continue":
+            headers.remove(b"expect")
+            stream.send_continue()
+        return None
+
+    def _judge_underscores(self, headers: RequestHeaders) -> Refusal | None:
+        with_one = [field for field in headers.fields if b"_" in field[0]]
+        if not with_one:
+            return None
+        if self._config.headers_with_underscores_action is UnderscoresAction.REJECT_REQUEST:
+            self._http1_stats.requests_rejected_with_underscores.inc()
+            return Refusal(400, "http1.unexpected_underscore", protocol_error=True)
+        self._http1_stats.dropped_headers_with_underscores.inc(len(with_one))
+        headers.fields = [field for field in headers.fields if b"_" not in field[0]]
+        return None
+
+    def _check(self, headers: RequestHeaders, has_host: bool, peer: Peer) -> Refusal | None:
+        """What a request must have, whoever sent it; brings path and host into the configured form."""
+        if not has_host:
+            return Refusal(400, "missing_host_header")
+        if headers.authority.translate(None, _IN_AUTHORITY):
+            return Refusal(400, "http.invalid_authority", protocol_error=True)
+        target = headers.path
+        if target[:1] != b"/" and target:
+            self._stats.rq_non_relative_path.inc()
+            return Refusal(404, "absolute_path_rejected")
+        if (self._changes_path or b"#" in target) and (refusal := self._normalize(headers)) is not None:
+            return refusal
+        if self._changes_host:
+            self._normalize_host(headers, peer)
+        return None
+
+    def _mutate(self, headers: RequestHeaders, peer: Peer, stream: PreparedStream) -> None:
+        """Remove what must not go on, add what says who asks."""
+        headers.remove(_INTERNAL)
+        forwarded.sanitize_referer(headers)
+        edge = self._identify(headers, peer, stream)
+        self._set_scheme(headers)
+        self._introduce_ourselves(headers)
+        if edge and isinstance(stream.downstream_remote_address, SocketAddress):
+            headers.set(_EXTERNAL_ADDRESS, stream.downstream_remote_address.host.encode())
+        if self._config.generate_request_id:
+            self._set_request_id(headers, edge)
+
+    def _normalize(self, headers: RequestHeaders) -> Refusal | None:
+        config = self._config
+        target: bytes | None = headers.path
+        assert target is not None
+        redirect = False
+        if b"#" in target:
+            target = None
+        elif config.path_with_escaped_slashes_action is not EscapedSlashesAction.KEEP_UNCHANGED:
+            unescaped = path.unescape_slashes(target)
+            redirect = (
+                unescaped != target and config.path_with_escaped_slashes_action is EscapedSlashesAction.UNESCAPE_AND_REDIRECT
+            )
+            rejected = unescaped != target and config.path_with_escaped_slashes_action is EscapedSlashesAction.REJECT_REQUEST
+            target = None if rejected else unescaped
+        if target is not None and config.normalize_path:
+            target = path.normalize(target)
+        if target is None or (redirect and _is_grpc(headers)):
+            self._stats.rq_failed_path_normalization.inc()
+            return Refusal(400, "path_normalization_failed")
+        headers.path = path.merge_slashes(target) if config.merge_slashes else target
+        if redirect:
+            self._stats.rq_redirected_with_normalized_path.inc()
+            return Refusal(307, "path_normalization_failed", location=headers.path)
+        return None
+
+    def _normalize_host(self, headers: RequestHeaders, peer: Peer) -> None:
+        if self._config.strip_trailing_host_dot:
+            headers.authority = path.strip_trailing_dot(headers.authority)
+        if self._config.strip_port is not StripPort.NONE:
+            only = peer.local_port if self._config.strip_port is StripPort.MATCHING else None
+            headers.authority = path.strip_port(headers.authority, only)
+
+    def _identify(self, headers: RequestHeaders, peer: Peer, stream: PreparedStream) -> bool:
+        """Find out who asks; add to x-forwarded-for and -proto.  Returns whether the request enters the mesh here."""
+        config = self._config
+        hops = config.xff_num_trusted_hops
+        address: Address | None = None
+        if config.use_remote_address:
+            alone = forwarded.FORWARDED_FOR not in headers
+            address = forwarded.last_address(headers, hops - 1)[0] if hops else None
+            internal = alone and (peer.is_internal if address is None else self._is_internal(address))
+            self._append_peer(headers, peer)
+        else:
+            address, alone = forwarded.last_address(headers, hops)
+            internal = alone and address is not None and self._is_internal(address)
+            if _PROTO not in headers:
+                headers.add(_PROTO, b"http")
+        if address is not None:
+            stream.downstream_remote_address = address
+        edge = config.use_remote_address and not internal
+        self._mark(headers, internal, edge)
+        return edge
+
+    def _append_peer(self, headers: RequestHeaders, peer: Peer) -> None:
+        config = self._config
+        trusted = config.xff_num_trusted_hops > 0
+        if not config.skip_xff_append:
+            forwarded.append(headers, forwarded.FORWARDED_FOR, peer.forwarded_for, b",")
+        if not trusted or _PROTO not in headers:
+            headers.set(_PROTO, b"http")
+        if config.append_x_forwarded_port and peer.local_port and (not trusted or _PORT not in headers):
+            headers.set(_PORT, b"%d" % peer.local_port)
+
+    def _mark(self, headers: RequestHeaders, internal: bool, edge: bool) -> None:
+        if internal:
+            headers.add(_INTERNAL, b"true")
+            return
+        unwanted = forwarded.INTERNAL_ONLY | forwarded.EDGE_ONLY if edge else forwarded.INTERNAL_ONLY
+        headers.fields = [field for field in headers.fields if field[0] not in unwanted]
+
+    def _is_internal(self, address: Address) -> bool:
+        """Envoy: internal_address_config; without it nobody is (since 1.33)."""
+        known = self._config.internal_addresses
+        if known is None:
+            return False
+        if isinstance(address, PipeAddress):
+            return known.unix_sockets
+        ip = ipaddress.ip_address(address.host.partition("%")[0])
+        return any(ip in network for network in known.cidr_ranges)
+
+    def _set_scheme(self, headers: RequestHeaders) -> None:
+        if self._config.scheme_to_overwrite:
+            headers.scheme = self._config.scheme_to_overwrite
+            headers.set(_PROTO, headers.scheme)
+            return
+        said = (headers.get(_PROTO) or b"").lower()
+        if said in _SCHEMES:
+            headers.scheme = said
+
+    def _introduce_ourselves(self, headers: RequestHeaders) -> None:
+        if self._user_agent:
+            headers.set(b"x-envoy-downstream-service-cluster", self._user_agent)
+            if not headers.get(b"user-agent"):
+                headers.set(b"user-agent", self._user_agent)
+            if self._node:
+                headers.set(b"x-envoy-downstream-service-node", self._node)
+        if self._config.via:
+            forwarded.append(headers, b"via", self._config.via, b", ")
+
+    def _set_request_id(self, headers: RequestHeaders, edge: bool) -> None:
+        if (edge and not self._config.preserve_external_request_id) or not headers.get(_REQUEST_ID):
+            headers.set(_REQUEST_ID, self._next_id())
+
+
+def _is_grpc(headers: RequestHeaders) -> bool:
+    return (headers.get(b"content-type") or b"").startswith(b"application/grpc")

@@ -1,0 +1,56 @@
+"""What a connection manager does to a response's headers before they are sent: date, server, via, hop-by-hop.
+
+Here: the order of what is added, which clients see.  Not here: framing (codec), `connection: close` (http.stream).
+Envoy: ConnectionManagerUtility::mutateResponseHeaders, ActiveStream::encodeHeaders.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dataplane.http.config import HttpConnectionManagerConfig, ServerHeaderTransformation
+from dataplane.http.date import DateField
+from dataplane.semantics import forwarded, hop_by_hop
+from dataplane.semantics.header_map import Field, RequestHeaders, ResponseHeaders
+
+_SPECIAL: Final = hop_by_hop.RESPONSE_NAMES | {b"date", b"server"}
+
+
+class ResponseFinish:
+    """The configured steps; one per connection manager."""
+
+    def __init__(self, config: HttpConnectionManagerConfig, date: DateField) -> None:
+        self._date = date
+        self._server: Field = (b"server", config.server_name)
+        self._transformation = config.server_header_transformation
+        self._via = config.via
+        self._with_request_id = config.always_set_request_id_in_response
+        self._plain = self._transformation is ServerHeaderTransformation.OVERWRITE and not (self._via or self._with_request_id)
+
+    def apply(self, headers: ResponseHeaders, request: RequestHeaders | None) -> None:
+        fields = headers.fields
+        if not self._plain or [name for name, _ in fields if name in _SPECIAL]:
+            self._apply_with_care(headers, request)
+        else:
+            fields.append(self._date())
+            fields.append(self._server)
+
+    def _apply_with_care(self, headers: ResponseHeaders, request: RequestHeaders | None) -> None:
+        unwanted = hop_by_hop.RESPONSE_NAMES
+        headers.fields = fields = [field for field in headers.fields if field[0] not in unwanted]
+        if b"date" not in headers:
+            fields.append(self._date())
+        self._set_server(headers)
+        if request is not None and (self._with_request_id or b"x-envoy-force-trace" in request):
+            request_id = request.get(b"x-request-id")
+            if request_id is not None:
+                headers.set(b"x-request-id", request_id)
+        if self._via:
+            forwarded.append(headers, b"via", self._via, b", ")
+
+    def _set_server(self, headers: ResponseHeaders) -> None:
+        wanted = self._transformation
+        if wanted is ServerHeaderTransformation.OVERWRITE or (
+            wanted is ServerHeaderTransformation.APPEND_IF_ABSENT and b"server" not in headers
+        ):
+            headers.set(*self._server)

@@ -1,0 +1,176 @@
+"""One accepted connection: between the event loop's transport and the terminal network filter.
+
+Here: choosing the filter chain, write watermarks, delayed close, what happens in which order at the end.
+Not here: the sockets that accept (listener.listener), anything about HTTP (http.connection_manager).
+A connection is its own `StreamInfo`: that saves an object, and what a listener's access log prints is read from it.
+Envoy: Network::Connection; HttpConnectionManager.delayed_close_timeout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from dataplane.base.address import Address, PipeAddress, SocketAddress
+from dataplane.observe.stream_info import StreamInfo
+from dataplane.snapshot.listener import FilterChain
+
+if TYPE_CHECKING:
+    from dataplane.api.network_filter import DrainDecision, NetworkFilter, ServerContext
+    from dataplane.base.deadlines import Deadline
+    from dataplane.snapshot.listener import Listener
+
+_UNNAMED_PIPE = PipeAddress("")
+_NO_CHAIN = FilterChain("", ())
+
+
+def _address(name: object, otherwise: Address) -> Address:
+    """What the kernel says; *otherwise* for pipes, and for a peer that is gone already."""
+    if isinstance(name, tuple):
+        return SocketAddress(str(name[0]), int(name[1]))
+    return otherwise
+
+
+class Acceptor(Protocol):
+    """What a connection needs of the listener that accepted it."""
+
+    server: ServerContext
+    stat_prefix: str
+    config: Listener
+
+    def on_accepted(self, connection: Connection) -> None: ...
+
+    def on_closed(self, connection: Connection) -> None: ...
+
+    def choose_filter_chain(self, connection: Connection) -> FilterChain | None: ...
+
+
+class Connection(StreamInfo, asyncio.Protocol):
+    """Implements api.network_filter.DownstreamConnection for one socket."""
+
+    filter: NetworkFilter | None = None
+    filter_chain: FilterChain = _NO_CHAIN
+    transport: asyncio.Transport
+    write: Callable[[bytes], None]
+    drain: DrainDecision | None = None
+    is_writable = True
+    _closing = False  # we decided to close: nothing more goes to the filter
+    _delayed_close: Deadline | None = None
+    _on_delayed_close_timeout: Callable[[], None] | None = None
+
+    def __init__(self, acceptor: Acceptor, connection_id: int) -> None:
+        self.acceptor = acceptor
+        self.id = self.connection_id = connection_id
+        self.server = acceptor.server
+        self.stat_prefix = acceptor.stat_prefix
+        self.listener = acceptor.config
+
+    @property
+    def info(self) -> StreamInfo:
+        return self
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.write = transport.write
+        self.start_at = time.monotonic()
+        self.start_wall = time.time()
+        self._learn_addresses(transport)
+        self.acceptor.on_accepted(self)
+        chain = self.acceptor.choose_filter_chain(self)
+        if chain is None or not chain.network_filters:
+            self._refuse()
+            return
+        self.filter_chain = chain
+        self.filter_chain_name = chain.name
+        transport.set_write_buffer_limits(self.listener.per_connection_buffer_limit)
+        self.filter = chain.network_filters[-1].create(self)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._closing:
+            self.filter.on_data(data)  # type: ignore[union-attr]  # what is not closing has one; this runs for every read
+
+    def eof_received(self) -> bool:
+        """The peer's FIN.  Returns True: whether the connection ends with it is for the filter to say."""
+        if self._closing or self.filter is None:
+            return False
+        self.filter.on_end()
+        return not self.transport.is_closing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._delayed_close is not None:
+            self._delayed_close.cancel()
+            self._delayed_close = None
+        self.end_at = time.monotonic()
+        if self.filter is not None:
+            self.filter.on_close("" if exc is None else str(exc) or type(exc).__name__)
+        self.acceptor.on_closed(self)
+
+    def pause_writing(self) -> None:
+        self.is_writable = False
+        if not self._closing and self.filter is not None:
+            self.filter.on_write_blocked()
+
+    def resume_writing(self) -> None:
+        self.is_writable = True
+        if not self._closing and self.filter is not None:
+            self.filter.on_write_ready()
+
+    def pause_reading(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def close(self, details: str = "") -> None:
+        self._closing = True
+        self.connection_termination_details = self.connection_termination_details or details
+        self.transport.close()
+
+    def abort(self) -> None:
+        """Close without sending what is still buffered."""
+        self._closing = True
+        self.transport.abort()
+
+    def close_after_flush(self, delay: float, details: str = "", on_timeout: Callable[[], None] | None = None) -> None:
+        """Let the peer close first, so that bytes it still sends do not destroy what we sent; close after *delay* seconds.
+
+        As Envoy we send no FIN meanwhile.  on_timeout: called when the delay ran out.
+        """
+        if self._closing:
+            return
+        if not delay:
+            self.close(details)
+            return
+        self._closing = True
+        self.connection_termination_details = self.connection_termination_details or details
+        self._on_delayed_close_timeout = on_timeout
+        self.resume_reading()  # or the peer's FIN would not be seen
+        self._delayed_close = self.server.deadlines.arm(delay, self._delayed_close_over)
+
+    def _delayed_close_over(self) -> None:
+        self._delayed_close = None
+        if self._on_delayed_close_timeout is not None:
+            self._on_delayed_close_timeout()
+        self.transport.abort()
+
+    def _refuse(self) -> None:
+        """No filter chain is meant for this connection.  Envoy closes it without a word."""
+        self._closing = True
+        self.response_code_details = "filter_chain_not_found"
+        self.transport.close()
+
+    def _learn_addresses(self, transport: asyncio.Transport) -> None:
+        self.local_address = _address(transport.get_extra_info("sockname"), self.listener.address)
+        self.remote_address = _address(transport.get_extra_info("peername"), _UNNAMED_PIPE)
+        self.downstream_remote_address = self.downstream_direct_remote_address = self.remote_address
+        self.downstream_local_address = self.local_address
+        self.listener_name = self.listener.name
+
+    def __repr__(self) -> str:
+        state = "closing" if self._closing else "open"
+        return f"<Connection C{self.id} {self.remote_address} -> {self.local_address} {state}>"

@@ -1,0 +1,155 @@
+"""One live listener: its sockets, the connections they brought, and the configuration new ones get.
+
+Here: accepting, counting, draining the connections of filter chains that went away.  Not here: which listeners there are (listener.manager).
+A listener outlives changes of its configuration as long as its addresses stay: sockets are never closed for a new filter chain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from dataplane.base.address import Address, PipeAddress
+from dataplane.listener.connection import Connection
+from dataplane.listener.options import backlog, bound_address
+from dataplane.listener.stats import ListenerStats, stat_prefix
+from dataplane.routing.filter_chain_match import find_filter_chain
+
+if TYPE_CHECKING:
+    from dataplane.api.network_filter import DrainDecision, ServerContext
+    from dataplane.snapshot.listener import FilterChain, Listener
+
+log = logging.getLogger("config")
+
+Sockets = Mapping[Address, socket.socket]
+
+
+def addresses(config: Listener) -> tuple[Address, ...]:
+    """Every address a listener asks for, in order."""
+    return (config.address, *config.additional_addresses)
+
+
+class ActiveListener:
+    """Accepts connections; implements listener.connection.Acceptor.
+
+    on_idle: called when the last connection of a stopped listener is gone.
+    """
+
+    def __init__(self, config: Listener, server: ServerContext, next_connection_id: Callable[[], int], worker: int = 0) -> None:
+        self.config = config
+        self.server = server
+        self.stat_prefix = stat_prefix(config.address, config.stat_prefix)
+        self.connections: set[Connection] = set()
+        self.bound: tuple[Address, ...] = ()
+        self.stopped = False
+        self.on_idle: Callable[[], None] | None = None
+        self._drain: DrainDecision | None = None
+        self._next_connection_id = next_connection_id
+        self._scope = server.stats.scope(self.stat_prefix)
+        self._stats = ListenerStats(self._scope, worker)
+        self._servers: list[asyncio.Server] = []
+        self._sockets: Sockets = {}
+
+    async def listen(self, sockets: Sockets) -> None:
+        """Take bound *sockets* over, one per address, and accept from now on.  Raises OSError."""
+        self._sockets = sockets
+        self.bound = tuple(bound_address(sock, address) for address, sock in sockets.items())
+        length = backlog(self.config)
+        for address, sock in sockets.items():
+            if isinstance(address, PipeAddress):
+                server = await self.server.loop.create_unix_server(self._new_connection, sock=sock, backlog=length)
+            else:
+                server = await self.server.loop.create_server(self._new_connection, sock=sock, backlog=length)
+            self._servers.append(server)
+
+    def stop(self) -> None:
+        """Accept no more.  Connections live on."""
+        self.stopped = True
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    def update(self, config: Listener, drain: DrainDecision) -> list[Connection]:
+        """New connections get *config*.  Returns those whose filter chain is gone; they are draining from now on."""
+        self.config = config
+        kept = {chain.key for chain in _chains(config)}
+        leaving = [
+            connection
+            for connection in self.connections
+            if (connection.drain is None and connection.filter_chain.key not in kept)
+        ]
+        start_draining(leaving, drain)
+        return leaving
+
+    def start_draining(self, drain: DrainDecision) -> None:
+        """Ask all connections to end, those to come as well."""
+        self._drain = drain
+        start_draining(list(self.connections), drain)
+
+    def stop_draining(self) -> None:
+        self._drain = None
+        for connection in self.connections:
+            connection.drain = None
+
+    def close_connections(self) -> None:
+        for connection in list(self.connections):
+            connection.close("drained")
+
+    def close_idle(self) -> None:
+        """Close connections without work under way."""
+        for connection in list(self.connections):
+            if connection.filter is not None:
+                connection.filter.close_if_idle()
+
+    def choose_filter_chain(self, connection: Connection) -> FilterChain | None:
+        chain = find_filter_chain(self.config, connection.local_address, connection.remote_address)
+        if chain is None:
+            self._stats.no_filter_chain_match.inc()
+        return chain
+
+    def on_accepted(self, connection: Connection) -> None:
+        self.connections.add(connection)
+        connection.drain = self._drain
+        stats = self._stats
+        stats.cx_total.inc()
+        stats.cx_active.inc()
+        stats.worker_cx_total.inc()
+        stats.worker_cx_active.inc()
+
+    def on_closed(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        stats = self._stats
+        stats.cx_destroy.inc()
+        stats.cx_active.dec()
+        stats.worker_cx_active.dec()
+        stats.cx_length_ms.record(round((connection.end_at - connection.start_at) * 1000))
+        for logger in connection.listener.access_log:
+            logger.log(None, None, None, connection)
+        if self.stopped and not self.connections and self.on_idle is not None:
+            self.on_idle()
+
+    def drop_stats(self) -> None:
+        """Forget the counters: the listener is gone for good."""
+        self._scope.drop()
+
+    def _new_connection(self) -> Connection:
+        return Connection(self, self._next_connection_id())
+
+    def __repr__(self) -> str:
+        state = "stopped" if self.stopped else "accepting"
+        return f"<ActiveListener {self.config.name} {state}, {len(self.connections)} connections>"
+
+
+def start_draining(connections: Iterable[Connection], drain: DrainDecision) -> None:
+    for connection in connections:
+        connection.drain = drain
+        if connection.filter is not None:
+            connection.filter.on_drain()
+
+
+def _chains(config: Listener) -> tuple[FilterChain, ...]:
+    default = config.default_filter_chain
+    return config.filter_chains if default is None else (*config.filter_chains, default)

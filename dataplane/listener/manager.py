@@ -1,0 +1,254 @@
+"""All listeners of one event loop: they follow the snapshots.
+
+Here: what is added, updated, drained and removed, and in which order.  Not here: one listener's work (listener.listener).
+Order that must hold: sockets of a new generation are bound before it is published (`bind`), accepting starts after (`apply`), and old
+sockets are closed last; so no address is ever without somebody who listens.
+Envoy: operations/draining, configuration/listeners/lds.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING
+
+from dataplane.base.address import Address
+from dataplane.listener.drain import Drain
+from dataplane.listener.listener import ActiveListener, addresses
+from dataplane.listener.options import bind as bind_socket
+from dataplane.listener.stats import ListenerManagerStats
+from dataplane.snapshot.diff import diff
+
+if TYPE_CHECKING:
+    from dataplane.api.network_filter import ServerContext
+    from dataplane.listener.connection import Connection
+    from dataplane.snapshot.listener import Listener
+    from dataplane.snapshot.snapshot import Snapshot
+
+log = logging.getLogger("config")
+
+BindSocket = Callable[[Address, "Listener"], socket.socket]
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerStatus:
+    """What the admin endpoint tells of a listener.  addresses: as bound, with the port that the kernel chose for port 0."""
+
+    name: str
+    addresses: tuple[Address, ...]
+    config: Listener
+    connections: int
+
+
+class ListenerManager:
+    """Owns every downstream socket of its loop.
+
+    drain_time: seconds over which connections that have to go are asked to close, and after which they are closed.
+    gradual: spread over that time; otherwise with their next answer.  bind: where sockets come from (a worker inherits them).
+    """
+
+    def __init__(
+        self,
+        server: ServerContext,
+        drain_time: float = 600.0,
+        gradual: bool = True,
+        worker: int = 0,
+        bind: BindSocket = bind_socket,
+    ) -> None:
+        self._server = server
+        self._drain_time = drain_time
+        self._gradual = gradual
+        self._worker = worker
+        self._bind = bind
+        self._active: dict[str, ActiveListener] = {}
+        self._leaving: set[ActiveListener] = set()
+        self._bound: dict[str, dict[Address, socket.socket]] = {}
+        self._next_connection_id = count().__next__
+        self._stats = ListenerManagerStats(server.stats)
+        self._stats.workers_started.set(1)
+        self._draining = False
+
+    def bind(self, listeners: Mapping[str, Listener]) -> dict[str, OSError]:
+        """Bind what *listeners* need and nobody has bound yet.  Returns, by listener, why it could not be had.
+
+        A listener that is returned keeps its old addresses if it had some; the caller leaves it out of the generation or reports it.
+        """
+        failed: dict[str, OSError] = {}
+        for name, config in listeners.items():
+            active = self._active.get(name)
+            if not config.bind_to_port or (active is not None and _same_addresses(active.config, config)):
+                continue
+            before = self._bound.get(name)
+            if before is not None:
+                if tuple(before) == addresses(config):
+                    continue
+                _close(self._bound.pop(name).values())
+            try:
+                self._bound[name] = self._bind_all(config)
+                self._stats.create_success.inc()
+            except OSError as error:
+                self._stats.create_failure.inc()
+                log.warning("listener %s: cannot bind %s: %s", name, config.address, error)
+                failed[name] = error
+        return failed
+
+    async def apply(self, previous: Snapshot, current: Snapshot) -> None:
+        """Follow the difference.  Listeners that could not be bound are left as they were; `bind` has said so."""
+        changes = diff(previous.listeners, current.listeners)
+        self.bind({**changes.added, **changes.changed})
+        for config in changes.added.values():
+            await self._add(config)
+        for config in changes.changed.values():
+            await self._change(config)
+        for name in changes.removed:
+            self._remove(name)
+        self._count()
+
+    def start_draining(self, drain_time: float | None = None, gradual: bool | None = None, inbound_only: bool = False) -> None:
+        """Ask every connection to end.  New ones are still accepted, and asked to end with their first answers."""
+        self._draining = True
+        drain = self._new_drain(drain_time, gradual)
+        for listener in self._chosen(inbound_only):
+            listener.start_draining(drain)
+
+    def stop_draining(self) -> None:
+        """Take `start_draining` back: connections that are still open stay."""
+        self._draining = False
+        for listener in self._active.values():
+            listener.stop_draining()
+
+    def stop_accepting(self, inbound_only: bool = False) -> None:
+        """Close the sockets; connections live on, in a drain only while they have work under way."""
+        for listener in self._chosen(inbound_only):
+            if not listener.stopped:
+                listener.stop()
+                self._stats.stopped.inc()
+            if self._draining:
+                listener.close_idle()
+
+    def stop(self) -> None:
+        """The end: nothing is accepted, no connection survives."""
+        for listener in [*self._active.values(), *self._leaving]:
+            listener.stop()
+            listener.close_connections()
+        for sockets in self._bound.values():
+            _close(sockets.values())
+        self._bound.clear()
+
+    @property
+    def status(self) -> tuple[ListenerStatus, ...]:
+        """Listeners that accept, in the order they were added."""
+        return tuple(
+            ListenerStatus(name, active.bound, active.config, len(active.connections))
+            for name, active in self._active.items()
+            if not active.stopped
+        )
+
+    @property
+    def connections(self) -> int:
+        """How many are open, those of leaving listeners included."""
+        return sum(len(listener.connections) for listener in [*self._active.values(), *self._leaving])
+
+    async def _add(self, config: Listener) -> None:
+        if config.api_listener or (config.bind_to_port and config.name not in self._bound):
+            return
+        listener = ActiveListener(config, self._server, self._next_connection_id, self._worker)
+        if self._draining:
+            listener.start_draining(self._new_drain())
+        await listener.listen(self._bound.pop(config.name, {}))
+        self._active[config.name] = listener
+        self._stats.added.inc()
+        log.info("listener %s: listening on %s", config.name, ", ".join(map(str, listener.bound)))
+
+    async def _change(self, config: Listener) -> None:
+        active = self._active.get(config.name)
+        if active is None:
+            await self._add(config)
+        elif _same_addresses(active.config, config):
+            self._update(active, config)
+        elif config.name in self._bound or not config.bind_to_port:
+            await self._add(config)
+            self._leave(active)
+            self._stats.modified.inc()
+
+    def _update(self, active: ActiveListener, config: Listener) -> None:
+        leaving = active.update(config, self._new_drain())
+        self._stats.modified.inc()
+        self._stats.in_place_updated.inc()
+        if leaving:
+            chains = {connection.filter_chain.key for connection in leaving}
+            self._stats.filter_chains_draining.inc(len(chains))
+            self._server.deadlines.arm(self._drain_time, _Finish(leaving, len(chains), self._stats))
+
+    def _remove(self, name: str) -> None:
+        active = self._active.pop(name, None)
+        if active is not None:
+            self._leave(active)
+            self._stats.removed.inc()
+            log.info("listener %s: removed", name)
+
+    def _leave(self, listener: ActiveListener) -> None:
+        """Let the connections of a listener that is gone end in their time."""
+        listener.stop()
+        if not listener.connections:
+            return
+        listener.start_draining(self._new_drain())
+        self._leaving.add(listener)
+
+        def gone() -> None:
+            self._leaving.discard(listener)
+            self._count()
+
+        listener.on_idle = gone
+        self._server.deadlines.arm(self._drain_time, listener.close_connections)
+
+    def _bind_all(self, config: Listener) -> dict[Address, socket.socket]:
+        sockets: dict[Address, socket.socket] = {}
+        try:
+            for address in addresses(config):
+                sockets[address] = self._bind(address, config)
+        except OSError:
+            _close(sockets.values())
+            raise
+        return sockets
+
+    def _new_drain(self, drain_time: float | None = None, gradual: bool | None = None) -> Drain:
+        spread = self._gradual if gradual is None else gradual
+        duration = self._drain_time if drain_time is None else drain_time
+        return Drain(time.monotonic(), duration if spread else 0.0)
+
+    def _chosen(self, inbound_only: bool) -> list[ActiveListener]:
+        return [listener for listener in self._active.values() if not inbound_only or listener.config.traffic_direction == 1]
+
+    def _count(self) -> None:
+        self._stats.active.set(len(self._active))
+        self._stats.draining.set(len(self._leaving))
+
+
+class _Finish:
+    """Closes what is left of *connections* when their drain time is over."""
+
+    __slots__ = ("_chains", "_connections", "_stats")
+
+    def __init__(self, connections: list[Connection], chains: int, stats: ListenerManagerStats) -> None:
+        self._connections = connections
+        self._chains = chains
+        self._stats = stats
+
+    def __call__(self) -> None:
+        for connection in self._connections:
+            connection.close("drained")
+        self._stats.filter_chains_draining.dec(self._chains)
+
+
+def _same_addresses(old: Listener, new: Listener) -> bool:
+    return addresses(old) == addresses(new) and old.socket_options == new.socket_options
+
+
+def _close(sockets: Iterable[socket.socket]) -> None:
+    for sock in sockets:
+        sock.close()

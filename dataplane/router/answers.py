@@ -1,0 +1,61 @@
+"""Answers that need no upstream: direct responses, redirects, and what a route adds to every answer made for it.
+
+Envoy: DirectResponseEntry, RedirectAction; response_headers_to_add of the route, its virtual host and configuration.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dataplane.routing.header_mutations import mutate_response
+from dataplane.routing.route import DirectResponse, RedirectAction
+from dataplane.semantics.header_map import ResponseHeaders
+
+if TYPE_CHECKING:
+    from dataplane.api.http_filter import HttpStream
+    from dataplane.observe.stats import Scope
+    from dataplane.routing.route import Action, HeaderMutations
+    from dataplane.semantics.header_map import Field, RequestHeaders
+
+
+class RouterStats:
+    """`http.<stat_prefix>.`, the part that is the router's."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.no_route = scope.counter("no_route")
+        self.no_cluster = scope.counter("no_cluster")
+        self.rq_total = scope.counter("rq_total")
+        self.rq_direct_response = scope.counter("rq_direct_response")
+        self.rq_redirect = scope.counter("rq_redirect")
+        self.rq_reset_after_downstream_response_started = scope.counter("rq_reset_after_downstream_response_started")
+        scope.counter("rq_overload_local_reply")
+        for reason in ("bad_location", "no_route", "predicate", "too_many_redirects", "unsafe_scheme"):
+            scope.counter(f"passthrough_internal_redirect_{reason}")
+
+
+def answer_directly(
+    stream: HttpStream, action: Action, levels: tuple[HeaderMutations, ...], headers: RequestHeaders, stats: RouterStats
+) -> None:
+    """Carry out an action that forwards nothing."""
+    if isinstance(action, RedirectAction):
+        stats.rq_redirect.inc()
+        location = (b"location", action.location(headers))
+        added = route_headers(levels, headers, stream, action.status, (location,))
+        stream.local_reply(action.status, details="direct_response", headers=added)
+    elif isinstance(action, DirectResponse):
+        stats.rq_direct_response.inc()
+        added = route_headers(levels, headers, stream, action.status, ())
+        stream.local_reply(action.status, action.body, details="direct_response", headers=added)
+    else:  # only gRPC servers know what a NonForwardingAction is
+        stream.local_reply(500, details="route_not_found")
+
+
+def route_headers(
+    levels: tuple[HeaderMutations, ...], request: RequestHeaders, stream: HttpStream, status: int, own: tuple[Field, ...]
+) -> tuple[Field, ...]:
+    """The fields of an answer we make for a matched route: *own*, changed as the route changes every response."""
+    if not levels:
+        return own
+    headers = ResponseHeaders(status, list(own))
+    mutate_response(levels, request, headers, stream.info)
+    return tuple(headers.fields)

@@ -1,0 +1,63 @@
+"""Counters of answers by status, made when a status is first seen and then found in one look-up.
+
+Here: `cluster.<name>.upstream_rq_<code>` and its relatives.  Not here: everything counted under a fixed name (upstream.cluster_stats).
+Envoy: Http::CodeStatsImpl::chargeResponseStat.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from dataplane.observe.stats import Counter, Histogram, Scope
+
+
+class AnswerCounters:
+    """Of one cluster.  internal: the request came from inside (x-envoy-internal)."""
+
+    __slots__ = ("_answers", "_scope", "_times")
+
+    def __init__(self, scope: Scope) -> None:
+        """scope: `cluster.<name>.`"""
+        self._scope: Final = scope
+        self._answers: dict[tuple[int, bool, str], tuple[Counter, ...]] = {}
+        self._times: dict[tuple[bool, str], tuple[Histogram, ...]] = {}
+
+    @property
+    def scope(self) -> Scope:
+        return self._scope
+
+    def count(self, status: int, internal: bool, alt_name: str = "") -> None:
+        key = (status, internal, alt_name)
+        counters = self._answers.get(key)
+        if counters is None:
+            counters = self._answers[key] = self._make(status, internal, alt_name)
+        for counter in counters:
+            counter.value += 1
+
+    def record_time(self, milliseconds: int, internal: bool, alt_name: str = "") -> None:
+        key = (internal, alt_name)
+        histograms = self._times.get(key)
+        if histograms is None:
+            prefixes = _prefixes(internal, alt_name)
+            histograms = self._times[key] = tuple(self._scope.histogram(f"{prefix}upstream_rq_time") for prefix in prefixes)
+        for histogram in histograms:
+            histogram.record(milliseconds)
+
+    def count_retried(self, status: int) -> None:
+        """An answer that was not passed on because the request is tried again."""
+        for name in _names(status):
+            self._scope.counter(f"retry.{name}").inc()
+
+    def _make(self, status: int, internal: bool, alt_name: str) -> tuple[Counter, ...]:
+        prefixes = _prefixes(internal, alt_name)
+        return tuple(self._scope.counter(prefix + name) for prefix in prefixes for name in _names(status))
+
+
+def _names(status: int) -> tuple[str, str, str]:
+    return "upstream_rq_completed", f"upstream_rq_{status // 100}xx", f"upstream_rq_{status}"
+
+
+def _prefixes(internal: bool, alt_name: str) -> tuple[str, ...]:
+    origin = "internal." if internal else "external."
+    return ("", origin, f"{alt_name}.", f"{alt_name}.{origin}") if alt_name else ("", origin)

@@ -1,0 +1,146 @@
+"""What the router decides about a request before it goes anywhere: cluster, times, retries, headers.
+
+Here: the route's action applied to one request, in Envoy's order, which the upstream can see.  Not here: sending it (router.router).
+Envoy: Router::Filter::decodeHeaders, RouteEntryImpl::finalizeRequestHeaders.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, cast
+
+from dataplane.resilience.retry import REQUEST_HEADERS as RETRY_NAMES
+from dataplane.resilience.retry import WORDS, RetryPolicy, policy_for
+from dataplane.routing.actions import Timeouts, decide_timeouts
+from dataplane.routing.header_mutations import mutate_request
+from dataplane.routing.rewrite import append_forwarded_host, rewrite_target
+
+if TYPE_CHECKING:
+    from dataplane.observe.stream_info import StreamInfo
+    from dataplane.routing.route import ForwardAction, HeaderMutations, Route, WeightedCluster
+    from dataplane.semantics.header_map import Field, RequestHeaders
+
+_TOTAL: Final = b"x-envoy-upstream-rq-timeout-ms"
+_PER_TRY: Final = b"x-envoy-upstream-rq-per-try-timeout-ms"
+_EXPECTED: Final = b"x-envoy-expected-rq-timeout-ms"
+ALT_STAT_NAME: Final = b"x-envoy-upstream-alt-stat-name"
+ALT_RESPONSE: Final = b"x-envoy-upstream-rq-timeout-alt-response"
+ATTEMPT_COUNT: Final = b"x-envoy-attempt-count"
+
+# Request headers that speak to the router; it takes them off.
+_TO_ROUTER: Final = RETRY_NAMES | {_TOTAL, _PER_TRY, ALT_STAT_NAME, ALT_RESPONSE}
+_NOTICED: Final = _TO_ROUTER | {_EXPECTED, ATTEMPT_COUNT}
+
+
+class RequestWishes:
+    """What the request itself asked of the router.  One shared instance says: nothing."""
+
+    __slots__ = ("alt_response", "alt_stat_name", "policy", "times")
+
+    def __init__(self, times: Timeouts, policy: RetryPolicy | None, alt_stat_name: str, alt_response: bool) -> None:
+        self.times = times
+        self.policy = policy
+        self.alt_stat_name = alt_stat_name
+        self.alt_response = alt_response
+
+
+def take_wishes(action: ForwardAction, headers: RequestHeaders, respect_expected: bool) -> RequestWishes:
+    """Read what the request asks for and take it off, over what the route says."""
+    policy = cast("RetryPolicy | None", action.retry_policy)
+    if not [name for name, _ in headers.fields if name in _NOTICED]:
+        if policy is None:
+            return _nothing_asked(action.timeout)
+        policy = policy_for(policy, headers)
+        per_try = 0.0 if policy is None else policy.per_try_timeout
+        return RequestWishes(decide_timeouts(action.timeout, per_try), policy, "", False)
+    policy = policy_for(policy, headers)
+    per_try = 0.0 if policy is None else policy.per_try_timeout
+    asked = headers.get(_EXPECTED) if respect_expected else None
+    times = decide_timeouts(action.timeout, per_try, asked or headers.get(_TOTAL), headers.get(_PER_TRY))
+    wishes = RequestWishes(times, policy, (headers.get(ALT_STAT_NAME) or b"").decode("latin-1"), ALT_RESPONSE in headers)
+    headers.fields = [field for field in headers.fields if field[0] not in _TO_ROUTER]
+    return wishes
+
+
+@lru_cache(maxsize=1024)
+def _nothing_asked(timeout: float) -> RequestWishes:
+    return RequestWishes(decide_timeouts(timeout, 0.0), None, "", False)
+
+
+@lru_cache(maxsize=4096)
+def expected_timeout(milliseconds: int) -> Field:
+    """The field that tells the upstream how long somebody waits for it."""
+    return _EXPECTED, b"%d" % milliseconds
+
+
+def changes_target(action: ForwardAction) -> bool:
+    """Whether the route gives its requests another host or path."""
+    return bool(
+        action.rewrite_path is not None
+        or action.host_rewrite
+        or action.host_rewrite_header
+        or action.host_rewrite_path_regex is not None
+    )
+
+
+def find_invalid(headers: RequestHeaders, names: tuple[bytes, ...]) -> bytes:
+    """Say which of the headers to be checked strictly cannot be understood; b"" if all can.  Envoy: strict_check_headers."""
+    for name in names:
+        value = headers.get(name)
+        if value is not None and not _is_valid(name, value):
+            return b"invalid header '%b' with value '%b'" % (name, value)
+    return b""
+
+
+def _is_valid(name: bytes, value: bytes) -> bool:
+    if name in (b"x-envoy-retry-on", b"x-envoy-retry-grpc-on"):
+        return all(word.strip() in WORDS for word in value.decode("latin-1").split(","))
+    return value.isdigit()
+
+
+def levels_of(route: Route, choice: WeightedCluster | None, most_specific_last: bool) -> tuple[HeaderMutations, ...]:
+    """Whose header mutations apply, in order."""
+    if choice is None or choice.mutations is None:
+        return route.mutations
+    return (*route.mutations, choice.mutations) if most_specific_last else (choice.mutations, *route.mutations)
+
+
+def rewrite(
+    headers: RequestHeaders,
+    action: ForwardAction,
+    choice: WeightedCluster | None,
+    levels: tuple[HeaderMutations, ...],
+    info: StreamInfo,
+    tell: bool,
+) -> None:
+    """Apply mutations, then change host and path.  tell: leave the original ones in x-envoy-original-*."""
+    if levels:
+        mutate_request(levels, headers, info)
+    host = (choice.host_rewrite if choice is not None else b"") or _new_host(headers, action)
+    if host:
+        set_host(headers, host, action.append_x_forwarded_host, tell)
+    if action.rewrite_path is not None:
+        before = headers.path
+        headers.path = rewrite_target(before, action.rewrite_path)
+        info.original_path = before
+        if tell:
+            headers.set(b"x-envoy-original-path", before)
+
+
+def set_host(headers: RequestHeaders, host: bytes, append_forwarded: bool, tell: bool) -> None:
+    if tell and headers.authority != host:
+        headers.set(b"x-envoy-original-host", headers.authority)
+    if append_forwarded:
+        append_forwarded_host(headers)
+    headers.authority = host
+
+
+def _new_host(headers: RequestHeaders, action: ForwardAction) -> bytes:
+    """The host that the route asks for, b"" for none."""
+    if action.host_rewrite:
+        return action.host_rewrite
+    if action.host_rewrite_header:
+        return headers.get(action.host_rewrite_header) or b""
+    if action.host_rewrite_path_regex is not None:
+        return action.host_rewrite_path_regex(headers.path.partition(b"?")[0])
+    return b""

@@ -1,0 +1,101 @@
+"""The retries of one request: asks the policy, counts what is left, holds a place in the circuit breaker.
+
+Here: the live state around resilience.retry's decisions.  Not here: sending again (router.router).
+Envoy: RetryStateImpl.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from random import random
+from time import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from dataplane.api.upstream import LiveCluster, LiveHost
+    from dataplane.resilience.retry import RetryPolicy
+    from dataplane.router.failures import Failure
+    from dataplane.semantics.header_map import ResponseHeaders
+
+
+class Verdict(Enum):
+    """NO: nothing asks for it.  EXHAUSTED: the policy's number is used up (URX).  OVERFLOW: the breaker is full."""
+
+    NO = 0
+    RETRY = 1
+    EXHAUSTED = 2
+    OVERFLOW = 3
+
+
+NO: Final = Verdict.NO
+RETRY: Final = Verdict.RETRY
+EXHAUSTED: Final = Verdict.EXHAUSTED
+
+# Envoy adds up to half of what the upstream asked for, so that the crowd does not come back at once.
+_RATE_LIMIT_JITTER: Final = 0.5
+
+
+class Retries:
+    """delay: seconds to wait before the next try, after a verdict of RETRY."""
+
+    __slots__ = ("_breaker", "_done", "_holds", "_left", "_stats", "delay", "policy", "tried")
+
+    def __init__(self, policy: RetryPolicy, cluster: LiveCluster, priority: int) -> None:
+        self.policy = policy
+        self.delay = 0.0
+        self.tried: list[LiveHost] = []
+        self._left = policy.num_retries
+        self._done = 0
+        self._holds = False
+        self._stats = cluster.stats.request
+        self._breaker = cluster.breakers(priority).retries
+
+    def after_response(self, response: ResponseHeaders) -> Verdict:
+        verdict = self._decide(self.policy.after_response(response))
+        if verdict is RETRY:
+            self._set_delay(response)
+        return verdict
+
+    def after_failure(self, failure: Failure, sent: bool) -> Verdict:
+        wanted = not failure.overflow and self.policy.after_reset(
+            connect_failure=failure.connect_failure, refused_stream=failure.refused, request_sent=sent
+        )
+        verdict = self._decide(wanted)
+        if verdict is RETRY:
+            self._set_delay(None)
+        return verdict
+
+    def release(self) -> None:
+        """Give the place in the breaker back."""
+        if self._holds:
+            self._holds = False
+            self._breaker.dec()
+
+    def _decide(self, wanted: bool) -> Verdict:
+        if self._holds and not wanted:
+            self._stats.rq_retry_success.inc()
+        self.release()
+        if not wanted:
+            return NO
+        if not self._left:
+            self._stats.rq_retry_limit_exceeded.inc()
+            return EXHAUSTED
+        self._left -= 1
+        if not self._breaker.can_create():
+            self._stats.rq_retry_overflow.inc()
+            return Verdict.OVERFLOW
+        self._breaker.inc()
+        self._holds = True
+        self._done += 1
+        self._stats.rq_retry.inc()
+        return RETRY
+
+    def _set_delay(self, response: ResponseHeaders | None) -> None:
+        rate_limited = self.policy.rate_limited
+        asked = rate_limited.delay(response, time()) if rate_limited is not None and response is not None else None
+        if asked is not None:
+            self._stats.rq_retry_backoff_ratelimited.inc()
+            self.delay = asked * (1 + random() * _RATE_LIMIT_JITTER)
+        else:
+            self._stats.rq_retry_backoff_exponential.inc()
+            self.delay = self.policy.delay(self._done, random())

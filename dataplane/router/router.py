@@ -1,0 +1,456 @@
+"""The router: the terminal HTTP filter.  Takes a request to its upstream and the response back.
+
+Here: one stream's way through its route's action, its attempts and timeouts.  Not here: what the action says (router.request_plan,
+routing), whether to try again (router.retries), bytes (upstream).
+Bound once per connection manager, one `RouterStream` per request; every event is a method call, nothing waits.
+Envoy: Router::Filter; configuration/http/http_filters/router_filter.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from dataplane.api.upstream import NoHealthyHost
+from dataplane.observe import flags
+from dataplane.router import failures, request_plan
+from dataplane.router.answers import RouterStats, answer_directly, route_headers
+from dataplane.router.attempt import Attempt
+from dataplane.router.counters import AnswerCounters
+from dataplane.router.failures import Failure
+from dataplane.router.retries import EXHAUSTED, RETRY, Retries, Verdict
+from dataplane.routing.actions import choose_cluster
+from dataplane.routing.header_mutations import mutate_response
+from dataplane.routing.route import ForwardAction, Route
+from dataplane.semantics.header_map import Field, HeaderMap, RequestHeaders, ResponseHeaders
+
+if TYPE_CHECKING:
+    from dataplane.api.http_filter import HttpStream
+    from dataplane.api.network_filter import ServerContext
+    from dataplane.api.upstream import LiveCluster, LiveHost, RequestEncoder, UpstreamConnectionInfo
+    from dataplane.base.deadlines import Deadline
+    from dataplane.observe.stats import Scope
+    from dataplane.router.config import RouterConfig
+    from dataplane.routing.route import HeaderMutations, WeightedCluster
+
+_SERVICE_TIME: Final = b"x-envoy-upstream-service-time"
+_SERVICE_TIMES: Final = tuple((_SERVICE_TIME, b"%d" % milliseconds) for milliseconds in range(256))
+_TIMEOUT_BODY: Final = b"upstream request timeout"
+_INTERNAL: Final = (b"x-envoy-internal", b"true")
+
+
+class RouterFactory:
+    """What the entry of `http_filters` holds (api.http_filter.TerminalFilterFactory)."""
+
+    __slots__ = ("config",)
+
+    def __init__(self, config: RouterConfig) -> None:
+        self.config: Final = config
+
+    def bind(self, server: ServerContext, stats: Scope) -> BoundRouter:
+        return BoundRouter(self.config, server, stats)
+
+
+class BoundRouter:
+    """What the requests of one connection manager share."""
+
+    def __init__(self, config: RouterConfig, server: ServerContext, scope: Scope) -> None:
+        self.config: Final = config
+        self.clusters: Final = server.clusters
+        self.deadlines: Final = server.deadlines
+        self.stats: Final = RouterStats(scope)
+        self.tells: Final = not config.suppress_envoy_headers
+        self._counters: dict[str, AnswerCounters] = {}
+
+    def new_stream(self, stream: HttpStream) -> RouterStream:
+        return RouterStream(self, stream)
+
+    def counters_of(self, cluster: LiveCluster) -> AnswerCounters:
+        """A cluster that was removed and came back has new stats."""
+        counters = self._counters.get(cluster.name)
+        if counters is None or counters.scope is not cluster.stats.scope:
+            counters = self._counters[cluster.name] = AnswerCounters(cluster.stats.scope)
+        return counters
+
+
+class RouterStream:
+    """One request.  Class attributes are the defaults: a request pays for what it uses."""
+
+    cluster: LiveCluster
+    request_complete = False
+    _action: ForwardAction
+    _wishes: request_plan.RequestWishes
+    _counters: AnswerCounters
+    _route: Route
+    _levels: tuple[HeaderMutations, ...] = ()
+    _attempt: Attempt | None = None
+    _retries: Retries | None = None
+    _trailers: HeaderMap | None = None
+    _deadline: Deadline | None = None  # of the whole response
+    _backoff: Deadline | None = None
+    _body: list[bytes] | None = None  # what a try that is still to come needs of the body
+    _body_size = 0
+    _paused = False
+    _started = False  # response headers were passed on
+    _over = False
+    _internal = False
+    _alt_name = ""
+
+    def __init__(self, bound: BoundRouter, stream: HttpStream) -> None:
+        self._bound = bound
+        self.stream = stream
+        self.info = stream.info
+        self.headers: RequestHeaders
+
+    # The request (api.http_filter.TerminalFilter)
+
+    def decode_headers(self, headers: RequestHeaders, end_stream: bool) -> None:
+        bound, stream = self._bound, self.stream
+        self.headers = headers
+        self.request_complete = end_stream
+        bound.stats.rq_total.value += 1
+        route = stream.route
+        if route is None:
+            bound.stats.no_route.inc()
+            stream.local_reply(404, details="route_not_found", flags=flags.NO_ROUTE_FOUND)
+            return
+        action = route.action
+        if type(action) is not ForwardAction:
+            answer_directly(stream, action, route.mutations, headers, bound.stats)
+            return
+        self._route = route
+        self._forward(route, action)
+
+    def _forward(self, route: Route, action: ForwardAction) -> None:
+        bound, headers, info = self._bound, self.headers, self.info
+        self._action = action
+        if action.cluster:
+            name, choice = action.cluster, None
+            self._levels = route.mutations
+        else:
+            name, choice = choose_cluster(action, headers, self.stream.random_value)
+            self._levels = self._levels_of(route, choice)
+        cluster = bound.clusters.get(name)
+        if cluster is None:
+            self._refuse_unknown_cluster(action)
+            return
+        self.cluster = cluster
+        self._counters = bound.counters_of(cluster)
+        info.upstream_cluster = name
+        info.upstream_cluster_stat_name = cluster.stat_name
+        self._internal = _INTERNAL in headers.fields
+        invalid = request_plan.find_invalid(headers, bound.config.strict_check_headers)
+        if invalid:
+            self.stream.local_reply(
+                400, invalid, details="request_headers_failed_strict_check", flags=flags.INVALID_ENVOY_REQUEST_HEADERS
+            )
+            return
+        if action.idle_timeout is not None:
+            self.stream.set_idle_timeout(action.idle_timeout)
+        if action.max_stream_duration is not None:
+            self.stream.set_max_duration(action.max_stream_duration)
+        self._plan(route, action, choice)
+        if self.request_complete:
+            self._arm_timeout()
+        self._try()
+
+    def _levels_of(self, route: Route, choice: WeightedCluster | None) -> tuple[HeaderMutations, ...]:
+        table = self.stream.route_configuration
+        return request_plan.levels_of(route, choice, table is not None and table.most_specific_mutations_win)
+
+    def _plan(self, route: Route, action: ForwardAction, choice: WeightedCluster | None) -> None:
+        """Read the request's wishes, then give its headers the form the upstream shall see."""
+        bound, headers = self._bound, self.headers
+        wishes = self._wishes = request_plan.take_wishes(action, headers, bound.config.respect_expected_rq_timeout)
+        self._alt_name = wishes.alt_stat_name
+        if wishes.policy is not None:
+            self._retries = Retries(wishes.policy, self.cluster, action.priority)
+            self._body = []
+        if bound.tells and wishes.times.expected_ms:
+            headers.set(*request_plan.expected_timeout(wishes.times.expected_ms))
+        if route.include_attempt_count:
+            headers.set(request_plan.ATTEMPT_COUNT, b"1")
+        if self._levels or choice is not None or request_plan.changes_target(action):
+            request_plan.rewrite(headers, action, choice, self._levels, self.info, bound.tells)
+
+    def decode_data(self, data: bytes, end_stream: bool) -> None:
+        self.request_complete = end_stream
+        attempt = self._attempt
+        encoder = None if attempt is None else attempt.encoder
+        if self._body is not None or encoder is None:
+            self._keep(data, encoder is None)
+        if encoder is not None:
+            encoder.encode_data(data, end_stream)
+        if end_stream:
+            self._request_ended()
+
+    def decode_trailers(self, trailers: HeaderMap) -> None:
+        self.request_complete = True
+        self._trailers = trailers
+        if self._attempt is not None and self._attempt.encoder is not None:
+            self._attempt.encoder.encode_trailers(trailers)
+        self._request_ended()
+
+    def _keep(self, data: bytes, unsent: bool) -> None:
+        """Hold body bytes that a try still needs.  Over the limit there is no retry; what was never sent makes the sender wait."""
+        if self._over:
+            return
+        if self._body is None:
+            self._body = []
+        self._body.append(data)
+        self._body_size += len(data)
+        limit = self._route.request_buffer_limit
+        if self._retries is not None and self._body_size > (self.stream.buffer_limit if limit is None else limit):
+            self.cluster.stats.request.retry_or_shadow_abandoned.inc()
+            self._retries.release()
+            self._retries = None
+            if not unsent:
+                self._body = None
+        if unsent and self._body_size > self.stream.buffer_limit and not self._paused:
+            self._paused = True
+            self.stream.pause_decoding()
+
+    def _request_ended(self) -> None:
+        self._arm_timeout()
+        if self._attempt is not None and self._attempt.encoder is not None:
+            self.info.upstream_request_end_at = monotonic()
+            self._arm_per_try(self._attempt)
+
+    # Attempts
+
+    def _try(self) -> None:
+        """Ask the cluster for a connection.  A callback may come before this returns."""
+        self.info.attempts += 1
+        attempt = self._attempt = Attempt(self)
+        context = self if self._needs_context else None
+        try:
+            pending = self.cluster.open_stream(attempt, context, self._action.priority)
+        except NoHealthyHost:
+            self._attempt = None
+            self._reply(503, b"no healthy upstream", "no_healthy_upstream", flags.NO_HEALTHY_UPSTREAM)
+            return
+        if pending is not None and self._attempt is attempt:
+            attempt.pending = pending
+
+    def on_connected(self, attempt: Attempt, encoder: RequestEncoder, host: LiveHost, connection: UpstreamConnectionInfo) -> None:
+        info = self.info
+        info.upstream_host = host.address
+        info.upstream_host_name = host.hostname
+        info.upstream_connection_id = connection.connection_id
+        info.upstream_local_address = connection.local_address
+        info.upstream_protocol = connection.protocol
+        info.upstream_begin_at = monotonic()
+        if self._action.auto_host_rewrite and host.hostname:
+            request_plan.set_host(self.headers, host.hostname.encode(), self._action.append_x_forwarded_host, self._bound.tells)
+        if self._body or self._trailers is not None:
+            self._send_with_body(encoder)
+        else:
+            encoder.encode_headers(self.headers, self.request_complete)
+        if self.request_complete and attempt.encoder is not None:
+            info.upstream_request_end_at = monotonic()
+            self._arm_per_try(attempt)
+
+    def _send_with_body(self, encoder: RequestEncoder) -> None:
+        body = b"".join(self._body or ())
+        trailers = self._trailers
+        if self._retries is None:
+            self._body = None
+        encoder.encode_headers(self.headers, self.request_complete and not body and trailers is None)
+        if body:
+            encoder.encode_data(body, self.request_complete and trailers is None)
+        if trailers is not None:
+            encoder.encode_trailers(trailers)
+        if self._paused:
+            self._paused = False
+            self.stream.resume_decoding()
+
+    def on_failure(self, attempt: Attempt, failure: Failure) -> None:
+        """The try ended without a whole response."""
+        if attempt is not self._attempt or self._over:
+            return
+        if attempt.host is not None and not failure.overflow:
+            self.info.upstream_host = attempt.host.address
+            attempt.host.rq_error += 1
+        self.info.upstream_transport_failure_reason = failure.transport
+        if attempt.deadline is not None:
+            attempt.deadline.cancel()
+        if self._started:
+            self._break_off(failure)
+            return
+        if self._retries is not None and self._again(self._retries.after_failure(failure, attempt.sent), attempt):
+            return
+        details = f"upstream_reset_before_response_started{{{failure.details}}}"
+        overloaded = (failures.OVERLOADED,) if failure.overflow and self._bound.tells else ()
+        self._reply(failure.status, failures.body(failure, self.info.attempts > 1), details, failure.flag, overloaded)
+
+    def _break_off(self, failure: Failure) -> None:
+        self._bound.stats.rq_reset_after_downstream_response_started.inc()
+        details = f"upstream_reset_after_response_started{{{failure.details}}}"
+        self.stream.reset(details, failure.flag)
+
+    def _again(self, verdict: Verdict, attempt: Attempt) -> bool:
+        """Whether another try follows; if so, it is under way."""
+        if verdict is EXHAUSTED:
+            self.info.response_flags |= flags.UPSTREAM_RETRY_LIMIT_EXCEEDED
+        if verdict is not RETRY or self._retries is None:
+            return False
+        if attempt.host is not None:
+            self._retries.tried.append(attempt.host)
+        attempt.abandon()
+        self._attempt = None
+        self._backoff = self._bound.deadlines.arm(self._retries.delay, self._retry)
+        return True
+
+    def _retry(self) -> None:
+        self._backoff = None
+        times, headers = self._wishes.times, self.headers
+        if self._route.include_attempt_count:
+            headers.set(request_plan.ATTEMPT_COUNT, b"%d" % (self.info.attempts + 1))
+        if self._bound.tells and times.expected_ms and not times.per_try and self.request_complete:
+            spent = round((monotonic() - self.info.request_end_at) * 1000)
+            headers.set(*request_plan.expected_timeout(max(0, times.expected_ms - spent)))
+        self._try()
+
+    # The response
+
+    def on_informational(self, headers: ResponseHeaders) -> None:
+        """What was passed on of a response rules out another try."""
+        self._counters.count(headers.status, self._internal, self._alt_name)
+        self._retries = None
+        self.stream.encode_informational(headers)
+
+    def on_response(self, attempt: Attempt, headers: ResponseHeaders, end_stream: bool) -> None:
+        if attempt is not self._attempt or self._over:
+            return
+        info, status = self.info, headers.status
+        info.response_begin_at = now = monotonic()
+        host = attempt.host
+        if host is not None:
+            if status < 500:
+                host.rq_success += 1
+            else:
+                host.rq_error += 1
+        if self._retries is not None and self._again(self._retries.after_response(headers), attempt):
+            self._counters.count_retried(status)
+            return
+        self._body = None
+        if self._bound.config.dynamic_stats:
+            self._counters.count(status, self._internal, self._alt_name)
+        if self._bound.tells and self.request_complete:
+            spent = int((now - info.request_end_at) * 1000)
+            headers.fields.append(_SERVICE_TIMES[spent] if 0 <= spent < 256 else (_SERVICE_TIME, b"%d" % spent))
+        if self._levels or self._route.include_attempt_count_in_response:
+            self._change_response(headers)
+        info.response_code_details = "via_upstream"
+        self._started = True
+        if end_stream:
+            self.on_response_end()
+        self.stream.encode_headers(headers, end_stream)
+
+    def _change_response(self, headers: ResponseHeaders) -> None:
+        mutate_response(self._levels, self.headers, headers, self.info)
+        if self._route.include_attempt_count_in_response:
+            headers.set(request_plan.ATTEMPT_COUNT, b"%d" % self.info.attempts)
+
+    def on_response_end(self) -> None:
+        """The last byte of the response is here; it is passed on next."""
+        self.info.upstream_response_end_at = now = monotonic()
+        if self.request_complete:
+            milliseconds = int((now - self.info.request_end_at) * 1000)
+            self._counters.record_time(milliseconds, self._internal, self._alt_name)
+
+    def _reply(self, status: int, body: bytes, details: str, flag: int, own: tuple[Field, ...] = ()) -> None:
+        """An answer of ours in the place of the upstream's."""
+        if self._bound.config.dynamic_stats:
+            self._counters.count(status, self._internal, self._alt_name)
+        added = route_headers(self._levels, self.headers, self.stream, status, own)
+        self.stream.local_reply(status, body, details=details, headers=added, flags=flag)
+
+    def _refuse_unknown_cluster(self, action: ForwardAction) -> None:
+        self._bound.stats.no_cluster.inc()
+        status = action.cluster_not_found_status
+        added = route_headers(self._levels, self.headers, self.stream, status, ())
+        self.stream.local_reply(status, details="cluster_not_found", headers=added, flags=flags.NO_CLUSTER_FOUND)
+
+    # Times
+
+    def _arm_timeout(self) -> None:
+        total = self._wishes.times.total
+        if total and not self._over:
+            self._deadline = self._bound.deadlines.arm(total, self._on_timeout)
+
+    def _arm_per_try(self, attempt: Attempt) -> None:
+        per_try = self._wishes.times.per_try
+        if per_try and attempt.deadline is None:
+            attempt.deadline = self._bound.deadlines.arm(per_try, self._on_per_try_timeout)
+
+    def _on_timeout(self) -> None:
+        """The whole response took too long."""
+        self._deadline = None
+        self.cluster.stats.request.rq_timeout.inc()
+        self._give_up("response_timeout")
+
+    def _on_per_try_timeout(self) -> None:
+        attempt = self._attempt
+        if attempt is None or self._started:
+            return
+        self.cluster.stats.request.rq_per_try_timeout.inc()
+        attempt.deadline = None
+        failure = Failure(504, flags.UPSTREAM_REQUEST_TIMEOUT, "per try timeout")
+        self._count_host_timeout()
+        if self._retries is not None and self._again(self._retries.after_failure(failure, attempt.sent), attempt):
+            return
+        self._give_up("upstream_per_try_timeout")
+
+    def _give_up(self, details: str) -> None:
+        """504, or the end of a response that has begun."""
+        flag = flags.UPSTREAM_REQUEST_TIMEOUT
+        if self._started:
+            self.stream.reset(details, flag)
+            return
+        if details == "response_timeout":
+            self._count_host_timeout()
+        if self._attempt is not None:
+            self._attempt.abandon()
+        if self._wishes.alt_response:
+            self._reply(204, b"", details, flag)
+        else:
+            self._reply(504, _TIMEOUT_BODY, details, flag)
+
+    def _count_host_timeout(self) -> None:
+        if self._attempt is not None and self._attempt.host is not None:
+            self._attempt.host.rq_timeout += 1
+
+    # Back-pressure and the end (api.http_filter.TerminalFilter)
+
+    def on_downstream_blocked(self) -> None:
+        if self._attempt is not None:
+            self._attempt.pause_reading()
+
+    def on_downstream_ready(self) -> None:
+        if self._attempt is not None:
+            self._attempt.resume_reading()
+
+    def on_destroy(self) -> None:
+        self._over = True
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if self._backoff is not None:
+            self._backoff.cancel()
+        if self._retries is not None:
+            self._retries.release()
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.abandon()
+
+    # What a load balancer may ask (api.upstream.BalancingContext)
+
+    @property
+    def _needs_context(self) -> bool:
+        return bool(self._action.hash_policies) or (self._retries is not None and self._retries.policy.avoid_previous_hosts)
+
+    def hash_key(self) -> int | None:
+        return None
+
+    def excluded(self, host: LiveHost) -> bool:
+        return self._retries is not None and self._retries.policy.avoid_previous_hosts and host in self._retries.tried

@@ -1,0 +1,81 @@
+"""Who asks: x-forwarded-for, trusted hops, internal and external requests.
+
+Here: reading and extending the fields, pure.  Not here: when they are trusted (http.request_headers), matching of ranges (matching.cidr).
+Envoy: configuration/http/http_conn_man/headers, "x-forwarded-for"; mutateRequestHeaders.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Final
+
+from dataplane.base.address import SocketAddress
+from dataplane.semantics.header_map import HeaderMap, RequestHeaders
+
+FORWARDED_FOR: Final = b"x-forwarded-for"
+
+# What only a trusted peer may say; removed from every request that is not internal.
+INTERNAL_ONLY: Final = frozenset(
+    {
+        b"x-envoy-retriable-status-codes",
+        b"x-envoy-retriable-header-names",
+        b"x-envoy-retry-on",
+        b"x-envoy-retry-grpc-on",
+        b"x-envoy-max-retries",
+        b"x-envoy-upstream-alt-stat-name",
+        b"x-envoy-upstream-rq-timeout-ms",
+        b"x-envoy-upstream-rq-per-try-timeout-ms",
+        b"x-envoy-upstream-rq-timeout-alt-response",
+        b"x-envoy-expected-rq-timeout-ms",
+        b"x-envoy-force-trace",
+        b"x-envoy-ip-tags",
+        b"x-envoy-original-url",
+        b"x-envoy-hedge-on-per-try-timeout",
+    }
+)
+
+# Removed as well from requests that enter the mesh here.
+EDGE_ONLY: Final = frozenset({b"x-envoy-downstream-service-cluster", b"x-envoy-downstream-service-node"})
+
+
+def append(headers: HeaderMap, name: bytes, value: bytes, separator: bytes) -> None:
+    """Add *value* to the list in field *name*; several fields of that name become one."""
+    before = headers.joined(name)
+    if before:
+        headers.set(name, before + separator + value)
+    else:
+        headers.set(name, value)
+
+
+def last_address(headers: RequestHeaders, hops: int) -> tuple[SocketAddress | None, bool]:
+    """The address that *hops* trusted proxies in front of us vouch for, and whether it stands alone in the field.
+
+    None: no field, not that many addresses, or no IP address at that place.  Port 0: the field has none.
+    """
+    value = headers.joined(FORWARDED_FOR)
+    if value is None:
+        return None, False
+    parts = value.split(b",")
+    if hops >= len(parts):
+        return None, False
+    return _parse(parts[-1 - hops].strip()), len(parts) == 1
+
+
+def _parse(text: bytes) -> SocketAddress | None:
+    try:
+        return SocketAddress(str(ipaddress.ip_address(text.decode("ascii"))), 0)
+    except ValueError:  # UnicodeDecodeError is one
+        return None
+
+
+def sanitize_referer(headers: RequestHeaders) -> None:
+    """Drop a referer that is no URL, or that comes twice."""
+    values = headers.get_all(b"referer")
+    if values and (len(values) > 1 or not _is_url(values[0])):
+        headers.remove(b"referer")
+
+
+def _is_url(value: bytes) -> bool:
+    scheme, separator, rest = value.partition(b"://")
+    host = rest.partition(b"/")[0]
+    return bool(separator) and scheme.lower() in (b"http", b"https") and bool(host) and b" " not in host
