@@ -111,7 +111,7 @@ def _type_of(content: dict[str, Value]) -> str:
 
 
 def _read(value: Value, document: int, source: SourceMap) -> ParsedResource | Unreadable:
-    if not isinstance(value.content, dict):
+    if not isinstance(value.content, dict) or not value.content:
         problem = ConfigError(FieldPath(), f"expected a resource, an object with '@type', got {kind_of(value.content)}")
         return Unreadable((problem,), document, source)
     packed, run = AnyMessage(), Conversion()
