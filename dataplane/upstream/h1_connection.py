@@ -1,0 +1,423 @@
+"""One HTTP/1.1 connection to a host: requests out, responses in, one exchange at a time, no task and no future.
+
+Here: bytes.  Not here: who gets the connection next (pool_h1), how heads and chunks are read (semantics).
+A connection is the `RequestEncoder` of the exchange it carries, which saves an object per request.  The order that must hold when a
+response ends: first the connection is put back (or closed), then the receiver hears of the end, as the last thing that happens; so the
+receiver may start its next request from within the call and get this very connection.
+Envoy: Http1::ClientConnectionImpl, CodecClient.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from dataplane.api.upstream import PoolFailure, StreamReset
+from dataplane.base.address import Address, SocketAddress
+from dataplane.base.errors import ProtocolError
+from dataplane.semantics.framing import CHUNKED, LAST_CHUNK, NOT_GIVEN, ChunkedDecoder, encode_chunk
+from dataplane.semantics.h1_head import find_head_end
+from dataplane.upstream.connector import Dialled
+
+if TYPE_CHECKING:
+    from dataplane.api.upstream import ResponseReceiver
+    from dataplane.base.deadlines import Deadline
+    from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
+    from dataplane.upstream.connector import Dial
+    from dataplane.upstream.pool_h1 import H1Pool
+
+# What the next bytes are.
+_CONNECTING, _IDLE, _HEAD, _COUNTED, _CHUNKS, _UNTIL_CLOSE, _CLOSED = range(7)
+
+_PROTOCOL_ERROR: Final = StreamReset.PROTOCOL_ERROR
+_CONNECTION_TERMINATION: Final = StreamReset.CONNECTION_TERMINATION
+
+_COLON: Final = b": ".join
+_LINES: Final = b"\r\n".join
+_H: Final = ord("H")
+
+# Below this a copy is cheaper than one more buffer for the kernel to gather.
+_JOIN_BELOW: Final = 4096
+
+
+class H1Connection(Dialled):
+    """Implements api.upstream.RequestEncoder and UpstreamConnectionInfo."""
+
+    __slots__ = (
+        "_chunked_request",
+        "_chunks",
+        "_dial",
+        "_head",
+        "_left",
+        "_no_body",
+        "_paused",
+        "_persists",
+        "_pool",
+        "_receiver",
+        "_request_done",
+        "_rx_bytes",
+        "_state",
+        "_tunnel",
+        "_tx_bytes",
+        "_write_blocked",
+        "connected_at",
+        "connection_id",
+        "deadline",
+        "idle_since",
+        "local_address",
+        "requests",
+        "started_at",
+        "transport",
+        "write",
+    )
+
+    protocol = "HTTP/1.1"
+    transport: asyncio.Transport
+    deadline: Deadline | None  # of the connection's age, where that is limited
+
+    def __init__(self, pool: H1Pool, connection_id: int, now: float) -> None:
+        self._pool = pool
+        self._rx_bytes = pool.stats.cx_rx_bytes_total
+        self._tx_bytes = pool.stats.cx_tx_bytes_total
+        self.connection_id = connection_id
+        self.local_address: Address | None = None
+        self.started_at = now
+        self.connected_at = 0.0
+        self.idle_since = 0.0
+        self.requests = 0
+        self.deadline = None
+        self._dial: Dial | None = None
+        self._receiver: ResponseReceiver | None = None
+        self._state = _CONNECTING
+        self._head = b""  # a head of which the end is still to come
+        self._left = 0
+        self._paused = 0
+        self._write_blocked = False
+        self._chunks: ChunkedDecoder | None = None
+
+    # ---- connecting
+
+    def dial(self) -> None:
+        self._dial = self._pool.connector.connect(self._pool.host.address, self)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvloop's is none by inheritance
+        self.transport = transport
+        self.write = transport.write
+        if self._state == _CLOSED:
+            transport.abort()
+            return
+        self._state = _IDLE
+        if self._dial is not None:
+            self._dial.connected()
+            self._dial = None
+        self._pool.connector.tune(transport)
+        name = transport.get_extra_info("sockname")
+        if isinstance(name, tuple):
+            self.local_address = SocketAddress(str(name[0]), int(name[1]))
+        self._pool.on_connected(self)
+
+    def connect_failed(self, reason: PoolFailure, details: str) -> None:
+        if self._state == _CONNECTING:
+            self._state = _CLOSED
+            self._dial = None
+            self._pool.on_connect_failed(self, reason, details)
+
+    @property
+    def is_usable(self) -> bool:
+        """False once the transport began to close, even when nobody told us yet."""
+        return self._state == _IDLE and not self.transport.is_closing()
+
+    # ---- the request
+
+    def start(self, receiver: ResponseReceiver) -> None:
+        """Begin an exchange.  The pool calls this, then `receiver.on_pool_ready`."""
+        self._receiver = receiver
+        self._state = _HEAD
+        self._request_done = False
+        self._chunked_request = False
+        self._no_body = False
+        self._tunnel = False
+        self.requests += 1
+
+    def encode_headers(self, headers: RequestHeaders, end_stream: bool) -> None:
+        if self._state == _CLOSED:
+            return
+        method = headers.method
+        lines = [b"%b %b HTTP/1.1\r\nhost: %b" % (method, headers.path or headers.authority, headers.authority)]
+        lines += map(_COLON, headers.fields)
+        if end_stream:
+            self._request_done = True
+        else:
+            self._tunnel = method == b"CONNECT" or b"upgrade" in headers
+            if not self._tunnel and b"content-length" not in headers:
+                self._chunked_request = True
+                lines.append(b"transfer-encoding: chunked")
+        if method == b"HEAD":
+            self._no_body = True
+        lines.append(b"\r\n")
+        data = _LINES(lines)
+        self._tx_bytes.value += len(data)
+        self.write(data)
+
+    def encode_data(self, data: bytes, end_stream: bool) -> None:
+        if self._state == _CLOSED:
+            return
+        if end_stream:
+            self._request_done = True
+        if not self._chunked_request:
+            if data:
+                self._tx_bytes.value += len(data)
+                self.write(data)
+        elif len(data) < _JOIN_BELOW:
+            framed = (encode_chunk(data) if data else b"") + (LAST_CHUNK if end_stream else b"")
+            self._tx_bytes.value += len(framed)
+            self.write(framed)
+        else:
+            pieces = [b"%x\r\n" % len(data), data, b"\r\n" + LAST_CHUNK if end_stream else b"\r\n"]
+            self._tx_bytes.value += sum(map(len, pieces))
+            self.transport.writelines(pieces)
+
+    def encode_trailers(self, trailers: HeaderMap) -> None:
+        """Ends the request.  The fields are dropped, as Envoy does unless Http1ProtocolOptions.enable_trailers is set."""
+        self.encode_data(b"", True)
+
+    def reset(self) -> None:
+        if self._receiver is not None:
+            self._receiver = None
+            self._pool.on_stream_ended()
+            self._close(with_active_request=True)
+
+    def pause_reading(self) -> None:
+        self._paused += 1
+        if self._paused == 1 and self._state != _CLOSED:
+            self._pool.stats.flow_control_paused_reading_total.value += 1
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._paused:
+            return  # counted for an exchange that is over
+        self._paused -= 1
+        if not self._paused and self._state != _CLOSED:
+            self._pool.stats.flow_control_resumed_reading_total.value += 1
+            self.transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        self._write_blocked = True
+        self._pool.stats.flow_control_backed_up_total.value += 1
+        if self._receiver is not None:
+            self._receiver.on_write_blocked()
+
+    def resume_writing(self) -> None:
+        self._write_blocked = False
+        self._pool.stats.flow_control_drained_total.value += 1
+        if self._receiver is not None:
+            self._receiver.on_write_ready()
+
+    # ---- the response
+
+    def data_received(self, data: bytes) -> None:
+        self._rx_bytes.value += len(data)
+        state = self._state
+        if state == _HEAD:
+            self._on_head_bytes(data)
+        elif state == _COUNTED:
+            self._on_counted(data)
+        elif state == _CHUNKS:
+            self._on_chunks(data)
+        elif state == _UNTIL_CLOSE:
+            receiver = self._receiver
+            assert receiver is not None
+            receiver.on_data(data, False)
+        elif state == _IDLE:  # nobody asked
+            self._pool.stats.cx_protocol_error.value += 1
+            self._close(with_active_request=False)
+
+    def _on_head_bytes(self, data: bytes) -> None:
+        """Read heads until the final one is complete, and hand on what follows it."""
+        seen = len(self._head)
+        if seen:
+            data = self._head + data
+            self._head = b""
+        while True:
+            if data[0] != _H:
+                self._on_broken(ProtocolError(502, "http1.codec_error"))
+                return
+            end = find_head_end(data, seen - 3 if seen > 3 else 0)
+            if end < 0:
+                if len(data) > self._pool.max_head_bytes:
+                    self._on_broken(ProtocolError(502, "http1.headers_too_large"))
+                else:
+                    self._head = data
+                return
+            try:
+                headers, length, self._persists, _ = self._pool.heads.parse(data if end == len(data) else data[:end])
+            except ProtocolError as error:
+                self._on_broken(error)
+                return
+            data = data[end:]
+            if headers.status >= 200 or headers.status == 101:
+                self._on_final_head(headers, length, data)
+                return
+            receiver = self._receiver
+            assert receiver is not None
+            receiver.on_informational(headers)
+            if self._receiver is not receiver or not data:
+                return
+            seen = 0
+
+    def _on_final_head(self, headers: ResponseHeaders, length: int, body: bytes) -> None:
+        receiver = self._receiver
+        assert receiver is not None
+        status = headers.status
+        if self._tunnel and (status == 101 or 200 <= status < 300):
+            self._on_open_ended(receiver, headers, body)
+        elif self._no_body or length == 0 or status == 204 or status == 304:
+            self._end_exchange(bool(body))
+            receiver.on_headers(headers, True)
+        elif length == NOT_GIVEN:
+            self._on_open_ended(receiver, headers, body)
+        elif length == len(body):
+            # All of it is here.  The receiver may reset the exchange while it looks at the head.
+            self._state = _COUNTED
+            receiver.on_headers(headers, False)
+            if self._receiver is receiver:
+                self._end_exchange(False)
+                receiver.on_data(body, True)
+        else:
+            self._begin_body(length)
+            receiver.on_headers(headers, False)
+            if body and self._receiver is receiver:
+                if length == CHUNKED:
+                    self._on_chunks(body)
+                else:
+                    self._on_counted(body)
+
+    def _begin_body(self, length: int) -> None:
+        if length == CHUNKED:
+            self._state = _CHUNKS
+            self._chunks = ChunkedDecoder(self._pool.fields)
+        else:
+            self._state = _COUNTED
+            self._left = length
+
+    def _on_open_ended(self, receiver: ResponseReceiver, headers: ResponseHeaders, body: bytes) -> None:
+        """A tunnel, or a body that ends with the connection.  A 101 that nobody asked for is an answer without a body."""
+        self._persists = False
+        if headers.status == 101 and not self._tunnel:
+            self._end_exchange(False)
+            receiver.on_headers(headers, True)
+            return
+        self._state = _UNTIL_CLOSE
+        receiver.on_headers(headers, False)
+        if body and self._receiver is receiver:
+            receiver.on_data(body, False)
+
+    def _on_counted(self, data: bytes) -> None:
+        receiver = self._receiver
+        assert receiver is not None
+        left = self._left
+        size = len(data)
+        if size < left:
+            self._left = left - size
+            receiver.on_data(data, False)
+            return
+        self._end_exchange(size > left)
+        receiver.on_data(data if size == left else data[:left], True)
+
+    def _on_chunks(self, data: bytes) -> None:
+        receiver = self._receiver
+        chunks = self._chunks
+        assert receiver is not None
+        assert chunks is not None
+        try:
+            pieces = chunks.feed(data)
+        except ProtocolError as error:
+            self._on_broken(error)
+            return
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if chunks.done:  # trailers are dropped, as in Envoy unless Http1ProtocolOptions.enable_trailers is set
+            self._chunks = None
+            self._end_exchange(bool(chunks.rest))
+            receiver.on_data(body, True)
+        elif body:
+            receiver.on_data(body, False)
+
+    # ---- ends
+
+    def _end_exchange(self, surplus: bool) -> None:
+        """The response is complete: put the connection back, or close it.  surplus: bytes follow that nobody asked for."""
+        self._receiver = None
+        if self._paused:
+            self._paused = 0
+            self.transport.resume_reading()
+        if surplus:
+            self._pool.stats.cx_protocol_error.value += 1
+        elif self._persists and self._request_done and not self._write_blocked:
+            self._state = _IDLE
+            self._pool.on_exchange_done(self)
+            return
+        elif not self._persists:
+            self._pool.stats.cx_close_notify.value += 1
+        self._pool.on_stream_ended()
+        self._close(with_active_request=False)
+
+    def _on_broken(self, error: ProtocolError) -> None:
+        receiver = self._receiver
+        assert receiver is not None
+        self._receiver = None
+        self._pool.stats.cx_protocol_error.value += 1
+        self._pool.on_stream_ended()
+        self._close(with_active_request=True)
+        receiver.on_reset(_PROTOCOL_ERROR, error.details)
+
+    def eof_received(self) -> bool:
+        """The peer's FIN ends the connection: nothing more can be asked on it."""
+        self._on_peer_closed()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._on_peer_closed()
+
+    def _on_peer_closed(self) -> None:
+        state, receiver = self._state, self._receiver
+        if state == _CLOSED:
+            return
+        self._receiver = None
+        until_close = state == _UNTIL_CLOSE
+        half_read = bool(self._head) or state in (_COUNTED, _CHUNKS)
+        if half_read:
+            self._pool.stats.cx_protocol_error.value += 1
+        self._state = _CLOSED
+        if receiver is not None:
+            self._pool.on_stream_ended()
+        self._pool.on_closed(self, local=False, with_active_request=receiver is not None and not until_close)
+        self.transport.close()
+        if receiver is None:
+            return
+        if until_close:
+            receiver.on_data(b"", True)
+        elif half_read:
+            receiver.on_reset(_PROTOCOL_ERROR, "http1.codec_error")
+        else:
+            receiver.on_reset(_CONNECTION_TERMINATION, "")
+
+    def close(self) -> None:
+        """Close an idle or connecting connection."""
+        assert self._receiver is None
+        self._close(with_active_request=False)
+
+    def _close(self, with_active_request: bool) -> None:
+        if self._state == _CLOSED:
+            return
+        connecting = self._state == _CONNECTING
+        self._state = _CLOSED
+        self._pool.on_closed(self, local=True, with_active_request=with_active_request)
+        if not connecting:
+            self.transport.abort()
+        elif self._dial is not None:
+            self._dial.cancel()
+            self._dial = None
+
+    def __repr__(self) -> str:
+        names = ("connecting", "idle", "head", "counted", "chunks", "until close", "closed")
+        return f"<{type(self).__name__} C{self.connection_id} {self._pool.host.address} {names[self._state]} requests={self.requests}>"

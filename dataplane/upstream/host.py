@@ -1,0 +1,80 @@
+"""A live host: an endpoint with its counters and its pools, which survive every change of configuration that keeps the address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dataplane.balancing.hosts import Host
+from dataplane.snapshot.cluster import HealthStatus, Locality
+from dataplane.upstream.facts import HostFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dataplane.base.address import Address
+    from dataplane.upstream.pool_h1 import H1Pool
+
+
+_NOWHERE = Locality()
+
+
+class UpstreamHost(Host):
+    """What the pools and the router count for one host.  pools: by routing priority (default, high), made on first use."""
+
+    __slots__ = (
+        "canary",
+        "cx_active",
+        "cx_connect_fail",
+        "cx_total",
+        "eds_health_status",
+        "locality",
+        "metadata",
+        "pools",
+        "priority",
+        "rq_error",
+        "rq_pending_active",
+        "rq_success",
+        "rq_timeout",
+        "rq_total",
+    )
+
+    def __init__(
+        self, address: Address, hostname: str = "", weight: int = 1, locality: Locality = _NOWHERE, priority: int = 0
+    ) -> None:
+        super().__init__(address, hostname, weight)
+        self.locality = locality
+        self.priority = priority
+        self.canary = False
+        self.metadata: Mapping[str, object] = {}
+        self.eds_health_status = HealthStatus.UNKNOWN
+        self.pools: list[H1Pool | None] = [None, None]
+        self.cx_total = 0
+        self.cx_active = 0
+        self.cx_connect_fail = 0
+        self.rq_total = 0
+        self.rq_pending_active = 0
+        self.rq_success = 0
+        self.rq_error = 0
+        self.rq_timeout = 0
+
+    def facts(self) -> HostFacts:
+        """As the admin endpoint's `/clusters` shows it, names and order Envoy's."""
+        return HostFacts(
+            address=self.address,
+            hostname=self.hostname,
+            counters={
+                "cx_connect_fail": self.cx_connect_fail,
+                "cx_total": self.cx_total,
+                "rq_error": self.rq_error,
+                "rq_success": self.rq_success,
+                "rq_timeout": self.rq_timeout,
+                "rq_total": self.rq_total,
+            },
+            gauges={"cx_active": self.cx_active, "rq_active": self.rq_active, "rq_pending_active": self.rq_pending_active},
+            health_flags=self.describe_health(),
+            eds_health_status=self.eds_health_status,
+            weight=self.weight,
+            locality=self.locality,
+            priority=self.priority,
+            canary=self.canary,
+        )
