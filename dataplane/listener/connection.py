@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from dataplane.base.address import Address, PipeAddress, SocketAddress
 from dataplane.observe.stream_info import StreamInfo
@@ -72,7 +72,7 @@ class Connection(StreamInfo, asyncio.Protocol):
         return self
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
         self.transport = transport
         self.write = transport.write
         self.start_at = time.monotonic()

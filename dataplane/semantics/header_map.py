@@ -29,7 +29,7 @@ class HeaderMap:
         return [value for key, value in self.fields if key == name]
 
     def joined(self, name: bytes) -> bytes | None:
-        """All values of *name* joined by a comma, as Envoy's matchers see a repeated header."""
+        """All values of *name* joined by a comma."""
         values = [value for key, value in self.fields if key == name]
         return b",".join(values) if values else None
 
