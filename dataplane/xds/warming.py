@@ -5,7 +5,7 @@ xDS delivers types one by one and in any order; nothing here depends on the orde
 - A route configuration waits for the clusters it names, each at most DEPENDENCY_TIMEOUT; so does what a listener names itself.
 - A listener waits for its route configurations, until their initial_fetch_timeout.
 - While a value waits, the one in use stays in use, together with everything that it names, removed or not.
-- A first version is waited for only while something gains by it: nothing is served better without it once the clusters are known.
+- A first version gains nothing by waiting once it is known what clusters there are; before that it waits like the others.
 
 Not here: who accepted the values (client), the generation that is made of them (server.assembly).
 """
@@ -129,13 +129,10 @@ class Warming:
     def _choose_route_configurations(
         self, now: float, accepted: Accepted, in_use: Snapshot, known: Known, waiting: list[Waiting]
     ) -> Mapping[str, RouteConfiguration]:
-        awaited = _awaited_by_changed_listeners(accepted, in_use)
-
         def ready(routes: RouteConfiguration) -> bool:
-            name = routes.name
-            patient = not accepted.cds_settled or name in in_use.route_configurations or name in awaited
+            patient = not accepted.cds_settled or routes.name in in_use.route_configurations
             missing = self._missing_clusters(now, routes.cluster_names, known) if patient else []
-            waiting.extend(Waiting("route configuration", name, "cluster", item) for item in missing)
+            waiting.extend(Waiting("route configuration", routes.name, "cluster", item) for item in missing)
             return not missing
 
         return _choose(accepted.route_configurations, in_use.route_configurations, ready)
@@ -149,23 +146,32 @@ class Warming:
         routes: Mapping[str, RouteConfiguration],
         waiting: list[Waiting],
     ) -> Mapping[str, Listener]:
+        usable = {**in_use.route_configurations, **routes}
+
         def ready(listener: Listener) -> bool:
-            patient = not accepted.cds_settled or listener.name in in_use.listeners
-            clusters = self._missing_clusters(now, listener.cluster_names, known) if patient else []
+            old = in_use.listeners.get(listener.name)
+            patient = not accepted.cds_settled or old is not None
+            named = _newly_named_clusters(listener, old, usable)
+            clusters = self._missing_clusters(now, named, known) if patient else []
             waiting.extend(Waiting("listener", listener.name, "cluster", item) for item in clusters)
-            absent = [name for name in listener.rds_names if name not in routes and name not in in_use.route_configurations]
-            # One that has arrived and waits for clusters is waited for as long as it waits.
+            absent = [name for name in listener.rds_names if name not in usable]
+            # One that has arrived waits for clusters; the listener waits along, however long that is.
             arrived = [name for name in absent if name in accepted.route_configurations]
-            unanswered = [
-                missing
-                for name in absent
-                if name not in accepted.route_configurations and name not in accepted.settled_route_configurations
-                if (missing := self._route_configurations.miss(name, now, self._rds_fetch_timeout)) is not None
-            ]
+            unanswered = self._missing_route_configurations(now, absent, accepted)
             waiting.extend(Waiting("listener", listener.name, "route configuration", item) for item in unanswered)
             return not clusters and not arrived and not unanswered
 
         return _choose(accepted.listeners, in_use.listeners, ready)
+
+    def _missing_route_configurations(self, now: float, absent: Collection[str], accepted: Accepted) -> list[Missing]:
+        """Those among *absent* whose first answer is worth waiting for."""
+        unanswered = [
+            name
+            for name in absent
+            if name not in accepted.route_configurations and name not in accepted.settled_route_configurations
+        ]
+        noted = [self._route_configurations.miss(name, now, self._rds_fetch_timeout) for name in unanswered]
+        return [missing for missing in noted if missing is not None]
 
     def _missing_clusters(self, now: float, names: frozenset[str], known: Known) -> list[Missing]:
         """The clusters among *names* that are worth waiting for."""
@@ -199,14 +205,10 @@ def _choose(accepted: Mapping[str, Value], in_use: Mapping[str, Value], ready: C
     return chosen
 
 
-def _awaited_by_changed_listeners(accepted: Accepted, in_use: Snapshot) -> set[str]:
-    """Route configurations that a listener is going to change over to: until then it serves with others."""
-    awaited: set[str] = set()
-    for name, listener in accepted.listeners.items():
-        old = in_use.listeners.get(name)
-        if old is not None and old is not listener:
-            awaited |= listener.rds_names - old.rds_names
-    return awaited
+def _newly_named_clusters(listener: Listener, old: Listener | None, usable: Mapping[str, RouteConfiguration]) -> frozenset[str]:
+    """Clusters that traffic can reach only once *listener* is in use: its own, and those of routes that it turns to."""
+    turned_to = listener.rds_names - (old.rds_names if old is not None else frozenset())
+    return listener.cluster_names.union(*(usable[name].cluster_names for name in turned_to if name in usable))
 
 
 def _keep_named_route_configurations(
