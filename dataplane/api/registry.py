@@ -20,19 +20,30 @@ _PACKAGE: Final = "dataplane.extensions"
 Compile = TypeVar("Compile", bound=Callable[..., Any])
 
 _compilers: dict[tuple[str, str], Callable[..., Any]] = {}
+_terminal: set[tuple[str, str]] = set()
 
 
-def extension(kind: str, message: str) -> Callable[[Compile], Compile]:
-    """Register a compile function for the configuration *message* (full name) in category *kind* (`envoy.filters.http` ...)."""
+def extension(kind: str, message: str, *, terminal: bool = False) -> Callable[[Compile], Compile]:
+    """Register a compile function for the configuration *message* (full name) in category *kind* (`envoy.filters.http` ...).
+
+    terminal: a filter that takes all there is, so that none may stand behind it.
+    """
 
     def register(compile_config: Compile) -> Compile:
         key = (kind, message)
         if key in _compilers:
             raise ValueError(f"{kind}: {message} is registered twice")
         _compilers[key] = compile_config
+        if terminal:
+            _terminal.add(key)
         return compile_config
 
     return register
+
+
+def is_terminal(kind: str, message: str) -> bool:
+    """Whether the extension, which was found before, was registered as terminal."""
+    return (kind, message) in _terminal
 
 
 def find(kind: str, message: str) -> Callable[..., Any] | None:

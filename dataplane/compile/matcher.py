@@ -96,9 +96,10 @@ def compile_header_matchers(matchers: Iterable[HeaderMatcher], at: FieldPath) ->
 
 def compile_query_matcher(matcher: QueryParameterMatcher, at: FieldPath) -> QueryPredicate:
     name = matcher.name.encode()
-    if matcher.WhichOneof("query_parameter_match_specifier") == "string_match":
+    kind = matcher.WhichOneof("query_parameter_match_specifier")
+    if kind == "string_match":
         return header.query_matches(name, compile_string_matcher(matcher.string_match, at / "string_match"))
-    return header.query_present(name)
+    return header.query_present(name, expected=kind is None or matcher.present_match)
 
 
 def _value_test(matcher: HeaderMatcher, kind: str, at: FieldPath) -> StringPredicate:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from google.protobuf.message import DecodeError, Message
 
@@ -20,6 +21,7 @@ from dataplane.compile import constraints
 from dataplane.compile.cluster import compile_cluster
 from dataplane.compile.context import CompileContext
 from dataplane.compile.endpoint import compile_load_assignment
+from dataplane.compile.listener import compile_listener
 from dataplane.compile.message_types import TYPE_URL_PREFIX
 from dataplane.compile.route_config import compile_route_configuration
 from dataplane.compile.support_walk import check_support
@@ -47,6 +49,7 @@ _KINDS: Final = {
         _Kind(Cluster, "name", compile_cluster),
         _Kind(ClusterLoadAssignment, "cluster_name", compile_load_assignment),
         _Kind(RouteConfiguration, "name", compile_route_configuration),
+        _Kind(Listener, "name", compile_listener),
     )
 }
 

@@ -1,7 +1,7 @@
 """Predicates on header maps and on query parameters: the compiled forms of HeaderMatcher and QueryParameterMatcher.
 
-A repeated header is seen as its values joined by commas.  A header that is absent matches nothing, inverted or not, unless the
-matcher treats it as empty.  Not here: protobuf (compile.matcher).
+One matching value of a repeated header is enough (Envoy since 1.36 matches the values one by one, not joined by commas).  A header that
+is absent matches nothing, inverted or not, unless the matcher treats it as empty.  Not here: protobuf (compile.matcher).
 Envoy: config.route.v3.{HeaderMatcher, QueryParameterMatcher}.
 """
 
@@ -23,23 +23,24 @@ _GREATEST: Final = (1 << 63) - 1
 
 
 def value_matches(name: bytes, test: StringPredicate, *, invert: bool = False, missing_is_empty: bool = False) -> HeaderPredicate:
-    """The value of *name* passes *test* (or, inverted, does not)."""
-    default = b"" if missing_is_empty else None
+    """Some value of *name* passes *test* (or, inverted, none of them does)."""
+    if_missing = missing_is_empty and bool(test(b"")) is not invert
     if is_pseudo(name):
 
         def pseudo_matches(headers: HeaderMap) -> bool:
             value = headers.pseudo(name)
-            if value is None:
-                value = default
-            return value is not None and bool(test(value)) is not invert
+            return if_missing if value is None else bool(test(value)) is not invert
 
         return pseudo_matches
 
     def matches(headers: HeaderMap) -> bool:
-        value = headers.joined(name)
-        if value is None:
-            value = default
-        return value is not None and bool(test(value)) is not invert
+        present = False
+        for key, value in headers.fields:
+            if key == name:
+                if test(value):
+                    return not invert
+                present = True
+        return invert if present else if_missing
 
     return matches
 

@@ -1,0 +1,135 @@
+"""AccessLogFilter → a predicate on a finished stream; local replies are chosen by the same filters.
+
+Envoy: config.accesslog.v3.AccessLogFilter.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from envoy.config.accesslog.v3.accesslog_pb2 import (
+    AccessLogFilter,
+    AndFilter,
+    ComparisonFilter,
+    DurationFilter,
+    HeaderFilter,
+    NotHealthCheckFilter,
+    OrFilter,
+    ResponseFlagFilter,
+    StatusCodeFilter,
+)
+from envoy.config.core.v3.base_pb2 import RuntimeUInt32
+
+from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.compile.context import CompileContext
+from dataplane.compile.matcher import compile_header_matcher
+from dataplane.compile.support import supports
+from dataplane.observe import flags
+from dataplane.observe.access_log import LogPredicate
+
+if TYPE_CHECKING:
+    from dataplane.observe.stream_info import StreamInfo
+    from dataplane.semantics.header_map import RequestHeaders, ResponseHeaders
+
+supports(
+    AccessLogFilter,
+    "status_code_filter",
+    "duration_filter",
+    "not_health_check_filter",
+    "and_filter",
+    "or_filter",
+    "header_filter",
+    "response_flag_filter",
+)
+supports(StatusCodeFilter, "comparison")
+supports(DurationFilter, "comparison")
+supports(NotHealthCheckFilter)
+supports(AndFilter, "filters")
+supports(OrFilter, "filters")
+supports(HeaderFilter, "header")
+supports(ResponseFlagFilter, "flags")
+supports(ComparisonFilter, "op", "value")
+supports(RuntimeUInt32, "default_value", "runtime_key")
+
+_OPERATORS: Final[dict[int, Callable[[int, int], bool]]] = {
+    ComparisonFilter.EQ: operator.eq,
+    ComparisonFilter.GE: operator.ge,
+    ComparisonFilter.LE: operator.le,
+    ComparisonFilter.NE: operator.ne,
+}
+_BITS: Final = {short: 1 << bit for bit, (short, _) in enumerate(flags.NAMES)}
+
+
+def compile_log_filter(message: AccessLogFilter, at: FieldPath, context: CompileContext) -> LogPredicate:
+    kind = message.WhichOneof("filter_specifier")
+    compile_kind = _KINDS.get(kind or "")
+    if compile_kind is None:
+        raise ConfigError(at / (kind or "filter_specifier"), "not supported" if kind else "is required")
+    return compile_kind(getattr(message, kind), at / kind, context)
+
+
+def _status_code(message: Any, at: FieldPath, context: CompileContext) -> LogPredicate:
+    holds = _comparison(message.comparison, at / "comparison", context)
+    return lambda request, response, info: holds(info.response_code)
+
+
+def _duration(message: Any, at: FieldPath, context: CompileContext) -> LogPredicate:
+    holds = _comparison(message.comparison, at / "comparison", context)
+    return lambda request, response, info: holds(int((info.end_at - info.start_at) * 1000))
+
+
+def _not_health_check(message: Any, at: FieldPath, context: CompileContext) -> LogPredicate:
+    """No filter marks a request as a health check, so none is one."""
+    return lambda request, response, info: True
+
+
+def _and(message: Any, at: FieldPath, context: CompileContext) -> LogPredicate:
+    parts = tuple(compile_log_filter(each, at / "filters" / index, context) for index, each in enumerate(message.filters))
+    return lambda request, response, info: all(part(request, response, info) for part in parts)
+
+
+def _or(message: Any, at: FieldPath, context: CompileContext) -> LogPredicate:
+    parts = tuple(compile_log_filter(each, at / "filters" / index, context) for index, each in enumerate(message.filters))
+    return lambda request, response, info: any(part(request, response, info) for part in parts)
+
+
+def _header(message: Any, at: FieldPath, context: CompileContext) -> LogPredicate:
+    matches = compile_header_matcher(message.header, at / "header")
+    return lambda request, response, info: request is not None and matches(request)
+
+
+def _response_flag(message: Any, at: FieldPath, context: CompileContext) -> LogPredicate:
+    """No flag in the list stands for any."""
+    unknown = [name for name in message.flags if name not in _BITS]
+    if unknown:
+        raise ConfigError(at / "flags", f"unknown response flag {unknown[0]!r}")
+    wanted = sum(_BITS[name] for name in set(message.flags)) or -1
+
+    def holds(request: RequestHeaders | None, response: ResponseHeaders | None, info: StreamInfo) -> bool:
+        return bool(info.response_flags & wanted)
+
+    return holds
+
+
+def _comparison(message: ComparisonFilter, at: FieldPath, context: CompileContext) -> Callable[[int], bool]:
+    compare = _OPERATORS.get(message.op)
+    if compare is None:
+        raise ConfigError(at / "op", f"undefined value {message.op}")
+    value = message.value.default_value
+    override = context.runtime.get(message.value.runtime_key) if message.value.runtime_key else None
+    if isinstance(override, int | float) and not isinstance(override, bool):
+        value = int(override)
+    return lambda number: compare(number, value)
+
+
+_KINDS: Final[dict[str, Callable[[Any, FieldPath, CompileContext], LogPredicate]]] = {
+    "status_code_filter": _status_code,
+    "duration_filter": _duration,
+    "not_health_check_filter": _not_health_check,
+    "and_filter": _and,
+    "or_filter": _or,
+    "header_filter": _header,
+    "response_flag_filter": _response_flag,
+}

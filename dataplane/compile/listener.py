@@ -1,0 +1,156 @@
+"""Listener → snapshot.listener.Listener.
+
+Not here: filter chains (filter_chain), access logs (access_log), sockets (listener).  Envoy: config.listener.v3.Listener.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Final
+
+from envoy.config.core.v3.socket_option_pb2 import SocketOption
+from envoy.config.listener.v3.listener_components_pb2 import FilterChain as FilterChainMessage
+from envoy.config.listener.v3.listener_pb2 import AdditionalAddress
+from envoy.config.listener.v3.listener_pb2 import Listener as ListenerMessage
+
+from dataplane.base.address import Address
+from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.compile import fields
+from dataplane.compile.access_log import compile_access_logs
+from dataplane.compile.context import CompileContext
+from dataplane.compile.filter_chain import check_distinct, compile_filter_chain
+from dataplane.compile.support import ignores, supports
+from dataplane.compile.units import metadata_dict, seconds_or, wrapped
+from dataplane.routing.filter_chain_match import FilterChainIndex
+from dataplane.snapshot.listener import FilterChain, Listener
+
+supports(
+    ListenerMessage,
+    "name",
+    "address",
+    "additional_addresses",
+    "stat_prefix",
+    "filter_chains",
+    "default_filter_chain",
+    "per_connection_buffer_limit_bytes",
+    "metadata",
+    "drain_type",
+    "transparent",
+    "freebind",
+    "socket_options",
+    "tcp_fast_open_queue_length",
+    "traffic_direction",
+    "reuse_port",
+    "enable_reuse_port",
+    "access_log",
+    "tcp_backlog_size",
+    "bind_to_port",
+)
+ignores(
+    ListenerMessage,
+    "listener_filters_timeout",
+    "continue_on_listener_filters_timeout",
+    because="listener filters are refused, so there is nothing to wait for",
+)
+ignores(
+    ListenerMessage,
+    "ignore_global_conn_limit",
+    "bypass_overload_manager",
+    because="limits of the overload manager are refused, so there is nothing to be exempt from",
+)
+ignores(
+    ListenerMessage,
+    "max_connections_to_accept_per_socket_event",
+    "connection_balance_config",
+    because="they tune how Envoy's threads share accepting; results are the same",
+)
+supports(AdditionalAddress, "address")
+supports(
+    SocketOption,
+    "level",
+    "name",
+    "int_value",
+    "buf_value",
+    "description",
+    state=("STATE_PREBIND", "STATE_BOUND", "STATE_LISTENING"),
+)
+
+_LISTENER_FILTERS_TIMEOUT: Final = 15.0
+_BUFFER_LIMIT: Final = 1 << 20
+
+
+def compile_listener(message: ListenerMessage, at: FieldPath, context: CompileContext) -> Listener:
+    """Errors of parts go to the context; the result is of use only where it then has none."""
+    address = _address(message, at)
+    _check_chains(message, address, at)
+    chains = _chains(message, at / "filter_chains", context)
+    default: FilterChain | None = None
+    if message.HasField("default_filter_chain"):
+        with context.problems.collect():
+            default = compile_filter_chain(message.default_filter_chain, at / "default_filter_chain", context)
+    return Listener(
+        name=message.name or str(uuid.uuid5(uuid.NAMESPACE_URL, str(address))),
+        address=address,
+        filter_chains=chains,
+        default_filter_chain=default,
+        additional_addresses=_additional(message, at / "additional_addresses", context),
+        listener_filters_timeout=seconds_or(message, "listener_filters_timeout", _LISTENER_FILTERS_TIMEOUT, at),
+        continue_on_listener_filters_timeout=message.continue_on_listener_filters_timeout,
+        stat_prefix=message.stat_prefix,
+        per_connection_buffer_limit=wrapped(message, "per_connection_buffer_limit_bytes", _BUFFER_LIMIT),
+        bind_to_port=wrapped(message, "bind_to_port", True),
+        reuse_port=wrapped(message, "enable_reuse_port", True),
+        freebind=wrapped(message, "freebind", False),
+        transparent=wrapped(message, "transparent", False),
+        tcp_backlog_size=wrapped(message, "tcp_backlog_size", 0),
+        tcp_fast_open_queue_length=wrapped(message, "tcp_fast_open_queue_length", None),
+        socket_options=_socket_options(message),
+        traffic_direction=message.traffic_direction,
+        drain_type=message.drain_type,
+        ignore_global_conn_limit=message.ignore_global_conn_limit,
+        access_log=compile_access_logs(message.access_log, at / "access_log", context),
+        rds_names=frozenset(source.route_config_name for source in context.rds_sources),
+        rds_sources=tuple(context.rds_sources),
+        cluster_names=frozenset(context.cluster_names),
+        metadata=metadata_dict(message.metadata),
+        added_via_api=context.added_via_api,
+        filter_chain_index=FilterChainIndex(chains),
+    )
+
+
+def _address(message: ListenerMessage, at: FieldPath) -> Address:
+    if not message.HasField("address"):
+        raise ConfigError(at / "address", f"error adding listener named '{message.name}': address is necessary")
+    return fields.address(message.address, at / "address")
+
+
+def _check_chains(message: ListenerMessage, address: Address, at: FieldPath) -> None:
+    if not message.filter_chains and not message.HasField("default_filter_chain"):
+        raise ConfigError(at / "filter_chains", f"error adding listener '{address}': no filter chains specified")
+
+
+def _chains(message: ListenerMessage, at: FieldPath, context: CompileContext) -> tuple[FilterChain, ...]:
+    messages: list[FilterChainMessage] = []
+    compiled: list[FilterChain] = []
+    for index, chain in enumerate(message.filter_chains):
+        with context.problems.collect():
+            compiled.append(compile_filter_chain(chain, at / index, context))
+            messages.append(chain)
+    if len(compiled) == len(message.filter_chains):
+        check_distinct(messages, compiled, at, context)
+    return tuple(compiled)
+
+
+def _additional(message: ListenerMessage, at: FieldPath, context: CompileContext) -> tuple[Address, ...]:
+    compiled = []
+    for index, each in enumerate(message.additional_addresses):
+        with context.problems.collect():
+            compiled.append(fields.address(each.address, at / index / "address"))
+    return tuple(compiled)
+
+
+def _socket_options(message: ListenerMessage) -> tuple[tuple[int, int, int | bytes], ...]:
+    return tuple(
+        (option.level, option.name, option.int_value if option.WhichOneof("value") == "int_value" else bytes(option.buf_value))
+        for option in message.socket_options
+    )

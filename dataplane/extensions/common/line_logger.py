@@ -1,0 +1,31 @@
+"""An access logger that writes one line per stream or connection: what the loggers to files and to standard streams share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dataplane.observe.format import JsonFormat, TextFormat
+from dataplane.observe.log_file import LogFile
+
+if TYPE_CHECKING:
+    from dataplane.observe.stream_info import StreamInfo
+    from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
+
+
+class LineLogger:
+    """Implements api.access_logger.AccessLogger."""
+
+    __slots__ = ("_render", "_write")
+
+    def __init__(self, line: TextFormat | JsonFormat, file: LogFile) -> None:
+        self._render = line.render_bytes
+        self._write = file.write
+
+    def log(
+        self,
+        request: RequestHeaders | None,
+        response: ResponseHeaders | None,
+        trailers: HeaderMap | None,
+        info: StreamInfo,
+    ) -> None:
+        self._write(self._render(request, response, trailers, info))
