@@ -95,7 +95,8 @@ class History:
 
     async def _write_content(self, info: RevisionInfo, configuration: Configuration) -> Record:
         groups = stored.encode_groups(configuration.groups.values())
-        pieces = stored.encode_pieces(configuration.resources)
+        # In a thread: hashing 10,000 resources takes longer than a stream should wait.
+        pieces = await asyncio.to_thread(stored.encode_pieces, configuration.resources)
         before = self.newest.configuration.resources
         bodies = [resource.body for key, resource in configuration.resources.items() if before.get(key) is not resource]
         await self._put_missing([*bodies, *pieces, groups])

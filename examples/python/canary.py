@@ -30,7 +30,7 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
     HttpFilter,
     Rds,
 )
-from envoy_data_plane.google.protobuf import Any, UInt32Value
+from envoy_data_plane.google.protobuf import Any
 
 from controlplane.client import SyncClient, Writing
 from controlplane.client.resources import ResourceLike
@@ -54,8 +54,8 @@ def routes(share: int) -> RouteConfiguration:
     """share: percent of the requests that the new version gets."""
     split = WeightedCluster(
         clusters=[
-            WeightedClusterClusterWeight(name="shop-v1", weight=UInt32Value(value=100 - share)),
-            WeightedClusterClusterWeight(name="shop-v2", weight=UInt32Value(value=share)),
+            WeightedClusterClusterWeight(name="shop-v1", weight=100 - share),
+            WeightedClusterClusterWeight(name="shop-v2", weight=share),
         ]
     )
     everything = Route(match=RouteMatch(prefix="/"), route=RouteAction(weighted_clusters=split))
