@@ -16,6 +16,7 @@ from dataplane.bootstrap.load import BootstrapError, LoadedBootstrap
 from dataplane.bootstrap.resources import ParsedResource, name_of, read_resources
 from dataplane.bootstrap.rules import bootstrap_errors, deprecation_warnings, start_errors
 from dataplane.bootstrap.source import Place
+from dataplane.compile.context import CompileContext
 from dataplane.compile.message_types import type_url_of
 from dataplane.compile.resource import compile_resource
 
@@ -74,7 +75,7 @@ def resource_from_message(message: Message) -> ParsedResource:
 
 
 def check_resources(resources: Sequence[ParsedResource]) -> list[Problem]:
-    """What a proxy would answer with a NACK, for each of *resources* by itself, and names that are given twice."""
+    """What a proxy that discovers them would answer with a NACK, for each of *resources* by itself, and names that are given twice."""
     problems: list[Problem] = []
     seen: set[tuple[str, str]] = set()
     for resource in resources:
@@ -113,7 +114,7 @@ def _errors(resource: ParsedResource) -> Sequence[ConfigError]:
     if not resource.name:
         return [ConfigError(resource.root, "a resource needs a name")]
     try:
-        compile_resource(resource.type_url, resource.message)
+        compile_resource(resource.type_url, resource.message, CompileContext(added_via_api=True))
     except InvalidResource as error:
         return error.errors
     return ()

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.bootstrap.find import occurrences
 from dataplane.bootstrap.located import Rule
+from dataplane.compile.context import CompileContext
+from dataplane.compile.upstream_http import HTTP2_REASON, compile_upstream_http
 
 if TYPE_CHECKING:
     from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 _MANAGERS = frozenset({"envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"})
 _CONFIG_SOURCES = frozenset({"envoy.config.core.v3.ConfigSource"})
 _SECRET_SOURCES = frozenset({"envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig"})
+_GRPC_SERVICES = frozenset({"envoy.config.core.v3.GrpcService"})
 _LISTENERS = FieldPath() / "static_resources" / "listeners"
 _NODE_REASON = "node 'id' and 'cluster' are required, in the 'node' of the bootstrap or by --service-node and --service-cluster"
 _NO_CLUSTER = "must be a statically defined non-EDS cluster: {!r} does not exist, was added via api, or is an EDS cluster"
@@ -139,5 +142,22 @@ def static_secrets(bootstrap: Bootstrap) -> Iterator[ConfigError]:
             yield ConfigError(at / "name", f"Unknown static secret: {secret.name}")
 
 
-REFERENCE_RULES: tuple[Rule, ...] = (route_clusters, config_sources, ads_server, node_identity, static_secrets)
+def http2_clusters(bootstrap: Bootstrap) -> Iterator[ConfigError]:
+    """HTTP/2 is spoken to management servers, and to nobody else yet.
+
+    Envoy differs: it speaks HTTP/2 to any upstream.
+    """
+    servers = {service.envoy_grpc.cluster_name for service, _ in occurrences(bootstrap, _GRPC_SERVICES, FieldPath())}
+    for index, cluster in enumerate(bootstrap.static_resources.clusters):
+        if cluster.name in servers:
+            continue
+        context = CompileContext(added_via_api=True)
+        try:
+            compile_upstream_http(cluster, FieldPath() / "static_resources" / "clusters" / index, context)
+        except ConfigError as error:
+            if error.reason == HTTP2_REASON:
+                yield error
+
+
+REFERENCE_RULES: tuple[Rule, ...] = (route_clusters, config_sources, ads_server, node_identity, static_secrets, http2_clusters)
 """All rules of this module."""

@@ -46,6 +46,7 @@ supports(
     "circuit_breakers",
     "common_http_protocol_options",
     "http_protocol_options",
+    "http2_protocol_options",
     "typed_extension_protocol_options",
     "wait_for_warm_on_init",
     "transport_socket",
@@ -96,7 +97,7 @@ def compile_cluster(message: ClusterMessage, at: FieldPath, context: CompileCont
     with problems.collect():
         endpoints = _endpoints(message, discovery, at, context)
     with problems.collect():
-        http = compile_upstream_http(message, at)
+        http = compile_upstream_http(message, at, context)
     with problems.collect():
         dns = compile_dns_settings(message, at)
     with problems.collect():

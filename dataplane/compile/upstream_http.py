@@ -8,18 +8,29 @@ from __future__ import annotations
 from typing import Any, Final
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster as ClusterMessage
-from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions
+from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, Http2ProtocolOptions
 from envoy.config.core.v3.protocol_pb2 import HttpProtocolOptions as CommonMessage
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions as HttpMessage
 
 from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.compile.context import CompileContext
 from dataplane.compile.fields import type_name, unpack_typed
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import optional_seconds, wrapped
 from dataplane.snapshot.cluster import HttpProtocolOptions
 
 supports(HttpMessage, "common_http_protocol_options", "explicit_http_config")
-supports(HttpMessage.ExplicitHttpConfig, "http_protocol_options")
+supports(HttpMessage.ExplicitHttpConfig, "http_protocol_options", "http2_protocol_options")
+supports(Http2ProtocolOptions)
+ignores(
+    Http2ProtocolOptions,
+    "hpack_table_size",
+    "max_concurrent_streams",
+    "initial_stream_window_size",
+    "initial_connection_window_size",
+    "connection_keepalive",
+    because="only clusters of management servers may be HTTP/2, and gRPC speaks to those with settings of its own",
+)
 supports(
     CommonMessage,
     "idle_timeout",
@@ -34,9 +45,28 @@ ignores(Http1ProtocolOptions, "use_balsa_parser", because="names one of Envoy's 
 
 KEY: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
+HTTP2_REASON: Final = "HTTP/2 to upstreams is not supported by this version, but for the management servers of a bootstrap"
 
-def compile_upstream_http(cluster: ClusterMessage, at: FieldPath) -> HttpProtocolOptions:
-    """The options of *cluster*.  The extension's message, where it is there, hides the deprecated fields."""
+_PROTOCOLS: Final = {"http_protocol_options": "HTTP/1.1", "http2_protocol_options": "HTTP/2"}
+
+
+def compile_upstream_http(cluster: ClusterMessage, at: FieldPath, context: CompileContext) -> HttpProtocolOptions:
+    """The options of *cluster*.  The extension's message, where it is there, hides the deprecated fields.
+
+    HTTP/2 is for the management servers of a bootstrap only (bootstrap.references), so a discovered cluster may not have it.
+    """
+    found = _options(cluster, at)
+    if found.protocol == "HTTP/2" and context.added_via_api:
+        raise ConfigError(at / http2_field(cluster), HTTP2_REASON)
+    return found
+
+
+def http2_field(cluster: ClusterMessage) -> str:
+    """Where *cluster* asks for HTTP/2, if it does."""
+    return "typed_extension_protocol_options" if KEY in cluster.typed_extension_protocol_options else "http2_protocol_options"
+
+
+def _options(cluster: ClusterMessage, at: FieldPath) -> HttpProtocolOptions:
     extensions = cluster.typed_extension_protocol_options
     for name in extensions:
         if name != KEY:
@@ -46,7 +76,8 @@ def compile_upstream_http(cluster: ClusterMessage, at: FieldPath) -> HttpProtoco
                 f"Didn't find a registered {kinds} implementation for name: '{name}'",
             )
     if KEY not in extensions:
-        return _common(cluster.common_http_protocol_options, _old_limit(cluster), at / "common_http_protocol_options")
+        protocol = "HTTP/2" if cluster.HasField("http2_protocol_options") else "HTTP/1.1"
+        return _common(cluster.common_http_protocol_options, _old_limit(cluster), at / "common_http_protocol_options", protocol)
     at_extension = at / "typed_extension_protocol_options" / KEY
     if type_name(extensions[KEY]) != HttpMessage.DESCRIPTOR.full_name:
         raise ConfigError(at_extension, f"Unable to unpack as {KEY}: {extensions[KEY].type_url}")
@@ -58,16 +89,16 @@ def _extension(message: Any, cluster: ClusterMessage, at: FieldPath) -> HttpProt
     kind = message.WhichOneof("upstream_protocol_options")
     if kind != "explicit_http_config":
         raise ConfigError(at / (kind or "upstream_protocol_options"), "not supported" if kind else "is required")
-    protocol = message.explicit_http_config.WhichOneof("protocol_config")
-    if protocol != "http_protocol_options":
-        at_protocol = at / "explicit_http_config" / (protocol or "protocol_config")
-        raise ConfigError(at_protocol, "not supported" if protocol else "is required")
+    protocol = _PROTOCOLS.get(chosen := message.explicit_http_config.WhichOneof("protocol_config"))
+    if protocol is None:
+        at_protocol = at / "explicit_http_config" / (chosen or "protocol_config")
+        raise ConfigError(at_protocol, "not supported" if chosen else "is required")
     common = message.common_http_protocol_options
     if common.HasField("max_requests_per_connection") and _old_limit(cluster):
         at_limit = at / "common_http_protocol_options" / "max_requests_per_connection"
         reason = "Only one of max_requests_per_connection from Cluster or HttpProtocolOptions can be specified"
         raise ConfigError(at_limit, reason)
-    return _common(common, _old_limit(cluster), at / "common_http_protocol_options")
+    return _common(common, _old_limit(cluster), at / "common_http_protocol_options", protocol)
 
 
 def _old_limit(cluster: ClusterMessage) -> int:
@@ -75,9 +106,9 @@ def _old_limit(cluster: ClusterMessage) -> int:
     return limit
 
 
-def _common(message: Any, old_limit: int, at: FieldPath) -> HttpProtocolOptions:
+def _common(message: Any, old_limit: int, at: FieldPath, protocol: str) -> HttpProtocolOptions:
     return HttpProtocolOptions(
-        protocol="HTTP/1.1",
+        protocol=protocol,
         idle_timeout=optional_seconds(message, "idle_timeout", at),
         max_connection_duration=optional_seconds(message, "max_connection_duration", at),
         max_requests_per_connection=wrapped(message, "max_requests_per_connection", old_limit),
