@@ -1,6 +1,6 @@
 """A small HTTP server to route to: answers every request with the version it was started as.
 
-python examples/demo/upstream.py --version v1 --listen 127.0.0.1:9001
+python examples/demo/upstream.py --name v1 --port 9001
 """
 
 from __future__ import annotations
@@ -31,10 +31,9 @@ async def start(version: str, host: str, port: int) -> tuple[web.AppRunner, int]
     return runner, int(runner.addresses[0][1])
 
 
-async def main(version: str, listen: str) -> None:
-    host, _, port = listen.rpartition(":")
-    runner, bound = await start(version, host, int(port))
-    print(f"{version} listens on {host}:{bound}", flush=True)
+async def main(version: str, address: str, port: int) -> None:
+    runner, bound = await start(version, address, port)
+    print(f"{version} listens on {address}:{bound}", flush=True)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -44,7 +43,8 @@ async def main(version: str, listen: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--version", default="v1", help="what answers say")
-    parser.add_argument("--listen", default="127.0.0.1:9001", metavar="HOST:PORT")
+    parser.add_argument("--name", default="v1", help="what answers say")
+    parser.add_argument("--address", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=9001)
     arguments = parser.parse_args()
-    asyncio.run(main(arguments.version, arguments.listen))
+    asyncio.run(main(arguments.name, arguments.address, arguments.port))
