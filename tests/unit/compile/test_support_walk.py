@@ -1,10 +1,8 @@
-"""What is set and not declared is refused with its place; extensions declare for themselves when they are imported.
-
-Declared here are messages of service APIs that no configuration holds: the table is one for the process.
-"""
+"""What is set and not declared is refused with its place; extensions declare for themselves when they are imported."""
 
 from __future__ import annotations
 
+import pytest
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.data.dns.v3.dns_table_pb2 import DnsTable
 from envoy.service.tap.v3.tap_pb2 import StreamTapsRequest
@@ -15,6 +13,8 @@ from dataplane.base.errors import FieldPath, Problems
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.support_walk import check_support, is_supported
 from tests.support.tree_messages import convert
+
+pytestmark = pytest.mark.usefixtures("own_support_table")
 
 
 def found(message: Message) -> list[str]:
