@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from dataplane.admin.context import AdminContext, ListenerFacts
@@ -85,7 +85,6 @@ class Server:
         self._configuration.set_static(static[CLUSTER], static[LISTENER])
         self._client: XdsClient | None = None
         self._admin: AdminServer | None = None
-        self._tasks: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
         """Come up in order, then stay.  Raises what keeps it from starting."""
@@ -93,19 +92,16 @@ class Server:
             self._admin = AdminServer(self._admin_context())
             await self._admin.start(self.config.admin_address)
             self._write_admin_address()
-        self._spawn(self._configuration.run(), "configuration")
-        self._spawn(self._flush_stats(), "stats flush")
-        self._spawn(self._flush_logs(), "log flush")
-        await self._initialize()
-        self.lifecycle.initialized()
-        self._process_stats.initialized(time.time() - self._started_wall)
-        await asyncio.gather(*self._tasks)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._configuration.run(), name="configuration")
+            tasks.create_task(self._flush_stats(), name="stats flush")
+            tasks.create_task(self._flush_logs(), name="log flush")
+            await self._initialize()
+            self.lifecycle.initialized()
+            self._process_stats.initialized(time.time() - self._started_wall)
 
     async def stop(self) -> None:
         """Close what is open and write what is buffered."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._client is not None:
             await self._client.stop()
         self._listeners.stop()
@@ -125,6 +121,9 @@ class Server:
         configuration.follow_routes()
         configuration.serve()
         await configuration.until(self._listeners_known)
+        for name, error in configuration.not_bound.items():
+            if name in configuration.static_listeners:
+                raise OSError(error.errno, f"listener {name}: cannot bind: {error.strerror}")
 
     async def _within(self, limit: float, condition: Callable[[], bool]) -> None:
         try:
@@ -194,9 +193,6 @@ class Server:
         )
 
     # -- aside ---------------------------------------------------------------------------------------------------------
-
-    def _spawn(self, coroutine: Coroutine[None, None, None], name: str) -> None:
-        self._tasks.append(asyncio.create_task(coroutine, name=name))
 
     async def _flush_stats(self) -> None:
         while True:

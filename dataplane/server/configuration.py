@@ -86,11 +86,13 @@ class Configuration:
         self._published = asyncio.Condition()
         self._timer: asyncio.TimerHandle | None = None
         self._serving = False
+        self._rounds_begun = self._rounds_done = 0
         self.static_clusters: Mapping[str, Resource] = {}
         self.static_listeners: Mapping[str, Resource] = {}
         self.discovered = Discovered()
         self.in_use: dict[str, dict[str, Resource]] = {CLUSTER: {}, LISTENER: {}, ROUTE: {}}
         self.plan: Plan | None = None
+        self.not_bound: Mapping[str, OSError] = {}
         self._subscribed: dict[str, dict[ConfigSource, Source]] = {}
         self._eds_scopes: dict[str, str] = {}
         self._rds_scopes: dict[str, str] = {}
@@ -138,9 +140,11 @@ class Configuration:
         self._changed.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until *condition* holds after a generation was planned."""
+        """Wait until *condition* holds after a round that began later than this call."""
+        begun = self._rounds_begun
+        self._changed.set()
         async with self._published:
-            await self._published.wait_for(condition)
+            await self._published.wait_for(lambda: self._rounds_done > begun and condition())
 
     # -- generations ---------------------------------------------------------------------------------------------------
 
@@ -149,7 +153,9 @@ class Configuration:
         while True:
             await self._changed.wait()
             self._changed.clear()
+            self._rounds_begun += 1
             await self._swap()
+            self._rounds_done = self._rounds_begun
             async with self._published:
                 self._published.notify_all()
 
@@ -205,6 +211,7 @@ class Configuration:
     def _bindable(self, listeners: Mapping[str, Listener], previous: Snapshot) -> Mapping[str, Listener]:
         """Without the listeners whose address cannot be had: those keep what they have, if they have something."""
         failed = self._listeners.bind({name: new for name, new in listeners.items() if previous.listeners.get(name) is not new})
+        self.not_bound = failed
         if not failed:
             return listeners
         kept = {name: value for name, value in listeners.items() if name not in failed}

@@ -7,7 +7,6 @@ Envoy: operations/cli, SIGTERM, SIGUSR1.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import signal
@@ -87,13 +86,12 @@ async def _serve(options: Options, loaded: LoadedBootstrap) -> int:
     gc.collect()
     gc.freeze()
     await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
-    failed = running.done() and running.exception() is not None
+    failed = running.done()  # it serves until it is cancelled
     if failed:
         _report(running.exception())
     running.cancel()
-    with contextlib.suppress(asyncio.CancelledError, Exception):
-        await running
     ending.cancel()
+    await asyncio.wait({running, ending})
     await server.stop()
     _log.info("exiting")
     sys.stdout.flush()
@@ -101,6 +99,9 @@ async def _serve(options: Options, loaded: LoadedBootstrap) -> int:
 
 
 def _report(error: BaseException | None) -> None:
+    """What an operator can mend is one line; anything else is a bug and comes with its traceback."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
     if isinstance(error, (ConfigError, OSError)):
         _log.critical("%s", error)
     else:
