@@ -71,9 +71,8 @@ def _path_source(path: str, watched_directory: str, at: FieldPath) -> PathConfig
 
 def compile_api_config_source(message: ApiMessage, at: FieldPath) -> ApiConfigSource:
     """A management server.  Only gRPC is spoken."""
-    if message.transport_api_version != ApiVersion.V3:
-        reason = "V2 (and AUTO) xDS transport protocol versions are not supported: set transport_api_version to V3"
-        raise ConfigError(at / "transport_api_version", reason)
+    if message.transport_api_version == ApiVersion.V2:
+        raise ConfigError(at / "transport_api_version", "V2 xDS transport protocol version is deprecated and no longer supported")
     if message.cluster_names:
         raise ConfigError(at / "cluster_names", "(AGGREGATED_)(DELTA_)GRPC must not have a cluster name specified")
     if len(message.grpc_services) != 1:
