@@ -6,7 +6,8 @@ Here: one short function per operation.  Not here: JSON and HTTP (rest), gRPC (r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 from controlplane.admin import convert
 from controlplane.api.v1 import management_pb2 as api
@@ -15,6 +16,7 @@ from controlplane.base.group import Group
 from controlplane.base.resource import GroupName, Revision
 from controlplane.base.type_url import full
 from controlplane.revisions.configuration import Configuration
+from controlplane.service.events import Event
 from controlplane.service.management import Edit, Management, Terms
 
 DEFAULT_LIMIT = 100
@@ -92,15 +94,21 @@ class Operations:
         revision = self._management.newest.info.revision
         return api.ListProxiesResponse(revision=revision, proxies=map(convert.proxy_message, found))
 
-    async def stream_events(self, request: api.StreamEventsRequest) -> AsyncIterator[api.Event]:
+    @contextmanager
+    def stream_events(self, request: api.StreamEventsRequest) -> Iterator[AsyncIterator[api.Event]]:
+        """Nothing that happens after entering the block is missed."""
         with self._management.events.listening() as events:
-            async for event in events:
-                if request.group in ("", event.group) or not event.group:
-                    yield convert.event_message(event)
+            yield _events(events, request.group)
 
     async def _edit(self, edit: Edit, request: Write) -> api.ApplyResponse:
         outcome = await self._management.apply(edit, _terms(request))
         return await asyncio.to_thread(convert.outcome_message, outcome)
+
+
+async def _events(events: AsyncIterator[Event], group: str) -> AsyncIterator[api.Event]:
+    async for event in events:
+        if group in ("", event.group) or not event.group:
+            yield convert.event_message(event)
 
 
 def _terms(request: Write) -> Terms:

@@ -25,6 +25,7 @@ class Code(NamedTuple):
 INVALID = Code("invalid", 422, grpc.StatusCode.INVALID_ARGUMENT)
 USAGE = Code("usage", 400, grpc.StatusCode.INVALID_ARGUMENT)
 UNAUTHENTICATED = Code("unauthenticated", 401, grpc.StatusCode.UNAUTHENTICATED)
+FORBIDDEN = Code("forbidden", 403, grpc.StatusCode.PERMISSION_DENIED)
 NOT_FOUND = Code("not_found", 404, grpc.StatusCode.NOT_FOUND)
 CONFLICT = Code("conflict", 409, grpc.StatusCode.ABORTED)
 UNAVAILABLE = Code("unavailable", 503, grpc.StatusCode.UNAVAILABLE)

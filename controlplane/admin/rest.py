@@ -9,15 +9,16 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from controlplane.admin import metrics
+from controlplane.admin.browser import is_foreign
 from controlplane.admin.openapi import document
 from controlplane.admin.operations import Operations
-from controlplane.admin.refusal import NOT_FOUND, UNAUTHENTICATED, USAGE, Answer, answer_to, refuse
+from controlplane.admin.refusal import FORBIDDEN, NOT_FOUND, UNAUTHENTICATED, USAGE, Answer, answer_to, refuse
 from controlplane.admin.routes import EVENTS_PATH, ROUTES, Route, assemble
 from controlplane.admin.token import Token
 from controlplane.api.json_form import Json, Malformed, to_json
@@ -38,9 +39,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 STOPPING = web.AppKey("stopping", asyncio.Event)
 
 
-def application(management: Management, operations: Operations, token: Token) -> web.Application:
-    """The REST API, health, metrics and the OpenAPI document."""
-    app = web.Application(middlewares=[_errors, _authenticated(token)], client_max_size=MAX_BODY_BYTES)
+def application(management: Management, operations: Operations, token: Token, *, any_host: bool) -> web.Application:
+    """The REST API, health, metrics and the OpenAPI document.  any_host: names other than localhost lead here."""
+    app = web.Application(middlewares=[_errors, _local(any_host), _authenticated(token)], client_max_size=MAX_BODY_BYTES)
     app[STOPPING] = asyncio.Event()
     app.on_shutdown.append(_stop_streams)
     for route in ROUTES:
@@ -89,33 +90,47 @@ def _event_stream(operations: Operations) -> Handler:
         if unknown:
             raise Malformed(f"unknown query parameter {min(unknown)!r}")
         response = web.StreamResponse(headers={"content-type": "text/event-stream", "cache-control": "no-store"})
-        events = aiter(operations.stream_events(api.StreamEventsRequest(group=request.query.get("group", ""))))
-        # The listener is registered before the head goes out: what happens after the caller sees the head is in the stream.
-        upcoming = asyncio.ensure_future(anext(events))
-        stopping = asyncio.ensure_future(request.app[STOPPING].wait())
-        try:
-            await asyncio.sleep(0)
+        with operations.stream_events(api.StreamEventsRequest(group=request.query.get("group", ""))) as events:
             await response.prepare(request)
             await response.write(b": listening\n\n")
-            while not stopping.done():
-                done, _ = await asyncio.wait(
-                    (upcoming, stopping), timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED
-                )
-                if upcoming in done:
-                    event = upcoming.result()
-                    data = json.dumps(to_json(event), ensure_ascii=False)
-                    await response.write(f"event: {event.kind}\ndata: {data}\n\n".encode())
-                    upcoming = asyncio.ensure_future(anext(events))
-                elif not done:
-                    await response.write(b": still here\n\n")
-        except (StopAsyncIteration, ConnectionResetError):
-            log.debug("event stream of %s ended", request.remote)
-        finally:
-            upcoming.cancel()
-            stopping.cancel()
+            try:
+                await _forward(events, response, request.app[STOPPING])
+            except ConnectionResetError:
+                log.debug("the reader of an event stream is gone")
         return response
 
     return stream
+
+
+async def _forward(events: AsyncIterator[api.Event], response: web.StreamResponse, stopping: asyncio.Event) -> None:
+    """Until the reader goes (ConnectionResetError), is cut off, or the server stops."""
+    stop = asyncio.ensure_future(stopping.wait())
+    upcoming = asyncio.ensure_future(anext(events, None))
+    try:
+        while not stop.done():
+            await asyncio.wait((upcoming, stop), timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if not upcoming.done():
+                await response.write(b": still here\n\n")
+                continue
+            event = upcoming.result()
+            if event is None:
+                return
+            data = json.dumps(to_json(event), ensure_ascii=False)
+            await response.write(f"event: {event.kind}\ndata: {data}\n\n".encode())
+            upcoming = asyncio.ensure_future(anext(events, None))
+    finally:
+        upcoming.cancel()
+        stop.cancel()
+
+
+def _local(any_host: bool) -> Middleware:
+    @web.middleware
+    async def local(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if is_foreign(request.host, request.headers.get("origin"), any_host=any_host):
+            return _refusal(refuse(FORBIDDEN, "a web page may not use this API"))
+        return await handler(request)
+
+    return local
 
 
 def _authenticated(token: Token) -> Middleware:

@@ -59,10 +59,11 @@ def _stream(operations: Operations, token: Token) -> Callable[..., AsyncIterator
         request: api.StreamEventsRequest, context: Context[api.StreamEventsRequest, api.Event]
     ) -> AsyncIterator[api.Event]:
         await _require(token, context)
-        # Sent at once: a caller that has seen it misses nothing that happens from then on.
-        await context.send_initial_metadata(())
-        async for event in operations.stream_events(request):
-            yield event
+        with operations.stream_events(request) as events:
+            # Sent at once: a caller that has seen it misses nothing that happens from then on.
+            await context.send_initial_metadata(())
+            async for event in events:
+                yield event
 
     return stream
 

@@ -72,7 +72,8 @@ async def running(options: Options) -> AsyncIterator[Running]:
         operations = Operations(management)
         xds = await stack.enter_async_context(_xds_server(options.xds, hub))
         rpc = await stack.enter_async_context(_management_server(options.grpc, operations, token))
-        rest = await stack.enter_async_context(_rest_server(options.api, application(management, operations, token)))
+        app = application(management, operations, token, any_host=token.is_required or options.insecure)
+        rest = await stack.enter_async_context(_rest_server(options.api, app))
         stack.callback(events.close)
         yield Running(rest, rpc, xds, management)
 

@@ -247,7 +247,7 @@ class Management:
             self._selection.groups = groups
             self._delivery.reselect()
         info = stored.info
-        log.info("revision %d published: %s", info.revision, info.message)
+        log.info("revision %d published: %r", info.revision, info.message)
         self.events.send(Event(self._wall(), "revision", info.revision, text=info.message))
 
 

@@ -317,6 +317,15 @@ def test_the_token_is_required_except_for_health_and_the_document(tmp_path: Path
     asyncio.run(body())
 
 
+@pytest.mark.parametrize("headers", [{"origin": "https://evil.example"}, {"origin": "null"}, {"host": "evil.example:80"}])
+def test_a_web_page_cannot_use_it(tmp_path: Path, headers: dict[str, str]) -> None:
+    async def test(rest: Rest) -> None:
+        status, refusal = await rest("POST", "/v1/revisions/0/rollback", headers=headers)
+        assert (status, refusal["code"]) == (403, "forbidden")
+
+    with_rest(tmp_path, test)
+
+
 def test_metrics_count_what_there_is(tmp_path: Path) -> None:
     async def test(rest: Rest) -> None:
         await rest.apply(cluster("a") + "---" + cluster("b"))

@@ -23,7 +23,7 @@ def served_operations() -> set[tuple[str, str]]:
 
     async def body() -> set[tuple[str, str]]:
         management = cast(Management, None)
-        app = application(management, Operations(management), Token(None))
+        app = application(management, Operations(management), Token(None), any_host=False)
         return {
             (
                 route.method,
