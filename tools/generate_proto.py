@@ -1,6 +1,6 @@
 """Makes the Python of our own .proto files; with --check, says whether what is committed is what would be made.
 
-    python -m tools.generate_proto [--check]
+python -m tools.generate_proto [--check]
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def drift() -> list[str]:
     with tempfile.TemporaryDirectory() as directory:
         generate(Path(directory))
         made = {path.relative_to(directory): path.read_bytes() for path in Path(directory).rglob("*.py*")}
-    return sorted(str(path) for path, content in made.items() if not (ROOT / path).exists() or (ROOT / path).read_bytes() != content)
+    return sorted(
+        str(path) for path, content in made.items() if not (ROOT / path).exists() or (ROOT / path).read_bytes() != content
+    )
 
 
 def main() -> int:
