@@ -25,6 +25,8 @@ from dataplane.validation import Problem, check_bootstrap, load_problems
 
 _ROOT = Path(__file__).parent.parent
 TARGETS = _ROOT / "tests" / "corpora" / "target.json"
+_TYPE = re.compile(r"type\.googleapis\.com/([\w.]+)")
+_TYPED_STRUCTS = {"udpa.type.v1.TypedStruct", "xds.type.v3.TypedStruct"}
 GROUPS = ("bootstrap", "invalid", "istio-bootstrap", "istio-configdump", "istio-authz", "kuma-golden")
 
 
@@ -77,19 +79,9 @@ def cases(root: Path) -> Iterator[Case]:
 
 
 def _case(group: str, path: Path, accepted: bool, entry: dict[str, Any]) -> Case:
-    # A configuration dump names the types of its own envelope, too.
-    used = [
-        name
-        for name in (*entry.get("extensions", ()), *entry.get("typed_struct_types", ()))
-        if not name.startswith("envoy.admin.")
-    ]
-    resources = {
-        "envoy.config.cluster.v3.Cluster",
-        "envoy.config.listener.v3.Listener",
-        "envoy.config.route.v3.RouteConfiguration",
-    }
+    extensions = frozenset(_TYPE.findall(path.read_text(encoding="utf-8"))) - _TYPED_STRUCTS
     replace = sorted(entry.get("replace", {}).items(), key=lambda pair: -len(pair[0]))
-    return Case(group, path, accepted, frozenset(used) - resources, tuple(replace), tuple(entry.get("needs_args", ())))
+    return Case(group, path, accepted, extensions, tuple(replace), tuple(entry.get("needs_args", ())))
 
 
 def problems_of(case: Case) -> list[Problem]:

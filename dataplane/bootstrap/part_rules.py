@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.bootstrap.located import Rule
+from dataplane.compile.fields import find_extension
 
 if TYPE_CHECKING:
     from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
@@ -56,5 +57,29 @@ def local_cluster(bootstrap: Bootstrap) -> Iterator[ConfigError]:
         yield ConfigError(_ROOT / "cluster_manager" / "local_cluster_name", f"local cluster '{name}' must be defined")
 
 
-PART_RULES: tuple[Rule, ...] = (duplicate_names, admin_layers, stats_flush, local_cluster)
+def json_log_format(bootstrap: Bootstrap) -> Iterator[ConfigError]:
+    """A message inside of JSON has to be escaped, so only the escaped flags may stand there."""
+    text = str(bootstrap.application_log_config.log_format.json_format)
+    for flag in ("%v", "%_"):
+        if flag in text:
+            at = _ROOT / "application_log_config" / "log_format" / "json_format"
+            yield ConfigError(at, f"Usage of {flag} is unavailable for JSON log formats")
+
+
+def extensions(bootstrap: Bootstrap) -> Iterator[ConfigError]:
+    """Extensions of the process itself are of the category that their field asks for."""
+    named = [
+        ("envoy.bootstrap", each, _ROOT / "bootstrap_extensions" / index)
+        for index, each in enumerate(bootstrap.bootstrap_extensions)
+    ]
+    if bootstrap.HasField("default_regex_engine"):
+        named.append(("envoy.regex_engines", bootstrap.default_regex_engine, _ROOT / "default_regex_engine"))
+    for kind, config, at in named:
+        try:
+            find_extension(kind, config.typed_config, config.name, at / "typed_config")
+        except ConfigError as error:
+            yield error
+
+
+PART_RULES: tuple[Rule, ...] = (duplicate_names, admin_layers, stats_flush, local_cluster, json_log_format, extensions)
 """All rules of this module."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from envoy.config.bootstrap.v3 import bootstrap_pb2
 from envoy.config.core.v3 import base_pb2
+from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.metrics.v3 import stats_pb2
 from envoy.type.v3.semantic_version_pb2 import SemanticVersion
 from google.protobuf import json_format
@@ -46,12 +47,14 @@ supports(
     "layered_runtime",
     "cluster_manager",
     "default_regex_engine",
+    "bootstrap_extensions",
     "application_log_config",
     "stats_server_version_override",
 )
 ignores(Bootstrap, "watchdog", "watchdogs", because="there are no threads to watch: a stalled worker is seen by its process")
 ignores(Bootstrap, "enable_dispatcher_stats", because="the event loop is not libevent and has no such statistics")
 ignores(Bootstrap, "deferred_stat_options", because="statistics are cheap to create and shown only where they were used")
+ignores(Bootstrap, "inline_headers", because="they make look-ups in Envoy's header map faster and mean nothing else")
 ignores(Bootstrap, "flags_path", because="Envoy itself stopped reading it")
 ignores(Bootstrap, "perf_tracing_file_path", because="only for builds with Perfetto")
 ignores(Bootstrap, "memory_allocator_manager", because="the interpreter's allocator has no such release rate")
@@ -87,6 +90,12 @@ ignores(
     "local_cluster_name",
     because="only zone-aware routing, which is refused where it is asked for, reads it",
 )
+ignores(
+    bootstrap_pb2.ClusterManager,
+    "outlier_detection",
+    because="outlier detection, whose events it logs, is refused where it is asked for",
+)
+supports(TypedExtensionConfig, "name", "typed_config")
 supports(bootstrap_pb2.LayeredRuntime, "layers")
 supports(bootstrap_pb2.RuntimeLayer, "name", "static_layer", "admin_layer")
 supports(bootstrap_pb2.RuntimeLayer.AdminLayer)
