@@ -79,6 +79,10 @@ class Delta:
         """Whether the server knows of every name that was dropped."""
         return not self._unsubscribe
 
+    def follows(self, name: str) -> bool:
+        """Whether the server may believe that *name* is wanted."""
+        return name in self._sent
+
     def _first_request(self) -> DeltaRequest | None:
         if not self._subscription:
             return None

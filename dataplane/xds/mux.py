@@ -32,6 +32,9 @@ class Machine(Protocol):
     def told(self) -> bool:
         """Whether the server knows of every name that was dropped."""
 
+    def follows(self, name: str) -> bool:
+        """Whether the server may believe that *name* is wanted."""
+
 
 class Mux:
     """The types of one stream.  delta: which of the two protocols it speaks."""

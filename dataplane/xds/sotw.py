@@ -22,7 +22,7 @@ class _Unanswered:
 class Sotw:
     """What the client says of one type.  The version outlives a stream, the nonce does not."""
 
-    __slots__ = ("_due", "_error", "_named", "_nonce", "_subscription", "_unanswered", "type_url", "version_info")
+    __slots__ = ("_due", "_error", "_nonce", "_said", "_subscription", "_unanswered", "type_url", "version_info")
 
     def __init__(self, type_url: str, subscription: Subscription) -> None:
         self.type_url = type_url
@@ -37,7 +37,7 @@ class Sotw:
         self._unanswered: _Unanswered | None = None
         self._due = bool(self._subscription)
         # Until a name was said on a stream, naming nothing means everything; from then on it means nothing.
-        self._named = False
+        self._said: set[str] = set()
 
     def change(self, change: Change) -> None:
         """The subscription was given other names."""
@@ -74,6 +74,13 @@ class Sotw:
         """Whether the server knows of every name that was dropped: each request says all that are wanted."""
         return not self._due
 
+    def follows(self, name: str) -> bool:
+        """Whether the server may believe that *name* is wanted.
+
+        A request that crosses a response is too late and ignored, so no request is known to have been heeded.
+        """
+        return name in self._said
+
     def _answer(self) -> _Unanswered:
         answered = self._unanswered
         assert answered is not None, "nothing to answer"
@@ -84,10 +91,10 @@ class Sotw:
 
     def _resource_names(self) -> tuple[str, ...] | None:
         """None: there is nothing to say, for nothing is wanted and nothing was."""
-        if self._subscription.wildcard_only and not self._named:
+        if self._subscription.wildcard_only and not self._said:
             return ()
         names = self._subscription.names
-        if not names and not self._named:
+        if not names and not self._said:
             return None
-        self._named = True
+        self._said.update(names)
         return names

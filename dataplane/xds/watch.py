@@ -62,7 +62,8 @@ class Watch:
         self.version_info = ""
         self._settling = Settling(timeout)
         self._stats = stats
-        # Dropped, but the server was not told yet: it would not send them again if they were wanted again now.
+        # Dropped, but for all we know the server believes otherwise.  What it sends of them is kept: it would not send it again if they
+        # were wanted again before it hears of it.
         self._parked: set[str] = set()
         self._last_nonce = ""
         self._last_updated = 0.0
@@ -99,7 +100,7 @@ class Watch:
         self._last_nonce = response.nonce
         if self.machine is not None:
             self.machine.received(response.nonce, response.version_info)
-        return Intake(self.store, self.kind, response, complete=self.full_state, wants=self.subscription.wants, decode=decode)
+        return Intake(self.store, self.kind, response, complete=self.full_state, wants=self._follows, decode=decode)
 
     def finish(self, intake: Intake, version_info: str, now: float, wall: float) -> Update:
         """Keep what was good, answer the server, note the rest."""
@@ -109,7 +110,11 @@ class Watch:
                 self.store.mark_absent(name)
         self._answer(outcome, version_info, wall)
         self._count(outcome, version_info, wall)
-        return Update(outcome.changed, outcome.removed, self._settling.answered((STAR, *outcome.answered)))
+        wants = self.subscription.wants
+        self._parked.update(name for name in outcome.answered if not wants(name))
+        changed = {name: value for name, value in outcome.changed.items() if wants(name)}
+        removed = tuple(name for name in outcome.removed if wants(name))
+        return Update(changed, removed, self._settling.answered((STAR, *outcome.answered)))
 
     def expire(self, now: float) -> Update:
         """Times to live that are over, and first answers that are no longer waited for."""
@@ -138,6 +143,10 @@ class Watch:
         return TypeStatus(
             self.kind.url, self.source, self.version_info, self._last_nonce, self._last_updated, self._last_error, resources
         )
+
+    def _follows(self, name: str) -> bool:
+        """Whether *name* is wanted, or the server may believe so."""
+        return self.subscription.wants(name) or (self.machine is not None and self.machine.follows(name))
 
     def _answer(self, outcome: Outcome, version_info: str, wall: float) -> None:
         self._last_error = outcome.error or ""

@@ -145,6 +145,16 @@ def test_wanted_again_after_the_server_heard_of_it_is_a_new_subscription() -> No
     assert client.says() == DeltaRequest("T", ("a",))
 
 
+def test_a_dropped_name_is_followed_until_the_server_heard_of_it() -> None:
+    client = Dialogue("a", "b")
+    client.says()
+    client.want(("b",))
+    assert client.delta.follows("a")
+    client.says()
+    assert not client.delta.follows("a")
+    assert client.delta.follows("b")
+
+
 def test_the_wildcard_can_be_given_up() -> None:
     client = Dialogue(*WILDCARD)
     client.says()

@@ -132,6 +132,17 @@ def test_a_name_beside_the_wildcard_makes_the_wildcard_explicit_for_the_rest_of_
     assert client.says() == request()
 
 
+def test_a_dropped_name_is_followed_for_the_rest_of_the_stream() -> None:
+    client = Dialogue("a")
+    assert not client.sotw.follows("a")
+    client.says()
+    client.want(())
+    client.says()
+    assert client.sotw.follows("a")
+    client.sotw.open()
+    assert not client.sotw.follows("a")
+
+
 def test_no_change_of_names_is_no_request() -> None:
     client = Dialogue("a")
     client.says()

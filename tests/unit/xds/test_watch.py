@@ -121,6 +121,24 @@ def test_a_name_wanted_again_before_the_server_was_told_is_announced_from_the_st
     assert watched.watch.store.values() == {"a": "x"}
 
 
+def test_what_comes_for_a_dropped_name_before_the_server_was_told_is_there_when_it_is_wanted_again() -> None:
+    watched = Watched("a", "b")
+    watched.says()
+    watched.watch.replace(("b",), watched.now)
+    assert watched.take(raw("a", "x"), raw("b", "y")).changed == {"b": "y"}
+    _, update = watched.watch.replace(("a", "b"), watched.now)
+    assert update.changed == {"a": "x"}
+
+
+def test_what_goes_of_a_dropped_name_before_the_server_was_told_is_not_announced() -> None:
+    watched = Watched("a")
+    watched.says()
+    watched.take(raw("a", "x"))
+    watched.watch.replace((), watched.now)
+    assert watched.take(removed=("a",)).removed == ()
+    assert watched.watch.replace(("a",), watched.now)[1].changed == {}
+
+
 def test_a_dropped_name_under_a_wildcard_keeps_its_value() -> None:
     watched = Watched("a", *WILDCARD)
     watched.says()
