@@ -55,6 +55,7 @@ class DeltaDialogue(Dialogue):
             self._start(request.initial_versions, now)
         else:
             self._change(difference, now)
+        self._heed(answer, difference)
         self.note_busy(now)
         return answer
 

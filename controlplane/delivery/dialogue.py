@@ -18,7 +18,7 @@ from controlplane.delivery.exchange import NEVER, Answer, Exchange, Sent, Stamp
 from controlplane.delivery.inventory import NamedInventory, WholeInventory
 from controlplane.delivery.order import Hold
 from controlplane.delivery.snapshot import NO_REVISION, TypeView
-from controlplane.delivery.subscription import Subscription
+from controlplane.delivery.subscription import Difference, Subscription
 from controlplane.delivery.wire import with_nonce
 
 
@@ -127,6 +127,14 @@ class Dialogue(ABC):
             self.busy_since = None
         elif self.busy_since is None:
             self.busy_since = now
+
+    def _heed(self, answer: Answer, difference: Difference) -> None:
+        """What the client does not want any more, or shall not have any more, it does not refuse either."""
+        refused = self.exchange.refused
+        if answer is Answer.NACK and self.target is not None:
+            refused.forget_changed(self.target)
+        if (answer is Answer.NACK or difference.dropped or difference.wildcard_ended) and not self.subscription.wildcard:
+            refused.forget_all_but(self.subscription.names)
 
     def _hear(self, nonce: str, error: str | None, wall: float) -> Answer:
         answer = self.exchange.receive(nonce, error, wall)

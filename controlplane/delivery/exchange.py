@@ -154,6 +154,12 @@ class Refused:
         for name in self.versions.keys() & set(names) if self.versions else ():
             del self.versions[name]
 
+    def forget_all_but(self, names: Collection[str]) -> None:
+        """The client wants only these now."""
+        self._unknown = self._unknown and bool(names)
+        for name in self.versions.keys() - set(names) if self.versions else ():
+            del self.versions[name]
+
     def forget_changed(self, view: TypeView) -> None:
         """The client shall have *view* now: what is no longer in it as refused does not count any more."""
         for name, version in list(self.versions.items()):

@@ -55,6 +55,7 @@ class SotwDialogue(Dialogue):
             self._start(request.version if first else "", now)
         else:
             self._change(difference, now)
+        self._heed(answer, difference)
         self.note_busy(now)
         return answer
 

@@ -4,7 +4,7 @@ Here: streams as tasks, status codes, the clock.  Not here: what to send and whe
 Read delivery/FLOW.md next.
 
 Responses leave as bytes that were put together in delivery: a message shared by a thousand streams is serialized once.
-Each stream has one reader (the handler itself) and one writer (a task); a writer whose client does not read waits in `write`,
+Each stream has one writer (the handler itself) and one reader (a task); a writer whose client does not read waits in `write`,
 and nothing is queued for it meanwhile.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -20,9 +20,11 @@ import grpc.aio
 from envoy.service.discovery.v3 import discovery_pb2
 
 from controlplane.delivery.cache import Cache
+from controlplane.delivery.delta import DeltaRequest
 from controlplane.delivery.fetch import fetch
 from controlplane.delivery.hub import Hub
 from controlplane.delivery.proxy import NEVER
+from controlplane.delivery.sotw import SotwRequest
 from controlplane.delivery.status import StreamKind
 from controlplane.delivery.stream import LimitExceeded, XdsStream
 from controlplane.xds.requests import InvalidRequest, delta_request, node_facts, sotw_request
@@ -107,32 +109,49 @@ async def _converse(hub: Hub, kind: StreamKind, only_type: str, context: Context
     first = await context.read()
     if first is _EOF:
         return
-    node = node_facts(first)
+    node, peer = node_facts(first), context.peer()
     read = delta_request if kind.is_delta else sotw_request
-    request = read(first, only_type)
     loop = asyncio.get_running_loop()
     news = asyncio.Event()
-    stream = hub.open_stream(node, context.peer(), kind, news.set, loop.time())
-    log.info("%s %s from %s: connected", node.node_id, kind.value, context.peer())
-    writer = asyncio.create_task(_write(hub, stream, news, context.write))
+    stream = hub.open_stream(node, peer, kind, news.set, loop.time())
+    log.info("%s %s from %s: connected", node.node_id, kind.value, peer)
     try:
-        stream.receive(request, loop.time(), hub.wall())
-        while (message := await context.read()) is not _EOF:
-            stream.receive(read(message, only_type), loop.time(), hub.wall())
+        stream.receive(read(first, only_type), loop.time(), hub.wall())
+        reader = asyncio.create_task(_listen(hub, stream, context, lambda message: read(message, only_type)))
+        reader.add_done_callback(lambda _: news.set())
+        try:
+            await _speak(hub, stream, context, news, reader)
+        finally:
+            reader.cancel()
     finally:
-        writer.cancel()
         hub.close_stream(stream)
-        log.info("%s %s from %s: disconnected", node.node_id, kind.value, context.peer())
+        log.info("%s %s from %s: disconnected", node.node_id, kind.value, peer)
 
 
-async def _write(hub: Hub, stream: XdsStream, news: asyncio.Event, write: Callable[[bytes], Awaitable[None]]) -> None:
-    """Send whatever is due, one message after another, until cancelled."""
+async def _listen(hub: Hub, stream: XdsStream, context: Context, read: Callable[[Any], SotwRequest | DeltaRequest]) -> None:
+    """Take in requests until the client has no more."""
     loop = asyncio.get_running_loop()
-    while True:
+    while (message := await context.read()) is not _EOF:
+        stream.receive(read(message), loop.time(), hub.wall())
+
+
+async def _speak(hub: Hub, stream: XdsStream, context: Context, news: asyncio.Event, reader: asyncio.Task[None]) -> None:
+    """Send whatever is due, one message after another, until the reader ends; its errors are raised here.
+
+    The stream's own task writes, and not the reader: gRPC cannot end a call while a message of it is being written.
+    """
+    loop = asyncio.get_running_loop()
+    while not reader.done():
         news.clear()
         while (response := stream.next_response(loop.time(), hub.wall())) is not None:
-            await write(response)
+            try:
+                await context.write(response)
+            except grpc.aio.BaseError as error:
+                # The client is gone.  gRPC cannot end such a call in order, only as one that was cancelled, which it is.
+                log.debug("%s: gone while it was written to: %s", stream.proxy.node.node_id, error)
+                raise asyncio.CancelledError from error
         alarm = None if stream.wake_at == NEVER else loop.call_at(stream.wake_at, news.set)
         await news.wait()
         if alarm is not None:
             alarm.cancel()
+    reader.result()

@@ -1,4 +1,7 @@
-"""Our discovery services on a loopback port, in a thread of their own, so that blocking tests can start proxies against them."""
+"""Our discovery services on a loopback port, in a thread of their own, so that blocking tests can start proxies against them.
+
+Upstreams for those proxies live in the same thread.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from controlplane.delivery.hub import Hub
 from controlplane.delivery.order import Patience
 from controlplane.delivery.status import NodeFacts, ProxyEvent, ProxyStatus, TypeStatus
 from controlplane.xds.ads_service import SERVER_OPTIONS, add_xds_services
+from tests.support.origin import Origin
 
 T = TypeVar("T")
 
@@ -46,12 +50,14 @@ class DiscoveryServer:
 
     def __init__(self, port: int = 0, patience: Patience | None = None) -> None:
         self.port = port
+        self._patience = patience
         self.hub = Hub(self._select, time.time, patience)
         self._groups: dict[str, GroupName] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="discovery server")
         self._server: grpc.aio.Server | None = None
         self._reader: EventReader | None = None
+        self._origins: list[Origin] = []
         self.events: list[ProxyEvent] = []
 
     def __enter__(self) -> DiscoveryServer:
@@ -64,6 +70,18 @@ class DiscoveryServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def restart(self) -> None:
+        """A new hub on the same port that knows nothing of its predecessor, as after a crash."""
+        self._wait(asyncio.run_coroutine_threadsafe(self._stop_serving(), self._loop))
+        self.hub = Hub(self._select, time.time, self._patience)
+        self._wait(asyncio.run_coroutine_threadsafe(self._start(), self._loop))
+
+    def origin(self, name: str) -> Origin:
+        """An upstream that answers with its name, until the server stops."""
+        origin = Origin(name)
+        self._origins.append(origin)
+        return self._wait(asyncio.run_coroutine_threadsafe(origin.__aenter__(), self._loop))
 
     def publish(self, revision: int, *messages: Message, group: GroupName = DEFAULT_GROUP) -> None:
         resources = resource_set(revision, messages)
@@ -103,6 +121,11 @@ class DiscoveryServer:
         await self._server.start()
 
     async def _stop(self) -> None:
+        await self._stop_serving()
+        for origin in self._origins:
+            await origin.__aexit__()
+
+    async def _stop_serving(self) -> None:
         assert self._server is not None
         await self._server.stop(None)
         self._collector.cancel()

@@ -28,7 +28,10 @@ def name_in(type_url: str, body: bytes) -> str:
 
 @dataclass(slots=True)
 class SotwType:
-    """One type as a SotW client sees it.  legacy: it has never named anything, which means everything."""
+    """One type as a SotW client sees it.  legacy: it has never named anything, which means everything.
+
+    refusing: whether it refused the last response.
+    """
 
     names: frozenset[str] = frozenset()
     legacy: bool = False
@@ -56,6 +59,7 @@ class SotwClient:
         known.names, known.legacy = wanted, known.legacy and not wanted
         if not known.is_wildcard:
             known.resources = {name: body for name, body in known.resources.items() if name in wanted}
+            known.version = ""  # it has not got all of that version any more
         return self._request(type_url)
 
     def hello(self) -> list[SotwRequest]:
@@ -76,7 +80,7 @@ class SotwClient:
         if not accept:
             known.refused.update(bodies)
             return self._request(response.type_url, REFUSAL)
-        known.version = response.version_info
+        known.version = response.version_info if known.is_wildcard or known.names else ""
         wanted = bodies if known.is_wildcard else {n: b for n, b in bodies.items() if n in (known.names)}
         if response.type_url in FULL_STATE or known.is_wildcard:
             known.resources = wanted
@@ -106,6 +110,7 @@ class DeltaType:
     def forget(self, name: str) -> None:
         self.resources.pop(name, None)
         self.versions.pop(name, None)
+        self.refused.pop(name, None)
         self.absent.discard(name)
 
 
@@ -131,7 +136,7 @@ class DeltaClient:
         unwanted = set(names)
         known.wildcard = known.wildcard and "*" not in unwanted
         known.names -= unwanted
-        for name in list(known.resources.keys() | known.absent):
+        for name in list(known.resources.keys() | known.refused.keys() | known.absent):
             if not known.wildcard and name not in known.names:
                 known.forget(name)
         return DeltaRequest(type_url, unsubscribe=tuple(sorted(unwanted)))

@@ -13,7 +13,7 @@ from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.route.v3 import route_pb2
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from controlplane.base import type_url as urls
 from controlplane.base.resource import DEFAULT_GROUP, Resource, ResourceSet, Revision
@@ -116,7 +116,7 @@ class Conversation(RuleBasedStateMachine):
     def settle(self) -> None:
         """Let everything arrive, refusals healed by new content, and compare."""
         self.drain()
-        if any(known.refusing for known in self.client_types().values()):
+        if any(known.refusing or known.refused for known in self.client_types().values()):
             self.revision += 1
             self.published = {(url, name): resource(url, name, self.revision + 10) for url in TYPES for name in NAMES}
             self.publish_now()
