@@ -5,6 +5,7 @@ Keys, under `pointsman/v1/`:  `content/<digest>` bodies, pieces and groups;  `re
 Rules this file owns:
 - Content is written before the record that names it; a crash between the two leaves unused content, never a broken revision.
 - The record and `head` are written in one transaction that requires `head` unchanged: of two writers one wins, the other learns it.
+- No revision is ever removed: history is what makes a roll-back possible, and unchanged content costs nothing.
 - Revisions are numbered 1, 2, 3, … without gaps; revision 0 is the empty configuration and is not stored.
 """
 

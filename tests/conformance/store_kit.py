@@ -213,6 +213,19 @@ class StoreConformance(ABC):
 
         self.run(test)
 
+    def test_what_was_deleted_before_a_compaction_does_not_come_back(self) -> None:
+        async def test(store: Store) -> None:
+            await put(store, a="1", gone="1")
+            await put(store, gone="2")
+            await store.transact((), [Delete(b"gone")])
+            await put(store, a="2")
+            await store.compact(4)
+            assert await keys_of(store) == await keys_of(store, revision=4) == [(b"a", b"2")]
+            assert (await store.transact([Compare(b"gone", 0)], [Put(b"gone", b"3")])).succeeded
+            assert (await store.read(KeyRange.of_key(b"gone"))).items[0].version == 1
+
+        self.run(test)
+
     def test_compaction_refuses_the_future_and_the_past(self) -> None:
         async def test(store: Store) -> None:
             await put(store, a="1")
