@@ -23,7 +23,7 @@ CONFIGS = HERE / "configs"
 
 CONFIG_KEYS = frozenset({"hcm", "routes", "virtual_hosts", "filters", "clusters", "listener", "bootstrap"})
 TALK_KEYS = frozenset({"send", "body", "chunks", "trailers", "split", "client", "clients", "upstream", "upstreams"})
-CHECK_KEYS = frozenset({"stats", "normalise", "listed difference"})
+CHECK_KEYS = frozenset({"stats", "normalise", "listed difference", "refused here"})
 KEYS = frozenset({"about", "config", "cases"}) | CONFIG_KEYS | TALK_KEYS | CHECK_KEYS
 SEND_EXTRAS = ("body", "chunks", "trailers", "split")
 
@@ -52,6 +52,8 @@ class Case:
     stats: tuple[str, ...]
     normalise: tuple[str, ...]
     listed_difference: str
+    refused_here: str
+    """What the refusal names, while this configuration is not supported here."""
 
     @property
     def key(self) -> str:
@@ -120,6 +122,7 @@ def _case(document: Mapping[str, Any], case_id: str) -> Case:
         stats=tuple(document.get("stats", ())),
         normalise=tuple(document.get("normalise", ())),
         listed_difference=document.get("listed difference", ""),
+        refused_here=document.get("refused here", ""),
     )
 
 

@@ -47,18 +47,18 @@ class OverAds:
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     async def __call__(self, cases: Sequence[Case], ports: Ports, logs: Path) -> dict[str, Any]:
-        node = f"{cases[0].topic}-{self.api_type.lower()}-{next(self._numbers)}".replace("_", "-")
-        group = api.Group(name=node, selectors=[api.Selector(node_ids=[node])], inherits=False)
+        name = f"{cases[0].topic}-{next(self._numbers)}".replace("_", "-")
+        group = api.Group(name=name, selectors=[api.Selector(metadata={"proxy-group": name})], inherits=False)
         found = [resource for case in cases for resource in dynamic_resources(case, ports[case.id], logs)]
         async with Client(self.api_url) as client:
             try:
-                await client.apply(*found, groups=[group], group=node)
+                await client.apply(*found, groups=[group], group=name)
             except Rejected as refusal:
                 reasons = "\n".join(f"{problem.resource} {problem.path}: {problem.reason}" for problem in refusal.problems)
                 raise ProxyRefusedError(f"the control plane refuses: {refusal}\n{reasons}") from refusal
-        bootstrap = bootstraps.ads(self.xds_port, node, self.api_type)
-        # The static mode's node cluster shows in some answers.
-        bootstrap["node"] = {"id": node, "cluster": "differential"}
+        bootstrap = bootstraps.ads(self.xds_port, "differential", self.api_type)
+        # Id and cluster show in some answers: they are the same for all, only the metadata tells groups apart.
+        bootstrap["node"] = {"id": "differential", "cluster": "differential", "metadata": {"proxy-group": name}}
         return dict(merge(bootstrap, cases[0].config.get("bootstrap", {})))
 
 

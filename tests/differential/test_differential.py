@@ -19,6 +19,10 @@ CASES = load_cases()
 
 def judge(case: Case, runs: Runs) -> None:
     envoy, ours = runs.both(case)
+    if case.refused_here:
+        assert isinstance(ours, ProxyRefusedError), f"no longer refused, take off the mark: {case.refused_here}"
+        assert case.refused_here in str(ours)
+        return
     assert not isinstance(envoy, ProxyRefusedError), f"Envoy refuses the case's configuration: {envoy}"
     assert not isinstance(ours, ProxyRefusedError), f"ours refuses what Envoy accepts: {ours}"
     found = differences(envoy, ours, case.normalise)
