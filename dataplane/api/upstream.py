@@ -114,6 +114,9 @@ class BalancingContext(Protocol):
     def excluded(self, host: LiveHost) -> bool:
         """True for hosts that a retry wants to avoid."""
 
+    def selection_attempts(self) -> int:
+        """How often to pick again while the picked host is excluded.  Envoy: RetryPolicy.host_selection_retry_max_attempts."""
+
 
 class LiveCluster(Protocol):
     """A cluster as the router sees it."""

@@ -112,7 +112,7 @@ def _common(message: Any, old_limit: int, at: FieldPath, protocol: str) -> HttpP
         idle_timeout=optional_seconds(message, "idle_timeout", at),
         max_connection_duration=optional_seconds(message, "max_connection_duration", at),
         max_requests_per_connection=wrapped(message, "max_requests_per_connection", old_limit),
-        max_response_headers_kb=wrapped(message, "max_response_headers_kb", 60),
+        max_response_headers_kb=wrapped(message, "max_response_headers_kb", 80),
         max_headers_count=wrapped(message, "max_headers_count", 100),
         max_stream_duration=optional_seconds(message, "max_stream_duration", at),
     )

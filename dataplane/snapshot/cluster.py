@@ -113,9 +113,17 @@ class HttpProtocolOptions:
     idle_timeout: float | None = None
     max_connection_duration: float | None = None
     max_requests_per_connection: int = 0
-    max_response_headers_kb: int = 60
+    max_response_headers_kb: int = 80  # Envoy's default upstream, tried; downstream it is 60
     max_headers_count: int = 100
     max_stream_duration: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeastRequest:
+    """`lb_config` of LEAST_REQUEST.  active_request_bias: how much active requests count where weights differ; 0: not at all."""
+
+    choice_count: int = 2
+    active_request_bias: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +155,8 @@ class Cluster:
     health_checks: tuple[object, ...] = ()
     added_via_api: bool = False
     eds_source: ConfigSource | None = None  # where endpoints come from; None unless discovery is EDS
+    locality_weighted: bool = False  # localities by their weight.  Envoy: CommonLbConfig.locality_weighted_lb_config
+    fail_traffic_on_panic: bool = False  # in panic no host at all instead of any
 
     @property
     def stat_name(self) -> str:

@@ -125,3 +125,18 @@ class ClusterStats:
         self.connection: Final = ConnectionStats(scope)
         self.request: Final = RequestStats(scope)
         self.membership: Final = MembershipStats(scope)
+
+
+class ManagerStats:
+    """`cluster_manager.`"""
+
+    def __init__(self, scope: Scope) -> None:
+        self.cluster_added: Final = scope.counter("cluster_added")
+        self.cluster_modified: Final = scope.counter("cluster_modified")
+        self.cluster_removed: Final = scope.counter("cluster_removed")
+        self.cluster_updated: Final = scope.counter("cluster_updated")
+        self.cluster_updated_via_merge: Final = scope.counter("cluster_updated_via_merge")
+        self.update_merge_cancelled: Final = scope.counter("update_merge_cancelled")
+        self.update_out_of_merge_window: Final = scope.counter("update_out_of_merge_window")
+        self.active_clusters: Final = scope.gauge("active_clusters")
+        self.warming_clusters: Final = scope.gauge("warming_clusters")

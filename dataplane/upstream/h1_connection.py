@@ -406,6 +406,13 @@ class H1Connection(Dialled):
         assert self._receiver is None
         self._close(with_active_request=False)
 
+    def abort(self) -> None:
+        """Break off whatever is under way; a receiver hears nothing more."""
+        if self._receiver is None:
+            self._close(with_active_request=False)
+        else:
+            self.reset()
+
     def _close(self, with_active_request: bool) -> None:
         if self._state == _CLOSED:
             return

@@ -48,7 +48,7 @@ class H1Pool:
     __slots__ = (
         "_breakers",
         "_connecting",
-        "_count",
+        "_connections",
         "_idle",
         "_idle_deadline",
         "_on_empty",
@@ -83,7 +83,7 @@ class H1Pool:
         self._on_empty = on_empty
         self._idle: list[H1Connection] = []  # the last one was used last
         self._connecting: set[H1Connection] = set()
-        self._count = 0  # of all connections: connecting, idle, busy
+        self._connections: set[H1Connection] = set()  # all of them: connecting, idle, busy
         self._waiting: deque[WaitingStream] = deque()
         self._idle_deadline: Deadline | None = None
         self.draining = False
@@ -162,7 +162,7 @@ class H1Pool:
         while len(self._connecting) < len(self._waiting):
             if not self._breakers.connections.can_create():
                 self.stats.cx_overflow.inc()
-                if self._count:
+                if self._connections:
                     return
             self._connect()
 
@@ -170,7 +170,7 @@ class H1Pool:
         settings, stats = self._settings, self.stats
         connection = H1Connection(self, settings.next_connection_id(), settings.clock())
         self._connecting.add(connection)
-        self._count += 1
+        self._connections.add(connection)
         self._breakers.connections.inc()
         stats.cx_total.inc()
         stats.cx_active.inc()
@@ -249,7 +249,7 @@ class H1Pool:
 
     def _forget(self, connection: H1Connection, local: bool, with_active_request: bool) -> None:
         self._connecting.discard(connection)
-        self._count -= 1
+        self._connections.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
         if connection.deadline is not None:
@@ -304,12 +304,21 @@ class H1Pool:
         self._close_needless_dials()
         self._look_empty()
 
+    def close(self) -> None:
+        """Break off everything.  Who waits or is under way hears nothing more."""
+        self.draining = True
+        for stream in self._waiting:
+            stream.receiver = None
+        self._waiting.clear()
+        for connection in list(self._connections):
+            connection.abort()
+
     def _look_empty(self) -> None:
-        if self.draining and not self._count and not self._waiting:
+        if self.draining and not self._connections and not self._waiting:
             self._on_empty(self)
 
     def __repr__(self) -> str:
         return (
-            f"<{type(self).__name__} {self.host.address} connections={self._count} idle={len(self._idle)} "
+            f"<{type(self).__name__} {self.host.address} connections={len(self._connections)} idle={len(self._idle)} "
             f"connecting={len(self._connecting)} waiting={len(self._waiting)}{' draining' if self.draining else ''}>"
         )

@@ -1,0 +1,276 @@
+"""A live cluster: its hosts, their pools, its balancer, its breakers and stats.
+
+Here: what survives a change of configuration and what is made anew.  Not here: where endpoints come from (cluster_manager, dns_discovery),
+how a host is chosen (balancing), connections (pool_h1).
+A request costs one call of the balancer's picker and one of the pool; everything else happens when something changed.
+Envoy: ClusterEntry, ClusterInfoImpl.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataplane.api.upstream import NoHealthyHost
+from dataplane.balancing.balancer import build, pick_nothing
+from dataplane.resilience.circuit import Breakers
+from dataplane.semantics.h1_fields import FieldParser
+from dataplane.semantics.h1_head import ResponseHeadParser
+from dataplane.snapshot.cluster import DiscoveryType
+from dataplane.upstream import balancers, membership
+from dataplane.upstream.cluster_stats import ClusterStats
+from dataplane.upstream.connector import SocketConnector
+from dataplane.upstream.facts import ClusterFacts
+from dataplane.upstream.pool_h1 import H1Pool
+from dataplane.upstream.pool_settings import DEFAULT_IDLE_TIMEOUT, PoolSettings
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from dataplane.api.upstream import BalancingContext, Pending, ResponseReceiver
+    from dataplane.balancing.policies import Picker
+    from dataplane.base.deadlines import DeadlineWheel
+    from dataplane.observe.stats import StatsStore
+    from dataplane.snapshot.cluster import Cluster, LoadAssignment
+    from dataplane.upstream.connector import Connector
+    from dataplane.upstream.host import UpstreamHost
+
+_PRIORITY_NAMES = ("default", "high")
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRuntime:
+    """What all live clusters of a loop share.  chance: a sample in [0, 1) per call."""
+
+    loop: asyncio.AbstractEventLoop
+    deadlines: DeadlineWheel
+    stats: StatsStore
+    chance: Callable[[], float]
+    next_connection_id: Callable[[], int]
+
+
+class UpstreamCluster:
+    """Implements api.upstream.LiveCluster.
+
+    drop_overload: (category, fraction) of requests to refuse whatever else.  Envoy: ClusterLoadAssignment.Policy.drop_overloads.
+    """
+
+    __slots__ = (
+        "_breakers",
+        "_draining",
+        "_members",
+        "_on_retired",
+        "_pick",
+        "_runtime",
+        "_settings",
+        "config",
+        "drop_overload",
+        "name",
+        "retired",
+        "stat_name",
+        "stats",
+    )
+
+    def __init__(self, config: Cluster, runtime: UpstreamRuntime) -> None:
+        self.config = config
+        self.name = config.name
+        self.stat_name = config.stat_name
+        self._runtime = runtime
+        self.stats = ClusterStats(runtime.stats.scope(f"cluster.{config.stat_name}."))
+        self._breakers = tuple(self._make_breakers(priority) for priority in (0, 1))
+        self._settings = self._make_settings(config)
+        self._members = membership.NOBODY
+        self._pick: Picker[UpstreamHost] = pick_nothing
+        self._draining: set[H1Pool] = set()
+        self._on_retired: Callable[[UpstreamCluster], None] | None = None
+        self.retired = False
+        self.drop_overload: tuple[tuple[str, float], ...] = ()
+        self._show_membership()
+
+    # ---- requests
+
+    def open_stream(self, receiver: ResponseReceiver, context: BalancingContext | None, priority: int) -> Pending | None:
+        """See api.upstream.LiveCluster."""
+        host = self._pick(context)
+        if context is not None and host is not None:
+            host = self._pick_wanted(context, host)
+        if host is None:
+            self.stats.connection.cx_none_healthy.inc()
+            raise NoHealthyHost
+        pool = host.pools[priority]
+        if pool is None:
+            pool = host.pools[priority] = H1Pool(host, self._settings, self._breakers[priority], self._on_pool_empty)
+        return pool.new_stream(receiver)
+
+    def _pick_wanted(self, context: BalancingContext, host: UpstreamHost) -> UpstreamHost | None:
+        """Pick again while the request does not want *host*, but not for ever: an unwanted host is better than none."""
+        picked: UpstreamHost | None = host
+        for _ in range(context.selection_attempts()):
+            if picked is None or not context.excluded(picked):
+                break
+            picked = self._pick(context)
+        return picked
+
+    def breakers(self, priority: int) -> Breakers:
+        """The circuit breakers of a routing priority, 0 default or 1 high."""
+        return self._breakers[priority]
+
+    # ---- configuration
+
+    def configure(self, config: Cluster) -> None:
+        """Take a new configuration over.  Pools stay unless something that connections feel has changed."""
+        before, self.config = self.config, config
+        for priority, breakers in enumerate(self._breakers):
+            limits = config.circuit_breakers[priority]
+            breakers.configure(
+                limits.max_connections,
+                limits.max_pending_requests,
+                limits.max_requests,
+                limits.max_retries,
+                limits.track_remaining,
+            )
+        if _connection_part(before) != _connection_part(config):
+            self._settings = self._make_settings(config)
+            for host in self._members.hosts.values():
+                self._drain_pools(host)
+        self._rebuild()
+
+    def assign(self, assignment: LoadAssignment) -> None:
+        """Take new endpoints over.  Hosts that go finish what they carry."""
+        self.drop_overload = assignment.drop_overload
+        if self.config.discovery is DiscoveryType.LOGICAL_DNS and self._move_logical_host(assignment):
+            return
+        change = membership.update(self._members, assignment)
+        self._members = change.membership
+        for host in change.removed:
+            self._drain_pools(host)
+        if change.changed:
+            self.stats.membership.membership_change.inc()
+        self._rebuild()
+
+    def _move_logical_host(self, assignment: LoadAssignment) -> bool:
+        """The one host of a LOGICAL_DNS cluster is the name, not the address: new connections go to the new address, old ones stay."""
+        endpoints = [endpoint for locality in assignment.localities for endpoint in locality.endpoints]
+        if len(endpoints) != 1 or len(self._members.hosts) != 1:
+            return False
+        (host,) = self._members.hosts.values()
+        host.address = endpoints[0].address
+        return True
+
+    def refresh_health(self) -> None:
+        """The health of some host changed: balance anew."""
+        self._rebuild()
+
+    def _rebuild(self) -> None:
+        self._pick = build(
+            self._members.sets(),
+            balancers.policy(self.config, self._runtime.chance),
+            balancers.settings(self.config),
+            self._runtime.chance,
+            self.stats.membership.lb_healthy_panic,
+        )
+        self._show_membership()
+
+    def _show_membership(self) -> None:
+        stats, hosts = self.stats.membership, self._members.hosts.values()
+        stats.membership_total.set(len(hosts))
+        stats.membership_healthy.set(sum(1 for host in hosts if host.is_healthy))
+        stats.membership_degraded.set(sum(1 for host in hosts if host.is_degraded))
+        stats.membership_excluded.set(sum(1 for host in hosts if host.is_excluded))
+        stats.max_host_weight.set(max((host.weight for host in hosts), default=0))
+
+    # ---- leaving
+
+    def retire(self, on_retired: Callable[[UpstreamCluster], None]) -> None:
+        """The configuration names the cluster no more.  Requests that still hold it are served; idle connections close now."""
+        self.retired = True
+        self._on_retired = on_retired
+        for host in self._members.hosts.values():
+            for pool in host.pools:
+                if pool is not None:
+                    self._draining.add(pool)
+                    pool.drain()
+        self._look_retired()
+
+    def close(self) -> None:
+        """Break off everything: the process ends."""
+        pools = {pool for host in self._members.hosts.values() for pool in host.pools if pool is not None}
+        for pool in pools | self._draining:
+            pool.close()
+
+    def _drain_pools(self, host: UpstreamHost) -> None:
+        pools, host.pools = host.pools, [None, None]
+        for pool in pools:
+            if pool is not None:
+                self._draining.add(pool)
+                pool.drain()
+
+    def _on_pool_empty(self, pool: H1Pool) -> None:
+        self._draining.discard(pool)
+        self._look_retired()
+
+    def _look_retired(self) -> None:
+        if self.retired and not self._draining and self._on_retired is not None:
+            on_retired, self._on_retired = self._on_retired, None
+            on_retired(self)
+
+    # ---- making
+
+    def _make_breakers(self, priority: int) -> Breakers:
+        limits = self.config.circuit_breakers[priority]
+        return Breakers(
+            self.stats.scope.scope(f"circuit_breakers.{_PRIORITY_NAMES[priority]}."),
+            limits.max_connections,
+            limits.max_pending_requests,
+            limits.max_requests,
+            limits.max_retries,
+            limits.track_remaining,
+        )
+
+    def _make_settings(self, config: Cluster) -> PoolSettings:
+        http, runtime = config.http, self._runtime
+        fields = FieldParser(http.max_headers_count)
+        max_head_bytes = http.max_response_headers_kb * 1024
+        return PoolSettings(
+            connector=self._make_connector(config),
+            stats=self.stats.connection,
+            heads=ResponseHeadParser(fields, max_head_bytes),
+            fields=fields,
+            deadlines=runtime.deadlines,
+            clock=runtime.loop.time,
+            next_connection_id=runtime.next_connection_id,
+            max_head_bytes=max_head_bytes,
+            idle_timeout=DEFAULT_IDLE_TIMEOUT if http.idle_timeout is None else http.idle_timeout,
+            max_connection_duration=http.max_connection_duration or 0.0,
+            max_requests_per_connection=http.max_requests_per_connection,
+        )
+
+    def _make_connector(self, config: Cluster) -> Connector:
+        return SocketConnector(self._runtime.loop, self._runtime.deadlines, config)
+
+    # ---- looking
+
+    def facts(self) -> ClusterFacts:
+        return ClusterFacts(
+            name=self.name,
+            observability_name=self.config.alt_stat_name or self.name,
+            added_via_api=self.config.added_via_api,
+            thresholds=self.config.circuit_breakers,
+            hosts=[host.facts() for host in self._members.hosts.values()],
+            eds_service_name=self.config.eds_service_name,
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name} hosts={len(self._members.hosts)}{' retired' if self.retired else ''}>"
+
+
+def _connection_part(config: Cluster) -> tuple[object, ...]:
+    """What connections are made of."""
+    return (
+        config.connect_timeout,
+        config.http,
+        config.per_connection_buffer_limit,
+        config.tcp_keepalive,
+        config.transport_socket,
+    )

@@ -1,0 +1,185 @@
+"""All live clusters: they follow the generations, and DNS.
+
+Here: which clusters live, with which endpoints.  Not here: one cluster (cluster), resolving (dns_discovery), deciding when a generation is
+used (server).  A name is looked up with one dict access; a cluster that left the configuration lives on for the requests that hold it.
+Envoy: ClusterManagerImpl; stats cluster_manager.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from dataplane.snapshot.cluster import DiscoveryType
+from dataplane.snapshot.diff import diff
+from dataplane.upstream.cluster import UpstreamCluster, UpstreamRuntime
+from dataplane.upstream.cluster_stats import ManagerStats, MembershipStats
+from dataplane.upstream.dns_discovery import DnsDiscovery
+from dataplane.upstream.resolver import Resolver
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from dataplane.base.address import Address
+    from dataplane.base.deadlines import DeadlineWheel
+    from dataplane.observe.stats import StatsStore
+    from dataplane.snapshot.cluster import Cluster, LoadAssignment
+    from dataplane.snapshot.snapshot import Holder, Snapshot
+    from dataplane.upstream.facts import ClusterFacts
+
+_DNS = (DiscoveryType.STRICT_DNS, DiscoveryType.LOGICAL_DNS)
+
+
+class ClusterManager:
+    """Implements api.upstream.ClusterDirectory.  One per event loop."""
+
+    def __init__(self, holder: Holder, stats: StatsStore, loop: asyncio.AbstractEventLoop, deadlines: DeadlineWheel) -> None:
+        self._holder = holder
+        self._stats = stats
+        self._manager_stats = ManagerStats(stats.scope("cluster_manager."))
+        self._runtime = UpstreamRuntime(loop, deadlines, stats, random.random, itertools.count(1).__next__)
+        self._clusters: dict[str, UpstreamCluster] = {}
+        self._retiring: set[UpstreamCluster] = set()
+        self._discoveries: dict[str, DnsDiscovery] = {}  # of live clusters
+        self._prepared: dict[str, DnsDiscovery] = {}  # of clusters that are not in a generation yet
+        self._resolvers: dict[tuple[Address, ...], Resolver] = {}
+        self.get: Callable[[str], UpstreamCluster | None] = self._clusters.get  # no call of ours on the request path
+
+    # ---- generations
+
+    def prepare(self, cluster: Cluster, on_ready: Callable[[], None]) -> bool:
+        """Whether *cluster* may be part of a generation now.  If not, *on_ready* is called when that may have changed.
+
+        A cluster with names waits for their first answer; one that is live already with the same names does not.
+        """
+        if cluster.discovery not in _DNS or not cluster.wait_for_warm_on_init:
+            return True
+        live = self._discoveries.get(cluster.name)
+        if live is not None and live.resolved is not None and _same_names(live.config, cluster):
+            return True
+        prepared = self._prepared.get(cluster.name)
+        if prepared is None or not _same_names(prepared.config, cluster):
+            if prepared is not None:
+                prepared.stop()
+            prepared = self._prepared[cluster.name] = self._discovery(cluster, lambda assignment: on_ready())
+            prepared.start()
+            self._manager_stats.warming_clusters.set(len(self._prepared))
+        return prepared.resolved is not None
+
+    def apply(self, previous: Snapshot, current: Snapshot) -> None:
+        """Follow from one generation to the next.  Done before the new one is published."""
+        clusters = diff(previous.clusters, current.clusters)
+        for name in clusters.removed:
+            self._remove(name)
+        for name, config in clusters.added.items():
+            self._add(name, config, current)
+        for name, config in clusters.changed.items():
+            self._change(name, config, current)
+        assignments = diff(previous.assignments, current.assignments)
+        for name, assignment in itertools.chain(assignments.added.items(), assignments.changed.items()):
+            cluster = self._clusters.get(name)
+            if cluster is not None and cluster.config.discovery is DiscoveryType.EDS and name not in clusters.added:
+                cluster.assign(assignment)
+        self._manager_stats.active_clusters.set(len(self._clusters))
+        self._manager_stats.warming_clusters.set(len(self._prepared))
+
+    def _add(self, name: str, config: Cluster, current: Snapshot) -> None:
+        self._manager_stats.cluster_added.inc()
+        cluster = self._clusters[name] = UpstreamCluster(config, self._runtime)
+        self._find_hosts(cluster, current)
+
+    def _change(self, name: str, config: Cluster, current: Snapshot) -> None:
+        self._manager_stats.cluster_modified.inc()
+        cluster = self._clusters[name]
+        before = cluster.config
+        if before.stat_name != config.stat_name:
+            self._retire(cluster)
+            cluster = self._clusters[name] = UpstreamCluster(config, self._runtime)
+        else:
+            cluster.configure(config)
+        if (
+            cluster.config.discovery is not before.discovery
+            or config.load_assignment != before.load_assignment
+            or config.dns != before.dns
+        ):
+            self._stop_discovery(name)
+            self._find_hosts(cluster, current)
+        elif cluster.stat_name != before.stat_name:
+            self._find_hosts(cluster, current)
+
+    def _remove(self, name: str) -> None:
+        self._manager_stats.cluster_removed.inc()
+        self._stop_discovery(name)
+        prepared = self._prepared.pop(name, None)
+        if prepared is not None:
+            prepared.stop()
+        self._retire(self._clusters.pop(name))
+
+    def _retire(self, cluster: UpstreamCluster) -> None:
+        self._retiring.add(cluster)
+        cluster.retire(self._on_retired)
+
+    def _on_retired(self, cluster: UpstreamCluster) -> None:
+        self._retiring.discard(cluster)
+        in_use = itertools.chain(self._clusters.values(), self._retiring)
+        if all(other.stat_name != cluster.stat_name for other in in_use):
+            cluster.stats.scope.drop()
+
+    # ---- endpoints
+
+    def _find_hosts(self, cluster: UpstreamCluster, current: Snapshot) -> None:
+        config = cluster.config
+        if config.discovery in _DNS:
+            self._follow_dns(cluster)
+        elif config.discovery is DiscoveryType.EDS:
+            assignment = current.assignments.get(cluster.name)
+            if assignment is not None:
+                cluster.assign(assignment)
+        elif config.load_assignment is not None:
+            cluster.assign(config.load_assignment)
+
+    def _follow_dns(self, cluster: UpstreamCluster) -> None:
+        prepared = self._prepared.pop(cluster.name, None)
+        if prepared is not None and _same_names(prepared.config, cluster.config):
+            prepared.hand_over(cluster.assign)
+            self._discoveries[cluster.name] = prepared
+            return
+        if prepared is not None:
+            prepared.stop()
+        discovery = self._discoveries[cluster.name] = self._discovery(cluster.config, cluster.assign)
+        discovery.start()
+
+    def _discovery(self, config: Cluster, on_update: Callable[[LoadAssignment], None]) -> DnsDiscovery:
+        servers = config.dns.resolvers
+        resolver = self._resolvers.get(servers)
+        if resolver is None:
+            resolver = self._resolvers[servers] = Resolver(self._runtime.loop, servers)
+        stats = MembershipStats(self._stats.scope(f"cluster.{config.stat_name}."))
+        return DnsDiscovery(config, resolver, self._runtime.deadlines, self._runtime.chance, stats, on_update)
+
+    def _stop_discovery(self, name: str) -> None:
+        discovery = self._discoveries.pop(name, None)
+        if discovery is not None:
+            discovery.stop()
+
+    # ---- the rest
+
+    def facts(self) -> list[ClusterFacts]:
+        return [cluster.facts() for cluster in self._clusters.values()]
+
+    def stop(self) -> None:
+        """The process ends: stop asking, close everything."""
+        discoveries: Iterable[DnsDiscovery] = (*self._discoveries.values(), *self._prepared.values())
+        for discovery in discoveries:
+            discovery.stop()
+        for cluster in (*self._clusters.values(), *self._retiring):
+            cluster.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} clusters={len(self._clusters)} retiring={len(self._retiring)}>"
+
+
+def _same_names(one: Cluster, other: Cluster) -> bool:
+    return one.discovery is other.discovery and one.load_assignment == other.load_assignment and one.dns == other.dns
