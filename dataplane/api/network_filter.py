@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -30,6 +31,7 @@ class ServerContext:
     service_cluster: str = ""
     service_node: str = ""
     local_address: str = "127.0.0.1"  # ours, as x-forwarded-for tells it for peers on the loopback
+    clock: Callable[[], float] = time.monotonic
 
 
 class DrainDecision(Protocol):

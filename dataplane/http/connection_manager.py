@@ -9,7 +9,6 @@ Envoy: ConnectionManagerImpl; config.core.v3.HttpProtocolOptions.
 from __future__ import annotations
 
 import logging
-from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from dataplane.http.codec.h1 import Http1Codec
@@ -153,7 +152,7 @@ class HttpConnection:
     def _look(self) -> None:
         """Idle deadlines move with every byte, so nobody re-arms them: this looks how far they have moved."""
         self._watch = None
-        now = monotonic()
+        now = self.manager.clock()
         left = [stream.check_idle(now) for stream in list(self.codec.open_streams())]
         if self._gone:
             return

@@ -36,6 +36,7 @@ class BoundManager:
         """listener_prefix: `listener.<address>.`"""
         self.config: Final = config
         self.server: Final = server
+        self.clock: Final = server.clock
         scope = server.stats.scope(f"http.{config.stat_prefix}.")
         self.stats: Final = HttpStats(scope)
         self.listener_stats: Final = ListenerHttpStats(server.stats.scope(f"{listener_prefix}http.{config.stat_prefix}."))

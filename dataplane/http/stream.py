@@ -14,7 +14,7 @@ Envoy: ConnectionManagerImpl::ActiveStream.
 from __future__ import annotations
 
 from random import getrandbits
-from time import monotonic, time
+from time import time
 from typing import TYPE_CHECKING
 
 from dataplane.api.http_filter import STOP, FilterStatus
@@ -119,7 +119,7 @@ class Stream(StreamInfo):
     def decode_data(self, data: bytes, end_stream: bool) -> None:
         if self.finished:
             return
-        self.active_at = monotonic()
+        self.active_at = self.manager.clock()
         self.bytes_received += len(data)
         if end_stream:
             self._request_ended()
@@ -296,7 +296,7 @@ class Stream(StreamInfo):
     # Behind all filters
 
     def send_headers(self, headers: ResponseHeaders, end_stream: bool) -> None:
-        self.active_at = self.response_first_sent_at = now = monotonic()
+        self.active_at = self.response_first_sent_at = now = self.manager.clock()
         self.response_started = True
         self.response_code = headers.status
         self._count_response(headers.status)
@@ -317,7 +317,7 @@ class Stream(StreamInfo):
             self.response_complete = True
             self._finish(reset=not self.request_complete)
         else:
-            self.active_at = monotonic()
+            self.active_at = self.manager.clock()
 
     def send_trailers(self, trailers: HeaderMap) -> None:
         self.encoder.encode_trailers(trailers)
@@ -361,8 +361,8 @@ class Stream(StreamInfo):
             self._terminal.on_destroy()
         if self._run is not None:
             self._run.destroy()
-        self.end_at = now = monotonic()
         manager = self.manager
+        self.end_at = now = manager.clock()
         manager.stats.rq_time.record(int((now - self.start_at) * 1000))
         if reset:
             manager.stats.rq_rx_reset.inc()
@@ -386,7 +386,7 @@ class Stream(StreamInfo):
             self._terminal.on_downstream_blocked()
 
     def on_downstream_ready(self) -> None:
-        self.active_at = monotonic()
+        self.active_at = self.manager.clock()
         if self._terminal is not None:
             self._terminal.on_downstream_ready()
 

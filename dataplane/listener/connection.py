@@ -75,7 +75,7 @@ class Connection(StreamInfo, asyncio.Protocol):
         transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
         self.transport = transport
         self.write = transport.write
-        self.start_at = time.monotonic()
+        self.start_at = self.server.clock()
         self.start_wall = time.time()
         self._learn_addresses(transport)
         self.acceptor.on_accepted(self)
@@ -103,7 +103,7 @@ class Connection(StreamInfo, asyncio.Protocol):
         if self._delayed_close is not None:
             self._delayed_close.cancel()
             self._delayed_close = None
-        self.end_at = time.monotonic()
+        self.end_at = self.server.clock()
         if self.filter is not None:
             self.filter.on_close("" if exc is None else str(exc) or type(exc).__name__)
         self.acceptor.on_closed(self)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -219,7 +218,7 @@ class ListenerManager:
     def _new_drain(self, drain_time: float | None = None, gradual: bool | None = None) -> Drain:
         spread = self._gradual if gradual is None else gradual
         duration = self._drain_time if drain_time is None else drain_time
-        return Drain(time.monotonic(), duration if spread else 0.0)
+        return Drain(self._server.clock(), duration if spread else 0.0)
 
     def _chosen(self, inbound_only: bool) -> list[ActiveListener]:
         return [listener for listener in self._active.values() if not inbound_only or listener.config.traffic_direction == 1]

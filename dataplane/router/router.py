@@ -8,7 +8,6 @@ Envoy: Router::Filter; configuration/http/http_filters/router_filter.
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from dataplane.api.upstream import NoHealthyHost
@@ -58,6 +57,7 @@ class BoundRouter:
         self.config: Final = config
         self.clusters: Final = server.clusters
         self.deadlines: Final = server.deadlines
+        self.clock: Final = server.clock
         self.stats: Final = RouterStats(scope)
         self.tells: Final = not config.suppress_envoy_headers
         self._counters: dict[str, AnswerCounters] = {}
@@ -213,7 +213,7 @@ class RouterStream:
     def _request_ended(self) -> None:
         self._arm_timeout()
         if self._attempt is not None and self._attempt.encoder is not None:
-            self.info.upstream_request_end_at = monotonic()
+            self.info.upstream_request_end_at = self._bound.clock()
             self._arm_per_try(self._attempt)
 
     # Attempts
@@ -239,7 +239,7 @@ class RouterStream:
         info.upstream_connection_id = connection.connection_id
         info.upstream_local_address = connection.local_address
         info.upstream_protocol = connection.protocol
-        info.upstream_begin_at = monotonic()
+        info.upstream_begin_at = self._bound.clock()
         if self._action.auto_host_rewrite and host.hostname:
             request_plan.set_host(self.headers, host.hostname.encode(), self._action.append_x_forwarded_host, self._bound.tells)
         if self._body or self._trailers is not None:
@@ -247,7 +247,7 @@ class RouterStream:
         else:
             encoder.encode_headers(self.headers, self.request_complete)
         if self.request_complete and attempt.encoder is not None:
-            info.upstream_request_end_at = monotonic()
+            info.upstream_request_end_at = self._bound.clock()
             self._arm_per_try(attempt)
 
     def _send_with_body(self, encoder: RequestEncoder) -> None:
@@ -307,7 +307,7 @@ class RouterStream:
         if self._route.include_attempt_count:
             headers.set(request_plan.ATTEMPT_COUNT, b"%d" % (self.info.attempts + 1))
         if self._bound.tells and times.expected_ms and not times.per_try and self.request_complete:
-            spent = round((monotonic() - self.info.request_end_at) * 1000)
+            spent = round((self._bound.clock() - self.info.request_end_at) * 1000)
             headers.set(*request_plan.expected_timeout(max(0, times.expected_ms - spent)))
         self._try()
 
@@ -323,7 +323,7 @@ class RouterStream:
         if attempt is not self._attempt or self._over:
             return
         info, status = self.info, headers.status
-        info.response_begin_at = now = monotonic()
+        info.response_begin_at = now = self._bound.clock()
         host = attempt.host
         if host is not None:
             if status < 500:
@@ -354,7 +354,7 @@ class RouterStream:
 
     def on_response_end(self) -> None:
         """The last byte of the response is here; it is passed on next."""
-        self.info.upstream_response_end_at = now = monotonic()
+        self.info.upstream_response_end_at = now = self._bound.clock()
         if self.request_complete:
             milliseconds = int((now - self.info.request_end_at) * 1000)
             self._counters.record_time(milliseconds, self._internal, self._alt_name)
@@ -454,3 +454,6 @@ class RouterStream:
 
     def excluded(self, host: LiveHost) -> bool:
         return self._retries is not None and self._retries.policy.avoid_previous_hosts and host in self._retries.tried
+
+    def selection_attempts(self) -> int:
+        return self._retries.policy.host_selection_attempts if self._retries is not None else 0

@@ -10,14 +10,13 @@ Spec: RFC 9112.  Tried case by case against Envoy.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from dataplane.base.errors import ProtocolError
 from dataplane.http.codec.h1_response import ResponseWriter
 from dataplane.semantics.framing import CHUNKED, ChunkedDecoder
-from dataplane.semantics.h1_head import FIRST_BYTES_OF_METHODS, HTTP_10, HTTP_11, find_head_end
-from dataplane.semantics.header_map import HeaderMap, RequestHeaders
+from dataplane.semantics.h1_head import FIRST_BYTES_OF_METHODS, HTTP_11, find_head_end
+from dataplane.semantics.header_map import HeaderMap
 
 if TYPE_CHECKING:
     from dataplane.http.connection_manager import HttpConnection
@@ -117,7 +116,7 @@ class Http1Codec(ResponseWriter):
     def _keep_begun_head(self, data: bytes) -> None:
         """A stream exists from the first byte on: its timeouts run, and the log tells of it."""
         if self._stream is None:
-            self._stream = self._connection.begin_stream(self, monotonic())
+            self._stream = self._connection.begin_stream(self, self._manager.clock())
         if data[0] not in FIRST_BYTES_OF_METHODS:
             self._refuse(ProtocolError(400, "http1.codec_error"))
         elif len(data) > self._manager.max_head_bytes:
@@ -129,10 +128,15 @@ class Http1Codec(ResponseWriter):
         headers, length, keep_alive, version, has_host = head
         stream = self._stream
         if stream is None:
-            stream = self._stream = self._connection.begin_stream(self, monotonic())
+            stream = self._stream = self._connection.begin_stream(self, self._manager.clock())
         stream.request_headers_bytes = size
-        if version is not HTTP_11 and not self._accept_old_version(stream, headers, has_host):
-            return
+        if version is not HTTP_11:
+            if not self._manager.config.http1.accept_http_10:
+                self._refuse(ProtocolError(426, "low_version"))
+                return
+            default_host = self._manager.config.http1.default_host_for_http_10
+            if default_host and not has_host:
+                headers.authority, has_host = default_host, True
         stream.protocol = version
         stream.close_after = not keep_alive
         self.begin_response(version, headers.method)
@@ -142,15 +146,6 @@ class Http1Codec(ResponseWriter):
         else:
             self._expect_body(length)
             stream.decode_headers(headers, False, has_host)
-
-    def _accept_old_version(self, stream: Stream, headers: RequestHeaders, has_host: bool) -> bool:
-        if not self._manager.config.http1.accept_http_10:
-            self._refuse(ProtocolError(426, "low_version"))
-            return False
-        self.protocol = HTTP_10
-        if not has_host and self._manager.config.http1.default_host_for_http_10:
-            headers.authority = self._manager.config.http1.default_host_for_http_10
-        return True
 
     def _expect_body(self, length: int) -> None:
         if length == CHUNKED:
@@ -200,7 +195,7 @@ class Http1Codec(ResponseWriter):
         """The bytes are not HTTP as we accept it: answer if that is still possible, and close."""
         stream = self._stream
         if stream is None:
-            stream = self._stream = self._connection.begin_stream(self, monotonic())
+            stream = self._stream = self._connection.begin_stream(self, self._manager.clock())
         self._state = _CLOSED
         self._connection.on_protocol_error(stream, error)
 
