@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from dataplane.base.address import SocketAddress
-from dataplane.base.errors import FieldPath, InvalidResource
+from dataplane.base.errors import FieldPath
 from dataplane.compile.context import CompileContext
 from dataplane.compile.matcher import compile_header_matcher
 from dataplane.observe.stream_info import StreamInfo
@@ -56,11 +56,7 @@ def test_golden(entry: dict[str, Any], test: dict[str, Any]) -> None:
     table.ClearField("internal_only_headers")  # taken off by a connection manager; no test speaks of them
     if not table.name:
         table.name = entry["name"]
-    try:
-        config = compiled(table, CompileContext(runtime=runtime_of(table, given)))
-    except InvalidResource as error:
-        assert all("not supported" in each.reason for each in error.errors), error
-        pytest.skip(f"refused: {error.errors[0]}")
+    config = compiled(table, CompileContext(runtime=runtime_of(table, given)))
     outcome = play(config, given)
     differing = [f"{check}: {got!r} instead of {want!r}" for check, got, want in outcome.compare(test["validate"])]
     if entry["kind"] == "negative":
