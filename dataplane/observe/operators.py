@@ -12,20 +12,50 @@ import os
 import socket
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dataplane.base.address import Address, SocketAddress
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.observe import flags
 from dataplane.observe.timestamps import TimeFormat, compile_time_format, iso_milliseconds
+from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
 
 if TYPE_CHECKING:
     from dataplane.observe.stream_info import StreamInfo
-    from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
 
 Value = str | int | None
-Operator = Callable[["RequestHeaders | None", "ResponseHeaders | None", "HeaderMap | None", "StreamInfo"], Value]
 Fact = Callable[["StreamInfo"], Value]
+Reader = Callable[["RequestHeaders | None", "ResponseHeaders | None", "HeaderMap | None", "StreamInfo"], Value]
+
+
+@dataclass(frozen=True, slots=True)
+class OfInfo:
+    """An operator that reads only the stream's facts."""
+
+    read: Fact
+
+
+@dataclass(frozen=True, slots=True)
+class OfHeader:
+    """A header, or a second one where there is no first.  side: "request", "response" or "trailers".  length: cut to so many bytes."""
+
+    side: str
+    main: bytes
+    alternative: bytes | None
+    length: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfAll:
+    """Any other operator."""
+
+    read: Reader
+
+
+# Told apart so that a format can read all headers of a side through one index and all facts in one go.
+Operator = OfInfo | OfHeader | OfAll
+
 _Builder = Callable[[str, "int | None", FieldPath], Operator]
 
 
@@ -40,15 +70,11 @@ def compile_operator(name: str, argument: str | None, length: int | None, at: Fi
     if fact is not None:
         if argument:
             raise ConfigError(at, f"{name} does not take any parameters or a length limit: {argument!r}")
-        return _of_info(fact)
+        return OfInfo(fact)
     builder = _BUILDERS.get(name)
     if builder is None:
         raise ConfigError(at, f"Not supported field in StreamInfo: {name}")
     return builder(argument or "", length, at)
-
-
-def _of_info(fact: Fact) -> Operator:
-    return lambda request, response, trailers, info: fact(info)
 
 
 def _named(attribute: str) -> Fact:
@@ -108,7 +134,7 @@ def _without_port(attribute: str) -> _Builder:
                 return str(ipaddress.ip_network(f"{address.host}/{argument}", strict=False))
             return address.host
 
-        return _of_info(read)
+        return OfInfo(read)
 
     return build
 
@@ -127,54 +153,49 @@ def _header_names(argument: str, at: FieldPath) -> tuple[bytes, bytes | None]:
     return main.lower().encode(), alternative.lower().encode() if separator and alternative else None
 
 
-def _cut(value: bytes, length: int | None) -> str:
-    return value[:length].decode("latin-1") if length is not None else value.decode("latin-1")
+def _header(side: str) -> _Builder:
+    def build(argument: str, length: int | None, at: FieldPath) -> Operator:
+        main, alternative = _header_names(argument, at)
+        return OfHeader(side, main, alternative, length)
+
+    return build
 
 
-def _request_header(argument: str, length: int | None, at: FieldPath) -> Operator:
-    main, alternative = _header_names(argument, at)
-    pseudo = main.startswith(b":") or main == b"host"
-    pseudo_alternative = alternative is not None and (alternative.startswith(b":") or alternative == b"host")
+def header_reader(operator: OfHeader) -> Reader:
+    """The operator by itself."""
+    side, main, alternative, length = operator.side, operator.main, operator.alternative, operator.length
 
-    def read(request: RequestHeaders | None, response: object, trailers: object, info: object) -> Value:
-        if request is None:
+    def read(
+        request: RequestHeaders | None, response: ResponseHeaders | None, trailers: HeaderMap | None, info: StreamInfo
+    ) -> Value:
+        headers = request if side == "request" else response if side == "response" else trailers
+        if headers is None:
             return None
-        value = request.pseudo(main) if pseudo else request.get(main)
+        value = headers.pseudo(main) or headers.get(main)
         if value is None and alternative is not None:
-            value = request.pseudo(alternative) if pseudo_alternative else request.get(alternative)
-        return None if value is None else _cut(value, length)
+            value = headers.pseudo(alternative) or headers.get(alternative)
+        return None if value is None else value[:length].decode("latin-1")
 
     return read
 
 
-def _response_header(argument: str, length: int | None, at: FieldPath) -> Operator:
-    main, alternative = _header_names(argument, at)
-
-    def read(request: object, response: ResponseHeaders | None, trailers: object, info: object) -> Value:
-        if response is None:
-            return None
-        if main == b":status":
-            return str(response.status)
-        value = response.get(main)
-        if value is None and alternative is not None:
-            value = response.get(alternative)
-        return None if value is None else _cut(value, length)
-
-    return read
-
-
-def _response_trailer(argument: str, length: int | None, at: FieldPath) -> Operator:
-    main, alternative = _header_names(argument, at)
-
-    def read(request: object, response: object, trailers: HeaderMap | None, info: object) -> Value:
-        if trailers is None:
-            return None
-        value = trailers.get(main)
-        if value is None and alternative is not None:
-            value = trailers.get(alternative)
-        return None if value is None else _cut(value, length)
-
-    return read
+def header_index(side: str, headers: RequestHeaders | ResponseHeaders | HeaderMap | None) -> dict[bytes, bytes]:
+    """The first value of each header, pseudo-headers included; empty where there is no such head.  Cheaper than a scan per operator."""
+    if headers is None:
+        return {}
+    index = dict(headers.fields[::-1])
+    if side == "request":
+        assert isinstance(headers, RequestHeaders)
+        index[b":method"] = headers.method
+        index[b":path"] = headers.path
+        index[b":scheme"] = headers.scheme
+        index[b":authority"] = index[b"host"] = headers.authority
+        if headers.protocol:
+            index[b":protocol"] = headers.protocol
+    elif side == "response":
+        assert isinstance(headers, ResponseHeaders)
+        index[b":status"] = b"%d" % headers.status
+    return index
 
 
 # -- path and query ----------------------------------------------------------------------------------------------------
@@ -197,9 +218,9 @@ def _path(argument: str, length: int | None, at: FieldPath) -> Operator:
             if original is None and source == "ORIG":
                 return None
             path = path if original is None else original
-        return _cut(path if keep_query else path.partition(b"?")[0], length)
+        return (path if keep_query else path.partition(b"?")[0])[:length].decode("latin-1")
 
-    return read
+    return OfAll(read)
 
 
 def _query_parameter(argument: str, length: int | None, at: FieldPath) -> Operator:
@@ -213,10 +234,10 @@ def _query_parameter(argument: str, length: int | None, at: FieldPath) -> Operat
         for pair in request.path.partition(b"?")[2].partition(b"#")[0].split(b"&"):
             key, _, value = pair.partition(b"=")
             if key == name:
-                return _cut(value, length)
+                return value[:length].decode("latin-1")
         return None
 
-    return read
+    return OfAll(read)
 
 
 # -- results -----------------------------------------------------------------------------------------------------------
@@ -231,7 +252,7 @@ def _details(argument: str, length: int | None, at: FieldPath) -> Operator:
         text = info.response_code_details
         return (text if keep else "_".join(text.split())) or None
 
-    return _of_info(read)
+    return OfInfo(read)
 
 
 _GRPC_NAMES: Final = (
@@ -259,7 +280,7 @@ def _grpc_status(argument: str, length: int | None, at: FieldPath) -> Operator:
             return name
         return name if number == 0 else "".join(f"_{c}" if c.isupper() and i else c for i, c in enumerate(name)).upper()
 
-    return read
+    return OfAll(read)
 
 
 def _grpc_number(
@@ -283,7 +304,7 @@ def _start_time(local: bool) -> _Builder:
         render: TimeFormat = compile_time_format(argument, local=local) if argument or local else iso_milliseconds
         if local and not argument:
             render = compile_time_format("%Y-%m-%dT%H:%M:%S.%3f%z", local=True)
-        return _of_info(lambda info: render(info.start_wall))
+        return OfInfo(lambda info: render(info.start_wall))
 
     return build
 
@@ -291,7 +312,7 @@ def _start_time(local: bool) -> _Builder:
 def _emit_time(local: bool) -> _Builder:
     def build(argument: str, length: int | None, at: FieldPath) -> Operator:
         render = compile_time_format(argument or "%Y-%m-%dT%H:%M:%S.%3fZ", local=local)
-        return _of_info(lambda info: render(info.start_wall + max(0.0, info.end_at - info.start_at)))
+        return OfInfo(lambda info: render(info.start_wall + max(0.0, info.end_at - info.start_at)))
 
     return build
 
@@ -327,7 +348,7 @@ def _common_duration(argument: str, length: int | None, at: FieldPath) -> Operat
         stop: float = getattr(info, last)
         return int((stop - start) * scale) if start and stop >= start else None
 
-    return _of_info(read)
+    return OfInfo(read)
 
 
 # -- the process -------------------------------------------------------------------------------------------------------
@@ -338,7 +359,7 @@ def _environment(argument: str, length: int | None, at: FieldPath) -> Operator:
         raise ConfigError(at, "ENVIRONMENT needs the name of a variable")
     value = os.environ.get(argument)
     text = None if value is None else wire(value)[:length]
-    return lambda request, response, trailers, info: text
+    return OfInfo(lambda info: text)
 
 
 def _dynamic_metadata(argument: str, length: int | None, at: FieldPath) -> Operator:
@@ -354,7 +375,7 @@ def _dynamic_metadata(argument: str, length: int | None, at: FieldPath) -> Opera
             return None
         return value if isinstance(value, int) and not isinstance(value, bool) else wire(str(value))[:length]
 
-    return _of_info(read)
+    return OfInfo(read)
 
 
 _HOSTNAME: Final = socket.gethostname()
@@ -364,7 +385,7 @@ _FACTS: Final[dict[str, Fact]] = {
     "REQUEST_TX_DURATION": _milliseconds("start_at", "upstream_request_end_at"),
     "RESPONSE_DURATION": _milliseconds("start_at", "response_begin_at"),
     "RESPONSE_TX_DURATION": _milliseconds("response_begin_at", "end_at"),
-    "DURATION": _milliseconds("start_at", "end_at"),
+    "DURATION": lambda info: int((info.end_at - info.start_at) * 1000) if info.end_at else None,
     "BYTES_RECEIVED": lambda info: info.bytes_received,
     "BYTES_SENT": lambda info: info.bytes_sent,
     "REQUEST_HEADERS_BYTES": lambda info: info.request_headers_bytes,
@@ -413,12 +434,12 @@ _BUILDERS: Final[dict[str, _Builder]] = {
     "EMIT_TIME": _emit_time(local=False),
     "EMIT_TIME_LOCAL": _emit_time(local=True),
     "COMMON_DURATION": _common_duration,
-    "REQ": _request_header,
-    "REQUEST_HEADER": _request_header,
-    "RESP": _response_header,
-    "RESPONSE_HEADER": _response_header,
-    "TRAILER": _response_trailer,
-    "RESPONSE_TRAILER": _response_trailer,
+    "REQ": _header("request"),
+    "REQUEST_HEADER": _header("request"),
+    "RESP": _header("response"),
+    "RESPONSE_HEADER": _header("response"),
+    "TRAILER": _header("trailers"),
+    "RESPONSE_TRAILER": _header("trailers"),
     "PATH": _path,
     "QUERY_PARAM": _query_parameter,
     "RESPONSE_CODE_DETAILS": _details,

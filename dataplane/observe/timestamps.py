@@ -18,11 +18,15 @@ _FRACTION: Final = re.compile(r"%(?:([1-9])f|f|E([0-9])S|s|%|[a-zA-Z])")
 
 def iso_milliseconds(wall: float) -> str:
     """The default: `2026-01-31T12:34:56.789Z`, UTC."""
-    seconds = int(wall)
-    return f"{_iso_second(seconds)}.{int((wall - seconds) * 1000):03d}Z"
+    return _iso_millisecond(int(wall * 1000))
 
 
-@lru_cache(maxsize=4)  # a busy log asks thousands of times for the same second
+@lru_cache(maxsize=64)  # a busy log asks many times for the same millisecond, and thousands of times for the same second
+def _iso_millisecond(milliseconds: int) -> str:
+    return f"{_iso_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4)
 def _iso_second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 

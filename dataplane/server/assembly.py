@@ -8,6 +8,7 @@ accepted before all of these were answered or their time was up.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -98,6 +99,7 @@ class Server:
             tasks.create_task(self._flush_logs(), name="log flush")
             await self._initialize()
             self.lifecycle.initialized()
+            _calm_collector()
             self._process_stats.initialized(time.time() - self._started_wall)
 
     async def stop(self) -> None:
@@ -233,6 +235,13 @@ class Server:
         if path and self._admin is not None:
             with open(path, "w", encoding="utf-8") as file:
                 file.write(str(self._admin.address))
+
+
+def _calm_collector() -> None:
+    """What lives now lives long, and a request leaves next to no cycles: walk less, and less often.  (6 % of the request path before.)"""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _compile(options: Options, loaded: LoadedBootstrap) -> BootstrapConfig:

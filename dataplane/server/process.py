@@ -7,7 +7,6 @@ Envoy: operations/cli, SIGTERM, SIGUSR1.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 import sys
@@ -82,9 +81,6 @@ async def _serve(options: Options, loaded: LoadedBootstrap) -> int:
     loop.add_signal_handler(signal.SIGUSR1, server.lifecycle.reopen_logs)
     running = asyncio.create_task(server.run(), name="server")
     ending = asyncio.create_task(server.lifecycle.over.wait(), name="over")
-    # What lives now lives to the end: keep the collector from walking it again and again.
-    gc.collect()
-    gc.freeze()
     await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
     failed = running.done()  # it serves until it is cancelled
     if failed:
