@@ -24,7 +24,7 @@ from dataplane.xds.stream_feed import StreamFeed
 from dataplane.xds.subscription import STAR
 from dataplane.xds.subscription_stats import ScopeOf, SubscriptionStats
 from dataplane.xds.types import ADS_DELTA, ADS_STREAM, resource_type
-from dataplane.xds.watch import Update, Watch
+from dataplane.xds.watch import Names, Update, Watch
 
 log = logging.getLogger("config")
 
@@ -55,7 +55,8 @@ class UpdateListener(Protocol):
 class XdsClient:
     """Made, started and used inside one running event loop.
 
-    stats: scope of the aggregated stream's stats (`control_plane.`).  parse_file: makes a serialized DiscoveryResponse of a file."""
+    stats: where the aggregated stream's stats go, as `control_plane.connected_state`.
+    parse_file: makes a serialized DiscoveryResponse of a file."""
 
     def __init__(
         self,
@@ -104,11 +105,12 @@ class XdsClient:
             self._watcher.close()
 
     def subscribe(
-        self, type_url: str, source: Source, names: Collection[str], scope_of: ScopeOf, initial_fetch_timeout: float = 15.0
+        self, type_url: str, source: Source, names: Names, scope_of: ScopeOf, initial_fetch_timeout: float = 15.0
     ) -> None:
-        """Begin to want *names* (or WILDCARD) of a type from a source.
+        """Begin to want *names* (or WILDCARD) of a type from a source; once for each pair of type and source.
 
-        scope_of: the scope of a name's statistics; `*` stands for the wildcard.  initial_fetch_timeout: seconds, 0 waits for ever.
+        scope_of: the scope of a name's statistics; `*` stands for the wildcard.
+        initial_fetch_timeout: seconds, 0 waits for ever; for names that do not bring their own.
         Raises ConfigError for a source that cannot be used.
         """
         key = (type_url, source)
@@ -124,7 +126,7 @@ class XdsClient:
             feed.start()
         self._arm()
 
-    def set_names(self, type_url: str, source: Source, names: Collection[str]) -> None:
+    def set_names(self, type_url: str, source: Source, names: Names) -> None:
         """Want exactly *names* from now on.  Values of names that are no longer wanted are forgotten without a word."""
         key = (type_url, source)
         watch = self._watches[key]
@@ -163,7 +165,9 @@ class XdsClient:
         if self._config.ads is None:
             raise ConfigError(FieldPath("config_source") / "ads", "the bootstrap has no ads_config")
         if self._ads is None:
-            self._ads = self._stream_feed(self._config.ads, ADS_DELTA if self._config.ads.delta else ADS_STREAM, self._stats)
+            self._ads = self._stream_feed(
+                self._config.ads, ADS_DELTA if self._config.ads.delta else ADS_STREAM, self._stats.scope("control_plane.")
+            )
         return self._ads
 
     def _own_stream(self, source: ApiSource, watch: Watch) -> StreamFeed:

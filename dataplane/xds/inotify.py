@@ -64,9 +64,10 @@ class DirectoryWatcher:
             position += _EVENT.size
             name = events[position : position + length].rstrip(b"\0")
             position += length
-            self._tell(descriptor, mask, os.fsdecode(name))
+            self.tell(descriptor, mask, os.fsdecode(name))
 
-    def _tell(self, descriptor: int, mask: int, name: str) -> None:
+    def tell(self, descriptor: int, mask: int, name: str) -> None:
+        """One event: an entry was moved into a directory, or events were lost."""
         if mask & IN_Q_OVERFLOW:
             for callbacks in self._callbacks.values():
                 for on_move in callbacks:

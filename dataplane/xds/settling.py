@@ -1,6 +1,6 @@
 """Which wanted resources still have no answer, and until when each is waited for, without I/O.
 
-A subscription has settled when every name it began with was answered (a value, a refusal, "there is none") or its time is up.
+A name has settled when it was answered (a value, a refusal, "there is none") or its time is up.
 Not here: what waits for what across types (warming).
 Envoy: config.core.v3.ConfigSource.initial_fetch_timeout.
 """
@@ -8,23 +8,25 @@ Envoy: config.core.v3.ConfigSource.initial_fetch_timeout.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from heapq import heappop, heappush
 
 _NEVER = float("inf")
 
 
 class Settling:
-    """timeout: seconds from when a name is first wanted; 0 waits for ever."""
+    """Deadlines by name."""
 
-    __slots__ = ("_deadlines", "_timeout")
+    __slots__ = ("_deadlines", "_queue")
 
-    def __init__(self, timeout: float) -> None:
-        self._timeout = timeout or _NEVER
-        # All wait equally long, so the order of insertion is the order of the deadlines.
+    def __init__(self) -> None:
         self._deadlines: dict[str, float] = {}
+        self._queue: list[tuple[float, str]] = []  # also has names that were answered since
 
-    def expect(self, names: Iterable[str], now: float) -> None:
-        for name in names:
-            self._deadlines.setdefault(name, now + self._timeout)
+    def expect(self, name: str, now: float, timeout: float) -> None:
+        """Wait for the first answer.  timeout: seconds, 0 waits for ever."""
+        if name not in self._deadlines:
+            deadline = self._deadlines[name] = now + (timeout or _NEVER)
+            heappush(self._queue, (deadline, name))
 
     def answered(self, names: Iterable[str]) -> tuple[str, ...]:
         """Note answers; returns the names that settled by them."""
@@ -38,16 +40,17 @@ class Settling:
     def expire(self, now: float) -> tuple[str, ...]:
         """The names whose time is up; they settled without an answer."""
         expired: list[str] = []
-        for name, deadline in self._deadlines.items():
-            if deadline > now:
-                break
+        while (deadline := self.next_deadline()) is not None and deadline <= now:
+            _, name = heappop(self._queue)
+            del self._deadlines[name]
             expired.append(name)
-        self.forget(expired)
         return tuple(expired)
 
     def awaits(self, name: str) -> bool:
         return name in self._deadlines
 
     def next_deadline(self) -> float | None:
-        deadline = next(iter(self._deadlines.values()), _NEVER)
-        return None if deadline == _NEVER else deadline
+        queue = self._queue
+        while queue and self._deadlines.get(queue[0][1]) != queue[0][0]:
+            heappop(queue)
+        return queue[0][0] if queue and queue[0][0] != _NEVER else None

@@ -6,7 +6,7 @@ Not here: streams and files (client), the words of a protocol (sotw, delta), wha
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from dataplane.observe.stats import Scope
@@ -20,6 +20,9 @@ from dataplane.xds.store import Entry, Store
 from dataplane.xds.subscription import STAR, Change, Subscription
 from dataplane.xds.subscription_stats import SubscriptionStats
 from dataplane.xds.types import ResourceType
+
+# Names, or names with an initial fetch timeout of their own in seconds (0 for ever).
+Names = Collection[str] | Mapping[str, float]
 
 _NO_CHANGE = Change((), ())
 
@@ -43,6 +46,7 @@ class Watch:
         "_parked",
         "_settling",
         "_stats",
+        "_timeout",
         "full_state",
         "kind",
         "machine",
@@ -60,7 +64,8 @@ class Watch:
         self.store = Store()
         self.machine: Machine | None = None
         self.version_info = ""
-        self._settling = Settling(timeout)
+        self._timeout = timeout
+        self._settling = Settling()
         self._stats = stats
         # Dropped, but for all we know the server believes otherwise.  What it sends of them is kept: it would not send it again if they
         # were wanted again before it hears of it.
@@ -69,15 +74,17 @@ class Watch:
         self._last_updated = 0.0
         self._last_error = ""
 
-    def replace(self, names: Collection[str], now: float) -> tuple[Change, Update]:
+    def replace(self, names: Names, now: float) -> tuple[Change, Update]:
         """Want exactly *names*.  The update holds the values of added names that are had still."""
+        timeouts: Mapping[str, float] = names if isinstance(names, Mapping) else {}
         change = self.subscription.replace(names)
         if not change:
             return _NO_CHANGE, Update()
         self._parked.update(change.dropped)
         self._parked.difference_update(change.added)
         self._settling.forget(change.dropped)
-        self._settling.expect(change.added, now)
+        for name in change.added:
+            self._settling.expect(name, now, timeouts.get(name, self._timeout))
         self._stats.dropped(change.dropped)
         self._stats.wanted(change.added)
         if self.machine is not None:

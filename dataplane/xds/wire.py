@@ -34,7 +34,7 @@ class SotwCodec:
     __slots__ = ("_node",)
 
     def __init__(self, node: bytes) -> None:
-        self._node = base_pb2.Node.FromString(node)
+        self._node = _parse(base_pb2.Node, node)
 
     def encode(self, request: Request, with_node: bool) -> bytes:
         assert isinstance(request, SotwRequest)
@@ -56,7 +56,7 @@ class DeltaCodec:
     __slots__ = ("_node",)
 
     def __init__(self, node: bytes) -> None:
-        self._node = base_pb2.Node.FromString(node)
+        self._node = _parse(base_pb2.Node, node)
 
     def encode(self, request: Request, with_node: bool) -> bytes:
         assert isinstance(request, DeltaRequest)

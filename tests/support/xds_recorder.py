@@ -37,7 +37,7 @@ class Recorder:
             self.decoder,
             self,
             SystemClock(),
-            self.stats.scope("control_plane."),
+            self.stats.scope(""),
             parse_file=parse_file,
             jitter=lambda: 0.01,  # a retry after a few milliseconds
         )

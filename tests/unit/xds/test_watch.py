@@ -189,6 +189,12 @@ def test_first_answers_are_waited_for_until_their_deadline() -> None:
     assert watched.watch.next_deadline() is None
 
 
+def test_names_may_have_their_own_time() -> None:
+    watched = Watched()
+    watched.watch.replace({"a": 0.0, "b": 3.0}, watched.now)
+    assert watched.watch.expire(1e9) == Update(settled=("b",))
+
+
 def test_a_value_goes_when_its_time_to_live_is_over() -> None:
     watched = Watched("a")
     watched.take(raw("a", "x", ttl=3.0))
