@@ -1,0 +1,277 @@
+"""RouteAction, redirects and direct responses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataplane.observe.stream_info import StreamInfo
+from dataplane.resilience.retry import WORDS, RetryPolicy
+from dataplane.routing.route import DirectResponse, ForwardAction, HeaderAddition, RedirectAction
+from dataplane.semantics.header_map import RequestHeaders
+from tests.support.compiling import errors, message, one_route, virtual_host
+
+ROUTE_CONFIGURATION = "envoy.config.route.v3.RouteConfiguration"
+ROUTE = "virtual_hosts[0].routes[0]"
+
+
+def action(match: dict[str, Any] | None = None, **fields: Any) -> ForwardAction:
+    if not {"cluster_header", "weighted_clusters"} & set(fields):
+        fields["cluster"] = "c"
+    compiled = one_route(match or {"prefix": "/"}, route=fields).action
+    assert isinstance(compiled, ForwardAction)
+    return compiled
+
+
+def problems(**fields: Any) -> list[str]:
+    route = {"match": {"prefix": "/"}, **fields}
+    return errors(message(ROUTE_CONFIGURATION, {"name": "r", "virtual_hosts": [virtual_host(route)]}))
+
+
+def location(match: dict[str, Any], target: bytes, **fields: Any) -> bytes:
+    compiled = one_route(match, redirect=fields).action
+    assert isinstance(compiled, RedirectAction)
+    return compiled.location(RequestHeaders(b"GET", target, b"h"))
+
+
+def test_defaults() -> None:
+    assert action() == ForwardAction("c")
+
+
+def test_times() -> None:
+    assert action(timeout="0s").timeout == 0
+    assert action(timeout="0.25s", idle_timeout="0s").idle_timeout == 0
+    limited = action(timeout="3s", max_stream_duration={"max_stream_duration": "2s"})
+    assert (limited.timeout, limited.max_stream_duration) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("match", "path", "expected"),
+    [
+        ({"prefix": "/a"}, b"/a/b", b"/new/b"),
+        ({"path": "/a/b"}, b"/a/b", b"/new"),
+        ({"safe_regex": {"regex": "/a.*"}}, b"/a/b", b"/new"),
+        ({"path_separated_prefix": "/a"}, b"/a/b", b"/new/b"),
+    ],
+)
+def test_prefix_rewrite(match: dict[str, Any], path: bytes, expected: bytes) -> None:
+    rewrite = action(match, prefix_rewrite="/new").rewrite_path
+    assert rewrite is not None
+    assert rewrite(path) == expected
+
+
+def test_regex_rewrites() -> None:
+    rewriting = {"pattern": {"regex": "^/(.*)$"}, "substitution": "/x/\\1"}
+    both = action(regex_rewrite=rewriting, host_rewrite_path_regex=rewriting)
+    assert both.rewrite_path is not None
+    assert both.host_rewrite_path_regex is not None
+    assert both.rewrite_path(b"/a") == both.host_rewrite_path_regex(b"/a") == b"/x/a"
+
+
+def test_host_rewrites() -> None:
+    assert action(host_rewrite_literal="x").host_rewrite == b"x"
+    assert action(host_rewrite_header="X-Host", append_x_forwarded_host=True).host_rewrite_header == b"x-host"
+    assert action(auto_host_rewrite=True).auto_host_rewrite
+    assert not action(auto_host_rewrite=False).auto_host_rewrite
+
+
+def test_weighted_clusters() -> None:
+    compiled = action(
+        weighted_clusters={
+            "clusters": [
+                {"name": "a", "weight": 1, "host_rewrite_literal": "x", "request_headers_to_remove": ["Y"]},
+                {"cluster_header": "To", "weight": 2},
+                {"name": "idle"},
+            ],
+            "header_name": "Pick",
+            "total_weight": 77,
+        }
+    )
+    assert (compiled.total_weight, compiled.weight_header) == (3, b"pick")
+    first, second, third = compiled.weighted_clusters
+    assert (first.name, first.weight, first.host_rewrite) == ("a", 1, b"x")
+    assert first.mutations is not None
+    assert first.mutations.request_remove == (b"y",)
+    assert (second.cluster_header, second.mutations) == (b"to", None)
+    assert third.weight == 0
+
+
+@pytest.mark.parametrize(
+    ("clusters", "path", "reason"),
+    [
+        ([{"name": "a"}], "", "Sum of weights in the weighted_cluster must be greater than 0."),
+        ([{"weight": 1}], ".clusters[0]", "At least one of name or cluster_header need to be specified"),
+        (
+            [{"name": "a", "cluster_header": "b", "weight": 1}],
+            ".clusters[0]",
+            "Only one of name or cluster_header can be specified",
+        ),
+        (
+            [{"name": "a", "weight": 4294967295}, {"name": "b", "weight": 1}],
+            "",
+            "The sum of weights of all weighted clusters of route exceeds 4294967295",
+        ),
+    ],
+)
+def test_bad_weights(clusters: list[dict[str, Any]], path: str, reason: str) -> None:
+    assert problems(route={"weighted_clusters": {"clusters": clusters}}) == [f"{ROUTE}.route.weighted_clusters{path}: {reason}"]
+
+
+def test_retry_policy() -> None:
+    policy = action(
+        retry_policy={
+            "retry_on": "5xx,reset",
+            "num_retries": 0,
+            "per_try_timeout": "1s",
+            "per_try_idle_timeout": "2s",
+            "retriable_status_codes": [418],
+            "retry_back_off": {"base_interval": "0.0001s", "max_interval": "1s"},
+            "retriable_headers": [{"name": "x", "present_match": True}],
+        }
+    ).retry_policy
+    assert isinstance(policy, RetryPolicy)
+    assert policy.retry_on == WORDS["5xx"] | WORDS["reset"]
+    assert (policy.num_retries, policy.per_try_timeout, policy.per_try_idle_timeout) == (0, 1, 2)
+    assert (policy.base_interval, policy.max_interval) == (0.001, 1)
+    assert policy.retriable_status_codes == {418}
+    assert len(policy.retriable_headers) == 1
+
+
+def test_the_greatest_back_off_is_ten_times_the_base_unless_given() -> None:
+    policy = action(retry_policy={"retry_on": "5xx", "retry_back_off": {"base_interval": "1s"}}).retry_policy
+    assert isinstance(policy, RetryPolicy)
+    assert policy.max_interval == 10
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "reason"),
+    [
+        (
+            {"prefix_rewrite": "/x", "regex_rewrite": {"pattern": {"regex": "a"}, "substitution": "b"}},
+            "",
+            "Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy",
+        ),
+        (
+            {"retry_policy": {"retry_on": "5xx", "retry_back_off": {"base_interval": "1s", "max_interval": "0.5s"}}},
+            ".retry_policy.retry_back_off.max_interval",
+            "retry_policy.max_interval must greater than or equal to the base_interval",
+        ),
+        ({"regex_rewrite": {"pattern": {"regex": "["}, "substitution": "b"}}, ".regex_rewrite.pattern.regex", "missing ]: ["),
+    ],
+)
+def test_contradictions(fields: dict[str, Any], path: str, reason: str) -> None:
+    assert problems(route={"cluster": "c", **fields}) == [f"{ROUTE}.route{path}: {reason}"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"request_mirror_policies": [{"cluster": "m"}]},
+        {"metadata_match": {}},
+        {"upgrade_configs": [{"upgrade_type": "websocket"}]},
+        {"internal_redirect_policy": {}},
+        {"hedge_policy": {}},
+        {"rate_limits": [{"actions": [{"remote_address": {}}]}]},
+    ],
+)
+def test_what_has_no_effect_is_refused(fields: dict[str, Any]) -> None:
+    name = next(iter(fields))
+    assert f"{ROUTE}.route.{name}: is not supported by this version" in problems(route={"cluster": "c", **fields})
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("MOVED_PERMANENTLY", 301), ("FOUND", 302), ("SEE_OTHER", 303), ("TEMPORARY_REDIRECT", 307), ("PERMANENT_REDIRECT", 308)],
+)
+def test_redirect_statuses(code: str, status: int) -> None:
+    compiled = one_route({"prefix": "/"}, redirect={"response_code": code}).action
+    assert isinstance(compiled, RedirectAction)
+    assert compiled.status == status
+
+
+def test_redirect_targets() -> None:
+    assert location({"prefix": "/a"}, b"/a/b?q", prefix_rewrite="/new") == b"http://h/new/b?q"
+    assert location({"path": "/a"}, b"/a?q", prefix_rewrite="/new", strip_query=True) == b"http://h/new"
+    rewriting = {"pattern": {"regex": "/a"}, "substitution": "/z"}
+    assert location({"prefix": "/a"}, b"/a/a", regex_rewrite=rewriting) == b"http://h/z/z"
+    assert location({"prefix": "/"}, b"/", scheme_redirect="ftp", host_redirect="x", port_redirect=21) == b"ftp://x:21/"
+    assert location({"prefix": "/"}, b"/", https_redirect=True, path_redirect="/p") == b"https://h/p"
+
+
+def test_direct_response_bodies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "body").write_bytes(b"from a file")
+    monkeypatch.setenv("BODY", "from the environment")
+    bodies = {
+        b"x": {"inline_string": "x"},
+        b"y": {"inline_bytes": "eQ=="},
+        b"from a file": {"filename": str(tmp_path / "body")},
+        b"from the environment": {"environment_variable": "BODY"},
+    }
+    for expected, source in bodies.items():
+        compiled = one_route({"prefix": "/"}, direct_response={"status": 200, "body": source}).action
+        assert compiled == DirectResponse(200, expected)
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ({"filename": "/no/such/file"}, "filename: file /no/such/file does not exist"),
+        ({"filename": "/"}, "filename: unable to read file: /"),
+        (
+            {"environment_variable": "NO_SUCH_VARIABLE"},
+            "environment_variable: Environment variable doesn't exist: NO_SUCH_VARIABLE",
+        ),
+    ],
+)
+def test_bodies_that_cannot_be_read(source: dict[str, str], reason: str) -> None:
+    found = problems(direct_response={"status": 200, "body": source})
+    assert len(found) == 1
+    assert found[0].startswith(f"{ROUTE}.direct_response.body.{reason}")
+
+
+def addition(**option: Any) -> HeaderAddition:
+    route = one_route({"prefix": "/"}, request_headers_to_add=[option])
+    return route.mutations[0].request_add[0]
+
+
+def test_constant_header_values_are_bytes() -> None:
+    assert addition(header={"key": "X", "value": "100%%"}) == HeaderAddition(b"x", b"100%", 0)
+    assert addition(header={"key": "x", "raw_value": "YWE="}).value == b"aa"
+    assert addition(header={"key": "x", "value": "v"}, append=False).append_action == 2
+    assert addition(header={"key": "x", "value": "v"}, append=True).append_action == 0
+    assert addition(header={"key": "x", "value": "v"}, append_action="ADD_IF_ABSENT").append_action == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("%REQ(:path)%", b"/p"), ("<%REQ(missing)%>", b"<>"), ('%DYNAMIC_METADATA(["a", "b"])%', b"1")],
+)
+def test_header_values_with_operators(text: str, expected: bytes) -> None:
+    value = addition(header={"key": "x", "value": text}).value
+    assert not isinstance(value, bytes)
+    info = StreamInfo()
+    info.dynamic_metadata = {"a": {"b": "1"}}
+    assert value(RequestHeaders(b"GET", b"/p", b"h"), None, info) == expected
+
+
+@pytest.mark.parametrize(
+    ("option", "path", "reason"),
+    [
+        ({"header": {"key": ":path", "value": "x"}}, "header.key", ":-prefixed or host headers may not be modified"),
+        (
+            {"header": {"key": "x", "value": "x"}, "append": True, "append_action": "ADD_IF_ABSENT"},
+            "append",
+            "Both append and append_action are set and it's not allowed",
+        ),
+        (
+            {"header": {"key": "x", "value": "100% sure"}},
+            "header.value",
+            "Incorrect configuration: 100% sure. Couldn't find valid command at position 3",
+        ),
+    ],
+)
+def test_bad_header_additions(option: dict[str, Any], path: str, reason: str) -> None:
+    found = problems(route={"cluster": "c"}, request_headers_to_add=[option])
+    assert found == [f"{ROUTE}.request_headers_to_add[0].{path}: {reason}"]
