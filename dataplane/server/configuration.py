@@ -93,7 +93,7 @@ class Configuration:
         self.in_use: dict[str, dict[str, Resource]] = {CLUSTER: {}, LISTENER: {}, ROUTE: {}}
         self.plan: Plan | None = None
         self.not_bound: Mapping[str, OSError] = {}
-        self._subscribed: dict[str, dict[ConfigSource, Source]] = {}
+        self._subscribed: dict[str, set[Source]] = {}
         self._eds_scopes: dict[str, str] = {}
         self._rds_scopes: dict[str, str] = {}
         self._discovered_types: frozenset[str] = frozenset()
@@ -277,20 +277,34 @@ class Configuration:
         def scope_of(name: str) -> Scope:
             return self._stats.scope(scopes.get(name, f"{type_url}.{name}."))
 
-        known = self._subscribed.setdefault(type_url, {})
-        for config_source in {*known, *wanted}:
-            names = wanted.get(config_source, set())
-            source = known.get(config_source)
-            if source is not None:
-                client.set_names(type_url, source, names)
-                continue
+        known = self._subscribed.setdefault(type_url, set())
+        by_source: dict[Source, dict[str, float]] = {source: {} for source in known}
+        for config_source, names in wanted.items():
             try:
                 source = self._sources.source(config_source, FieldPath("config_source"))
-                client.subscribe(type_url, source, names, scope_of, config_source.initial_fetch_timeout)
             except ConfigError as error:
                 log.error("%s: %s", type_url, error)
                 continue
-            known[config_source] = source
+            # Config sources that differ in their timeout alone are one source: a stream carries a type once.
+            by_source.setdefault(source, {}).update(dict.fromkeys(names, config_source.initial_fetch_timeout))
+        self._forget_others(type_url, {name for names in by_source.values() for name in names})
+        for source, timeouts in by_source.items():
+            if source in known:
+                client.set_names(type_url, source, timeouts)
+                continue
+            try:
+                client.subscribe(type_url, source, timeouts, scope_of)
+            except ConfigError as error:
+                log.error("%s: %s", type_url, error)
+                continue
+            known.add(source)
+
+    def _forget_others(self, type_url: str, wanted: Collection[str]) -> None:
+        """The client forgets what is no longer asked for without a word; if it is asked for again, it is waited for again."""
+        resources, settled = self.discovered.resources[type_url], self.discovered.settled[type_url]
+        for name in [name for name in resources if name not in wanted]:
+            del resources[name]
+        settled.intersection_update({None, *wanted})
 
 
 def _values(resources: Mapping[str, Resource]) -> dict[str, Any]:
