@@ -49,7 +49,7 @@ class DeltaDialogue(Dialogue):
     def receive(self, request: DeltaRequest, now: float, wall: float) -> Answer:
         """Take in a request.  Its subscriptions count even if its nonce is stale."""
         answer = self._hear(request.nonce, request.error, wall)
-        first = self.inventory is None
+        first, self.begun = not self.begun, True
         difference = self.subscription.change(request.subscribe, request.unsubscribe, first)
         if first:
             self._start(request.initial_versions, now)
@@ -62,7 +62,7 @@ class DeltaDialogue(Dialogue):
     def warm_again(self, names: Collection[str]) -> None:
         if isinstance(self.inventory, NamedInventory):
             self.inventory.send_again(names)
-        elif self.inventory is not None:
+        else:
             self._asked |= self.inventory.goal.resources.keys() & names
 
     def _start(self, versions: Mapping[str, str], now: float) -> None:
@@ -75,7 +75,7 @@ class DeltaDialogue(Dialogue):
             inventory.assume(claimed_view(self.type_url, versions))
         self._asked = set(self.subscription.names) - versions.keys()
         if self.target is not None:
-            inventory.aim(self.target, self.revision, now)
+            inventory.aim(self.target, self.journey, now)
 
     def _change(self, difference: Difference, now: float) -> None:
         if difference.wildcard_started:
@@ -85,14 +85,14 @@ class DeltaDialogue(Dialogue):
             self._start_named(self._left_of_whole(difference.added), now)
         elif isinstance(self.inventory, NamedInventory):
             self.inventory.unsubscribe(difference.dropped)
-            self.inventory.subscribe(difference.added, self.revision, now)
+            self.inventory.subscribe(difference.added, self.journey, now)
         else:
             self._asked |= difference.added | difference.dropped
 
     def _start_whole(self, now: float) -> WholeInventory:
         self.inventory = WholeInventory(self.cache, self.type_url)
         if self.target is not None:
-            self.inventory.aim(self.target, self.revision, now)
+            self.inventory.aim(self.target, self.journey, now)
         return self.inventory
 
     def _start_named(self, versions: dict[str, str], now: float) -> None:
@@ -101,7 +101,7 @@ class DeltaDialogue(Dialogue):
         self.inventory.names.update(self.subscription.names)
         self.inventory.assume(versions)
         if self.target is not None:
-            self.inventory.examine_all(self.target, self.revision, now)
+            self.inventory.examine_all(self.target, self.journey, now)
 
     def _left_of_whole(self, asked_again: frozenset[str]) -> dict[str, str]:
         """What the client keeps when its wildcard ends: of the names it goes on with, what it was sent and is not owed."""
@@ -113,15 +113,14 @@ class DeltaDialogue(Dialogue):
     def _aim(self, previous: TypeView | None, target: TypeView, now: float) -> None:
         inventory = self.inventory
         if isinstance(inventory, WholeInventory):
-            inventory.aim(target, self.revision, now)
-        elif inventory is not None and previous is None:
-            inventory.examine_all(target, self.revision, now)
-        elif inventory is not None and previous is not None:
-            inventory.aim(target, self.cache.changes(previous, target), self.revision, now)
+            inventory.aim(target, self.journey, now)
+        elif previous is None:
+            inventory.examine_all(target, self.journey, now)
+        else:
+            inventory.aim(target, self.cache.changes(previous, target), self.journey, now)
 
     def _compose(self, released: frozenset[str]) -> Composed:
         inventory = self.inventory
-        assert inventory is not None
         goal = inventory.goal
         asked = inventory.due if isinstance(inventory, NamedInventory) else self._asked
         present = frozenset(asked & goal.resources.keys())

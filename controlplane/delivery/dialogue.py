@@ -32,16 +32,25 @@ class Composed(NamedTuple):
     changed: frozenset[str]
 
 
+class _Mark(NamedTuple):
+    """A point on a proxy's way."""
+
+    journey: int
+    revision: Revision
+
+
 class Dialogue(ABC):
     """Satisfies order.Progress.  target: None until something was published for the proxy's group."""
 
     __slots__ = (
         "_settled",
+        "begun",
         "busy_since",
         "cache",
         "changed",
         "exchange",
         "inventory",
+        "journey",
         "removing",
         "revision",
         "sent_at",
@@ -55,29 +64,36 @@ class Dialogue(ABC):
         self.cache = cache
         self.subscription = Subscription(type_url)
         self.exchange = Exchange(nonce_prefix, answers_each)
-        self.inventory: WholeInventory | NamedInventory | None = None  # until the first request
+        self.begun = False  # whether the first request has come; until then nothing is wanted
+        self.inventory: WholeInventory | NamedInventory = NamedInventory(type_url, tell_absent=answers_each)
         self.target: TypeView | None = None
         self.revision = NO_REVISION
+        self.journey = 0
         self.busy_since: float | None = None
         self.removing = False  # whether the response on its way removes something
         self.changed: frozenset[str] = frozenset()  # what the last response changed
         self.sent_at = 0.0
-        self._settled = NO_REVISION
+        self._settled = _Mark(0, NO_REVISION)
 
     @property
     def pending(self) -> bool:
         """Whether additions or updates are to be sent."""
-        return self.target is not None and self.inventory is not None and self.inventory.pending
+        return self.target is not None and self.inventory.pending
 
     @property
     def held(self) -> Mapping[str, Hold]:
         """Removals that are still to be sent."""
-        return {} if self.target is None or self.inventory is None else self.inventory.held
+        return {} if self.target is None else self.inventory.held
 
     @property
-    def accepted(self) -> Revision:
-        """The highest revision of which the client has acknowledged everything of this type that it asked for."""
-        return self.revision if self._in_step() else self._settled
+    def accepted(self) -> int:
+        """The last journey of which the client has acknowledged everything of this type that it asked for."""
+        return self.journey if self._in_step() else self._settled.journey
+
+    @property
+    def accepted_revision(self) -> Revision:
+        """The revision of that journey."""
+        return self.revision if self._in_step() else self._settled.revision
 
     @property
     def sent_version(self) -> str:
@@ -95,17 +111,18 @@ class Dialogue(ABC):
         return bool(self.exchange.refused)
 
     @property
-    def breaking(self) -> bool:
-        """Whether removals wait, or are on their way."""
-        return self.removing or bool(self.held)
+    def holding(self) -> bool:
+        """Whether removals wait."""
+        return bool(self.held)
 
-    def aim(self, target: TypeView, revision: Revision, now: float) -> None:
+    def aim(self, target: TypeView, revision: Revision, journey: int, now: float) -> None:
         """The client shall have its part of *target* from now on."""
         if self._in_step():
-            self._settled = self.revision
-        previous, self.target, self.revision = self.target, target, revision
+            self._settled = _Mark(self.journey, self.revision)
+        previous, self.target = self.target, target
+        self.revision, self.journey = revision, journey
         self.exchange.refused.forget_changed(target)
-        if previous is not target and self.inventory is not None:
+        if previous is not target:
             self._aim(previous, target, now)
         self.note_busy(now)
 
@@ -113,7 +130,7 @@ class Dialogue(ABC):
         """Compose what is pending, and the removal of the held resources that are *released*."""
         assert self.target is not None
         composed = self._compose(frozenset(released))
-        stamp = Stamp(composed.version, self.revision, wall)
+        stamp = Stamp(composed.version, self.revision, self.journey, wall)
         nonce = self.exchange.send(Sent(stamp, composed.view, composed.names))
         self.removing = bool(released)
         self.changed = composed.changed
@@ -140,7 +157,7 @@ class Dialogue(ABC):
         answer = self.exchange.receive(nonce, error, wall)
         self.removing = self.removing and self.exchange.waiting is not None
         if answer is Answer.ACK and not self.exchange.refused:
-            self._settled = max(self._settled, self.exchange.acked.revision)
+            self._settled = max(self._settled, _Mark(self.exchange.acked.journey, self.exchange.acked.revision))
         return answer
 
     def _version_it_came_with(self) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from controlplane.base.resource import Revision
@@ -30,10 +30,11 @@ class Answer(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """A response as status tells of it."""
+    """A response, or an answer, as status tells of it.  journey: which of the proxy's journeys it belongs to (proxy)."""
 
     version: str
     revision: Revision
+    journey: int
     wall: float
 
 
@@ -46,7 +47,7 @@ class Sent:
     names: Collection[str]
 
 
-NEVER = Stamp("", NO_REVISION, 0.0)
+NEVER = Stamp("", NO_REVISION, 0, 0.0)
 
 
 # Answers that may still come for overtaken responses: Envoy owes one for every response it got while clusters were warming.
@@ -109,7 +110,7 @@ class Exchange:
         answered = self._take_answered(nonce)
         if answered is None:
             return Answer.STALE
-        stamp = Stamp(answered.stamp.version, answered.stamp.revision, wall)
+        stamp = replace(answered.stamp, wall=wall)
         if error is None:
             self.acked = stamp
             self.refused.accept(answered.names)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from controlplane.base.resource import Resource, Revision
+from controlplane.base.resource import Resource
 from controlplane.delivery.cache import Cache
 from controlplane.delivery.order import Hold
 from controlplane.delivery.snapshot import Changes, TypeView, empty_view
@@ -42,14 +42,14 @@ class WholeInventory:
         self.owed = False
         self.changes = self._cache.changes(base, self.goal)
 
-    def aim(self, goal: TypeView, revision: Revision, now: float) -> None:
+    def aim(self, goal: TypeView, journey: int, now: float) -> None:
         """The client shall have *goal* from now on."""
         self.goal = goal
         self.changes = self._cache.changes(self.base, goal)
         for name in [name for name in self.held if name in goal.resources]:
             del self.held[name]
         for name in self.changes.removed:
-            self.held.setdefault(name, Hold(self.base.resources[name], revision, now))
+            self.held.setdefault(name, Hold(self.base.resources[name], journey, now))
         if not self.changes.changed:
             self._reach()
 
@@ -96,27 +96,27 @@ class NamedInventory:
         """The client has come with these; names it did not subscribe to are none of ours."""
         self.have = {name: version for name, version in versions.items() if name in self.names}
 
-    def aim(self, goal: TypeView, changes: Changes, revision: Revision, now: float) -> None:
+    def aim(self, goal: TypeView, changes: Changes, journey: int, now: float) -> None:
         """The client shall have its part of *goal*.  changes: from the goal before to this one."""
         self.goal = goal
         touched = changes.changed | changes.removed
         smaller, larger = (touched, self.names) if len(touched) < len(self.names) else (self.names, touched)
         for name in smaller:
             if name in larger:
-                self._examine(name, revision, now)
+                self._examine(name, journey, now)
 
-    def examine_all(self, goal: TypeView, revision: Revision, now: float) -> None:
+    def examine_all(self, goal: TypeView, journey: int, now: float) -> None:
         """The same for a goal that was not preceded by another."""
         self.goal = goal
         for name in self.names:
-            self._examine(name, revision, now)
+            self._examine(name, journey, now)
 
-    def subscribe(self, names: Iterable[str], revision: Revision, now: float) -> None:
+    def subscribe(self, names: Iterable[str], journey: int, now: float) -> None:
         """The client asks for *names*, and may have forgotten what it was sent of them."""
         for name in names:
             self.names.add(name)
             self.have.pop(name, None)
-            self._examine(name, revision, now)
+            self._examine(name, journey, now)
 
     def send_again(self, names: Iterable[str]) -> None:
         """What the client has of these is due once more, if there is still such a thing."""
@@ -138,7 +138,7 @@ class NamedInventory:
             self.have[name] = ABSENT
             del self.held[name]
 
-    def _examine(self, name: str, revision: Revision, now: float) -> None:
+    def _examine(self, name: str, journey: int, now: float) -> None:
         resource = self.goal.resources.get(name)
         has = self.have.get(name)
         if resource is not None:
@@ -147,7 +147,7 @@ class NamedInventory:
         elif has:  # SotW has no word for a removal: the client keeps it until it unsubscribes
             self._set_due(name, False)
             if self._tell_absent:
-                self.held.setdefault(name, Hold(Resource(self.goal.type_url, name, b"", has), revision, now))
+                self.held.setdefault(name, Hold(Resource(self.goal.type_url, name, b"", has), journey, now))
         else:
             self._set_due(name, self._tell_absent and has is None)
 

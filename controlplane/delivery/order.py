@@ -6,7 +6,7 @@ Spec: xDS REST and gRPC protocol, "Eventual consistency considerations".
 
 Adding: a type waits until the types it refers to have nothing left to send and, where that matters, are answered; a NACK is an
 answer, for one bad cluster must not hold up every route.
-Removing: a resource goes when the types that may refer to it have *accepted* a revision that is no older than the removal; a
+Removing: a resource goes when the types that may refer to it have *accepted* what came with the removal, or came later; a
 proxy that refuses its new routes goes on using the clusters of the old ones, so they stay.
 A client that does not answer at all is waited for only so long.
 """
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from controlplane.base import type_url as urls
-from controlplane.base.resource import Resource, Revision
+from controlplane.base.resource import Resource
 
 PUSH_ORDER = (
     urls.RUNTIME,
@@ -71,6 +71,9 @@ BREAK_AFTER: Mapping[str, tuple[str, ...]] = {
 }
 
 
+FOREVER = float("inf")
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """Seconds.  make: for an answer before anything else is sent anyway.  break_: the same for removals, which harm more.
@@ -84,30 +87,35 @@ class Patience:
 
 
 class Progress(Protocol):
-    """What the order has to know of one type on one of a proxy's streams."""
+    """What the order has to know of one type on one of a proxy's streams.
+
+    busy_since: since when something is unsent or unanswered; None where nothing is.  accepted: the number of the last journey
+    (proxy) of which the client has accepted everything of this type.
+    """
 
     type_url: str
-    busy_since: float | None  # since when something is unsent or unanswered; None where nothing is
+    busy_since: float | None
+    removing: bool  # whether a removal is on its way
 
     @property
     def pending(self) -> bool: ...
 
     @property
-    def accepted(self) -> Revision: ...
+    def accepted(self) -> int: ...
 
     @property
     def rejecting(self) -> bool: ...
 
     @property
-    def breaking(self) -> bool: ...
+    def holding(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A resource that left the configuration and stays with the client for now."""
+    """A resource that left the configuration and stays with the client for now.  journey: the first one without it."""
 
     resource: Resource
-    revision: Revision
+    journey: int
     since: float
 
 
@@ -143,6 +151,15 @@ def break_wait(
     after = BREAK_AFTER.get(type_url, ())
     until = came_back + patience.greeting if after and came_back is not None else 0.0
     for other in others:
-        if other.type_url in after and (other.accepted < hold.revision or other.breaking):
-            until = max(until, float("inf") if other.rejecting else hold.since + patience.break_)
+        if other.type_url in after:
+            until = max(until, _unbroken_until(other, hold, patience))
     return Wait(until) if until > now else None
+
+
+def _unbroken_until(other: Progress, hold: Hold, patience: Patience) -> float:
+    """Until when *other* may still refer to what is held.  Infinity: until it answers, or until its own removals are through."""
+    if other.holding:
+        return FOREVER
+    if other.accepted >= hold.journey and not other.removing:
+        return 0.0
+    return FOREVER if other.rejecting else (other.busy_since or hold.since) + patience.break_

@@ -4,7 +4,8 @@ Here: the journey over all its types, make before break across all its streams, 
 stream (stream), the tables of the order (order).
 
 A proxy travels to one snapshot at a time.  Only when everything new of it is sent and answered, or was not answered for too long,
-does it set out for the newest one; revisions in between are skipped.
+does it set out for the newest one; revisions in between are skipped.  Journeys are numbered, for the revisions of two groups do
+not compare.
 """
 
 from __future__ import annotations
@@ -15,14 +16,12 @@ from typing import TYPE_CHECKING
 
 from controlplane.base.resource import GroupName, Revision
 from controlplane.delivery.dialogue import Dialogue
-from controlplane.delivery.order import Patience, Wait, break_wait, make_wait, rank
+from controlplane.delivery.order import FOREVER, Patience, Wait, break_wait, make_wait, rank
 from controlplane.delivery.snapshot import NO_REVISION, Snapshot
 from controlplane.delivery.status import EventKind, NodeFacts, ProxyEvent, ProxyStatus, TypeStatus
 
 if TYPE_CHECKING:
     from controlplane.delivery.stream import XdsStream
-
-NEVER = float("inf")
 
 
 class Proxy:
@@ -30,6 +29,7 @@ class Proxy:
 
     __slots__ = (
         "_connected_since",
+        "_journey",
         "_patience",
         "_ready",
         "_report",
@@ -64,6 +64,7 @@ class Proxy:
         self._connected_since = wall
         self._patience = patience
         self._report = report
+        self._journey = 0
         self._ready = NO_REVISION
 
     def dialogues(self) -> Iterator[Dialogue]:
@@ -78,20 +79,21 @@ class Proxy:
     def set_out(self, now: float) -> float:
         """Set out for the newest snapshot if the journey to the last one is over; otherwise say when to look again."""
         if self.latest is self.target or self.latest is None:
-            return NEVER
+            return FOREVER
         if self.target is not None:
             until = max((d.busy_since + self._patience.make for d in self.dialogues() if d.busy_since is not None), default=now)
             if until > now:
                 return until
         self.target = self.latest
+        self._journey += 1
         for dialogue in self.dialogues():
             self.direct(dialogue, now)
-        return NEVER
+        return FOREVER
 
     def direct(self, dialogue: Dialogue, now: float) -> None:
         """Tell one type where the journey goes."""
         if self.target is not None:
-            dialogue.aim(self.target.view(dialogue.type_url), self.target.revision, now)
+            dialogue.aim(self.target.view(dialogue.type_url), self.target.revision, self._journey, now)
 
     def answer_wait(self, dialogue: Dialogue, now: float) -> Wait | None:
         """None where a type's last response was answered, or has gone unanswered for too long."""
@@ -106,7 +108,7 @@ class Proxy:
     def releasable(self, dialogue: Dialogue, came_back: float | None, now: float) -> tuple[list[str], float]:
         """Which of a type's held resources may be removed now, and when to look at the others again."""
         released: list[str] = []
-        look_again = NEVER
+        look_again = FOREVER
         for name, hold in dialogue.held.items():
             wait = break_wait(dialogue.type_url, hold, self.dialogues(), came_back, now, self._patience)
             if wait is None:
@@ -116,7 +118,7 @@ class Proxy:
         return released, look_again
 
     def ready_revision(self) -> Revision:
-        return min((dialogue.accepted for dialogue in self.dialogues()), default=NO_REVISION)
+        return min((dialogue.accepted_revision for dialogue in self.dialogues()), default=NO_REVISION)
 
     def report_ready(self, wall: float) -> None:
         """Say so if a higher revision than ever before is acknowledged."""
@@ -170,9 +172,9 @@ def _type_status(dialogues: list[Dialogue]) -> TypeStatus:
         names=sum(len(dialogue.subscription.names) for dialogue in dialogues),
         wildcard=any(dialogue.subscription.wildcard for dialogue in dialogues),
         sent_version=newest.sent_version,
-        sent_revision=max(newest.exchange.sent.revision, newest.accepted),
+        sent_revision=max(newest.exchange.sent.revision, newest.accepted_revision),
         acked_version=oldest.acked_version,
-        acked_revision=oldest.accepted,
+        acked_revision=oldest.accepted_revision,
         acked_at=oldest.exchange.acked.wall,
         nacked_version=refuser.nacked.version,
         nacked_revision=refuser.nacked.revision,

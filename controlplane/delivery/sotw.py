@@ -49,7 +49,7 @@ class SotwDialogue(Dialogue):
         answer = self._hear(request.nonce, request.error, wall)
         if answer is Answer.STALE:
             return answer
-        first = self.inventory is None
+        first, self.begun = not self.begun, True
         difference = self.subscription.replace(request.names)
         if first or self._is_whole() != isinstance(self.inventory, WholeInventory):
             self._start(request.version if first else "", now)
@@ -62,7 +62,7 @@ class SotwDialogue(Dialogue):
     def warm_again(self, names: Collection[str]) -> None:
         if isinstance(self.inventory, NamedInventory):
             self.inventory.send_again(names)
-        elif self.inventory is not None and not self.inventory.goal.resources.keys().isdisjoint(names):
+        elif not self.inventory.goal.resources.keys().isdisjoint(names):
             self.inventory.owed = True
 
     def _is_whole(self) -> bool:
@@ -78,14 +78,14 @@ class SotwDialogue(Dialogue):
         else:
             self.inventory = NamedInventory(self.type_url, tell_absent=False)
             self.inventory.goal = self.target or self.inventory.goal
-            self.inventory.subscribe(self.subscription.names, self.revision, now)
+            self.inventory.subscribe(self.subscription.names, self.journey, now)
 
     def _change(self, difference: Difference, now: float) -> None:
         inventory = self.inventory
         if isinstance(inventory, NamedInventory):
             inventory.unsubscribe(difference.dropped)
-            inventory.subscribe(difference.added, self.revision, now)
-        elif inventory is not None and difference != Difference():
+            inventory.subscribe(difference.added, self.journey, now)
+        elif difference != Difference():
             if not self.subscription.wildcard:
                 kept = self.cache.select(inventory.base, self.subscription.names)
                 inventory.drop_selection(kept, set(inventory.held) - self.subscription.names)
@@ -97,13 +97,13 @@ class SotwDialogue(Dialogue):
         inventory = self.inventory
         if isinstance(inventory, NamedInventory):
             if previous is None:
-                inventory.examine_all(target, self.revision, now)
+                inventory.examine_all(target, self.journey, now)
             else:
-                inventory.aim(target, self.cache.changes(previous, target), self.revision, now)
-        elif inventory is not None:
+                inventory.aim(target, self.cache.changes(previous, target), self.journey, now)
+        else:
             goal = target if self.subscription.wildcard else self.cache.select(target, self.subscription.names)
             self._honour_claim(inventory, goal)
-            inventory.aim(goal, self.revision, now)
+            inventory.aim(goal, self.journey, now)
 
     def _honour_claim(self, inventory: WholeInventory, goal: TypeView) -> None:
         claim, self._claim = self._claim, ""
@@ -116,7 +116,6 @@ class SotwDialogue(Dialogue):
 
     def _compose(self, released: frozenset[str]) -> Composed:
         inventory = self.inventory
-        assert inventory is not None
         if isinstance(inventory, NamedInventory):
             view, version, due = inventory.goal, inventory.goal.part_version, frozenset(inventory.due)
             inventory.sent(released)
@@ -124,4 +123,5 @@ class SotwDialogue(Dialogue):
         changed = inventory.changes.changed
         inventory.sent(released)
         view = self.cache.keeping(inventory.goal, (hold.resource for hold in inventory.held.values()))
-        return Composed(self.cache.sotw(view, view.version), view.version, view, view.resources.keys(), changed)
+        version = view.version if self.subscription.wildcard else view.part_version
+        return Composed(self.cache.sotw(view, version), version, view, view.resources.keys(), changed)

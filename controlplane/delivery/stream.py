@@ -13,8 +13,8 @@ from controlplane.delivery.cache import Cache
 from controlplane.delivery.delta import DeltaDialogue, DeltaRequest
 from controlplane.delivery.dialogue import Dialogue
 from controlplane.delivery.exchange import Answer
-from controlplane.delivery.order import rank
-from controlplane.delivery.proxy import NEVER, Proxy
+from controlplane.delivery.order import FOREVER, rank
+from controlplane.delivery.proxy import Proxy
 from controlplane.delivery.sotw import SotwDialogue, SotwRequest
 from controlplane.delivery.status import EventKind, StreamKind
 from controlplane.delivery.warming import endpoints_of
@@ -52,7 +52,7 @@ class XdsStream:
         self.kind = kind
         self.proxy = proxy
         self.wake = wake
-        self.wake_at = NEVER
+        self.wake_at = FOREVER
         self.dialogues: dict[str, Dialogue] = {}  # in the order in which types are pushed
         self._cache = cache
         self._prefix = f"{number:x}."
@@ -91,7 +91,7 @@ class XdsStream:
         if unanswered is not None:
             self.wake_at = min(self.wake_at, unanswered.until)
             return None
-        released, look_again = self.proxy.releasable(dialogue, self._came_back, now) if dialogue.held else ((), NEVER)
+        released, look_again = self.proxy.releasable(dialogue, self._came_back, now) if dialogue.held else ((), FOREVER)
         self.wake_at = min(self.wake_at, look_again)
         if dialogue.pending:
             wait = self.proxy.make_wait(dialogue, now)

@@ -23,7 +23,7 @@ from controlplane.delivery.cache import Cache
 from controlplane.delivery.delta import DeltaRequest
 from controlplane.delivery.fetch import fetch
 from controlplane.delivery.hub import Hub
-from controlplane.delivery.proxy import NEVER
+from controlplane.delivery.order import FOREVER
 from controlplane.delivery.sotw import SotwRequest
 from controlplane.delivery.status import StreamKind
 from controlplane.delivery.stream import LimitExceeded, XdsStream
@@ -150,7 +150,7 @@ async def _speak(hub: Hub, stream: XdsStream, context: Context, news: asyncio.Ev
                 # The client is gone.  gRPC cannot end such a call in order, only as one that was cancelled, which it is.
                 log.debug("%s: gone while it was written to: %s", stream.proxy.node.node_id, error)
                 raise asyncio.CancelledError from error
-        alarm = None if stream.wake_at == NEVER else loop.call_at(stream.wake_at, news.set)
+        alarm = None if stream.wake_at == FOREVER else loop.call_at(stream.wake_at, news.set)
         await news.wait()
         if alarm is not None:
             alarm.cancel()

@@ -17,7 +17,7 @@ def view(revision: int, **contents: str) -> TypeView:
 
 
 def sent(of: TypeView, *names: str) -> Sent:
-    return Sent(Stamp(of.version, of.since, 1.0), of, names or tuple(of.resources))
+    return Sent(Stamp(of.version, of.since, 1, 1.0), of, names or tuple(of.resources))
 
 
 def test_the_first_request_answers_nothing_even_with_a_nonce_of_another_stream() -> None:

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 import pytest
 
 from controlplane.base import type_url as urls
-from controlplane.base.resource import Resource, Revision
-from controlplane.delivery.order import BREAK_AFTER, PUSH_ORDER, Hold, Patience, Wait, break_wait, make_wait, rank
+from controlplane.base.resource import Resource
+from controlplane.delivery.order import BREAK_AFTER, FOREVER, PUSH_ORDER, Hold, Patience, Wait, break_wait, make_wait, rank
 
-NO_REVISION = Revision(0)
 NOW = 50.0
 PATIENCE = Patience(make=5.0, break_=15.0, greeting=2.0)
-FOREVER = float("inf")
 
 
 @dataclass
@@ -23,13 +21,14 @@ class Other:
     type_url: str
     busy_since: float | None = None
     pending: bool = False
-    accepted: Revision = NO_REVISION
+    accepted: int = 0
     rejecting: bool = False
-    breaking: bool = False
+    holding: bool = False
+    removing: bool = False
 
 
-def hold(revision: int, since: float = NOW) -> Hold:
-    return Hold(Resource.of(urls.CLUSTER, "c", b""), Revision(revision), since)
+def hold(journey: int, since: float = NOW) -> Hold:
+    return Hold(Resource.of(urls.CLUSTER, "c", b""), journey, since)
 
 
 def test_types_are_told_of_in_the_order_of_the_protocol() -> None:
@@ -59,28 +58,35 @@ def test_clusters_secrets_and_unknown_types_wait_for_nobody() -> None:
         assert make_wait(type_url, others, NOW, PATIENCE) is None
 
 
-def test_a_cluster_goes_when_its_users_have_accepted_the_revision_without_it() -> None:
-    routes = Other(urls.ROUTE_CONFIGURATION, accepted=Revision(6))
-    listeners = Other(urls.LISTENER, accepted=Revision(7))
-    assert break_wait(urls.CLUSTER, hold(7), [listeners, routes], None, NOW, PATIENCE) == Wait(NOW + 15)
-    routes.accepted = Revision(7)
+def test_a_cluster_goes_when_its_users_have_accepted_the_journey_without_it() -> None:
+    routes = Other(urls.ROUTE_CONFIGURATION, accepted=6, busy_since=NOW - 1)
+    listeners = Other(urls.LISTENER, accepted=7)
+    assert break_wait(urls.CLUSTER, hold(7), [listeners, routes], None, NOW, PATIENCE) == Wait(NOW + 14)
+    routes.accepted = 7
     assert break_wait(urls.CLUSTER, hold(7), [listeners, routes], None, NOW, PATIENCE) is None
 
 
 def test_a_user_that_does_not_answer_is_waited_for_only_so_long() -> None:
-    routes = Other(urls.ROUTE_CONFIGURATION, accepted=Revision(6))
-    assert break_wait(urls.CLUSTER, hold(7, since=NOW - 15), [routes], None, NOW, PATIENCE) is None
+    routes = Other(urls.ROUTE_CONFIGURATION, accepted=6, busy_since=NOW - 15)
+    assert break_wait(urls.CLUSTER, hold(7), [routes], None, NOW, PATIENCE) is None
+
+
+def test_a_user_that_has_just_been_asked_again_gets_its_time_however_long_the_removal_waits() -> None:
+    routes = Other(urls.ROUTE_CONFIGURATION, accepted=6, busy_since=NOW)
+    assert break_wait(urls.CLUSTER, hold(7, since=NOW - 1000), [routes], None, NOW, PATIENCE) == Wait(NOW + 15)
 
 
 def test_a_user_that_refuses_is_waited_for_without_end() -> None:
-    routes = Other(urls.ROUTE_CONFIGURATION, accepted=Revision(6), rejecting=True)
+    routes = Other(urls.ROUTE_CONFIGURATION, accepted=6, rejecting=True)
     assert break_wait(urls.CLUSTER, hold(7, since=NOW - 1000), [routes], None, NOW, PATIENCE) == Wait(FOREVER)
 
 
 def test_endpoints_go_only_after_their_cluster() -> None:
-    clusters = Other(urls.CLUSTER, accepted=Revision(7), breaking=True)
-    assert break_wait(urls.CLUSTER_LOAD_ASSIGNMENT, hold(7), [clusters], None, NOW, PATIENCE) is not None
-    clusters.breaking = False
+    clusters = Other(urls.CLUSTER, accepted=7, holding=True)
+    assert break_wait(urls.CLUSTER_LOAD_ASSIGNMENT, hold(7), [clusters], None, NOW, PATIENCE) == Wait(FOREVER)
+    clusters.holding, clusters.removing, clusters.busy_since = False, True, NOW
+    assert break_wait(urls.CLUSTER_LOAD_ASSIGNMENT, hold(7), [clusters], None, NOW, PATIENCE) == Wait(NOW + 15)
+    clusters.removing = False
     assert break_wait(urls.CLUSTER_LOAD_ASSIGNMENT, hold(7), [clusters], None, NOW, PATIENCE) is None
 
 

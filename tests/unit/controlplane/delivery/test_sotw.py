@@ -290,3 +290,18 @@ def test_a_changed_cluster_brings_all_endpoints_to_who_wants_all_of_them() -> No
     assert [said.resources for said in talk.hear_all()] == [{"a": "2"}, {"a": "1", "b": "1"}]
     talk.publish(3, {CLUSTER: {"a": "2", "static": "1"}, EDS: {"a": "1", "b": "1"}})
     assert [said.type_url for said in talk.hear_all()] == [CLUSTER]
+
+
+def test_a_cluster_that_waits_to_be_removed_is_forgotten_when_nobody_wants_it() -> None:
+    talk = SotwTalk()
+    talk.publish(1, {CLUSTER: {"a": "1", "b": "1"}, ROUTE_CONFIGURATION: {"r": "to a"}})
+    talk.ask(CLUSTER, "a", "b")
+    talk.ask(ROUTE_CONFIGURATION, "r")
+    talk.hear_all()
+    talk.publish(2, {CLUSTER: {"b": "1"}, ROUTE_CONFIGURATION: {"r": "to b"}})
+    routes = talk.hear()
+    assert talk.type_status(CLUSTER).held == 1
+    talk.ask(CLUSTER, "b")
+    assert talk.type_status(CLUSTER).held == 0
+    talk.ack(routes)
+    assert talk.is_silent()
