@@ -100,8 +100,15 @@ class UpstreamCluster:
             raise NoHealthyHost
         pool = host.pools[priority]
         if pool is None:
-            pool = host.pools[priority] = H1Pool(host, self._settings, self._breakers[priority], self._on_pool_empty)
+            pool = self._make_pool(host, priority)
         return pool.new_stream(receiver)
+
+    def _make_pool(self, host: UpstreamHost, priority: int) -> H1Pool:
+        pool = host.pools[priority] = H1Pool(host, self._settings, self._breakers[priority], self._on_pool_empty)
+        if self.retired:
+            self._draining.add(pool)
+            pool.draining = True
+        return pool
 
     def _pick_wanted(self, context: BalancingContext, host: UpstreamHost) -> UpstreamHost | None:
         """Pick again while the request does not want *host*, but not for ever: an unwanted host is better than none."""

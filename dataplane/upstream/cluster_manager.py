@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ class ClusterManager:
         self._runtime = UpstreamRuntime(loop, deadlines, stats, random.random, itertools.count(1).__next__)
         self._clusters: dict[str, UpstreamCluster] = {}
         self._retiring: set[UpstreamCluster] = set()
+        self._stat_names: Counter[str] = Counter()  # how many clusters, live or retiring, count under a name
         self._discoveries: dict[str, DnsDiscovery] = {}  # of live clusters
         self._prepared: dict[str, DnsDiscovery] = {}  # of clusters that are not in a generation yet
         self._resolvers: dict[tuple[Address, ...], Resolver] = {}
@@ -87,26 +89,25 @@ class ClusterManager:
 
     def _add(self, name: str, config: Cluster, current: Snapshot) -> None:
         self._manager_stats.cluster_added.inc()
-        cluster = self._clusters[name] = UpstreamCluster(config, self._runtime)
-        self._find_hosts(cluster, current)
+        self._find_hosts(self._make(config), current)
+
+    def _make(self, config: Cluster) -> UpstreamCluster:
+        self._stat_names[config.stat_name] += 1
+        cluster = self._clusters[config.name] = UpstreamCluster(config, self._runtime)
+        return cluster
 
     def _change(self, name: str, config: Cluster, current: Snapshot) -> None:
         self._manager_stats.cluster_modified.inc()
         cluster = self._clusters[name]
         before = cluster.config
         if before.stat_name != config.stat_name:
-            self._retire(cluster)
-            cluster = self._clusters[name] = UpstreamCluster(config, self._runtime)
-        else:
-            cluster.configure(config)
-        if (
-            cluster.config.discovery is not before.discovery
-            or config.load_assignment != before.load_assignment
-            or config.dns != before.dns
-        ):
             self._stop_discovery(name)
-            self._find_hosts(cluster, current)
-        elif cluster.stat_name != before.stat_name:
+            self._find_hosts(self._make(config), current)
+            self._retire(cluster)
+            return
+        cluster.configure(config)
+        if not _same_names(before, config):
+            self._stop_discovery(name)
             self._find_hosts(cluster, current)
 
     def _remove(self, name: str) -> None:
@@ -123,8 +124,9 @@ class ClusterManager:
 
     def _on_retired(self, cluster: UpstreamCluster) -> None:
         self._retiring.discard(cluster)
-        in_use = itertools.chain(self._clusters.values(), self._retiring)
-        if all(other.stat_name != cluster.stat_name for other in in_use):
+        self._stat_names[cluster.stat_name] -= 1
+        if not self._stat_names[cluster.stat_name]:
+            del self._stat_names[cluster.stat_name]
             cluster.stats.scope.drop()
 
     # ---- endpoints
@@ -182,4 +184,5 @@ class ClusterManager:
 
 
 def _same_names(one: Cluster, other: Cluster) -> bool:
+    """Whether both find the same hosts in the same way."""
     return one.discovery is other.discovery and one.load_assignment == other.load_assignment and one.dns == other.dns
