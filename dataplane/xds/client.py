@@ -195,13 +195,15 @@ class XdsClient:
         return FileFeed(source, watch, self._parse_file, self._watcher, self._take_in)
 
     async def _take_in(self, watch: Watch, response: Response) -> None:
+        arrived = self._clock.now()
         intake = watch.intake(response, self.decoder)
-        slice_end = self._clock.now() + SLICE
+        slice_end = arrived + SLICE
         while intake.step():
             if self._clock.now() >= slice_end:
                 await asyncio.sleep(0)
                 slice_end = self._clock.now() + SLICE
-        update = watch.finish(intake, response.version_info, self._clock.now(), self._clock.wall())
+        now = self._clock.now()
+        update = watch.finish(intake, response.version_info, now, self._clock.wall(), took=now - arrived)
         self._announce(watch, update, response.version_info)
         self._arm()
 

@@ -49,6 +49,9 @@ class StreamFeed:
         self._identifier = stats.text_readout("identifier")
         self._status = StreamStatus(method, False, "", wall(), "", "")
         self._connected_state.set(0)
+        # Envoy's names; requests are not rate-limited here, so they stay zero.
+        stats.gauge("pending_requests")
+        stats.counter("rate_limit_enforced")
 
     def add(self, watch: Watch) -> None:
         """Carry a subscription; it has its names already."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import xxhash
 
-from dataplane.observe.stats import Counter, Gauge, Scope, TextReadout
+from dataplane.observe.stats import Counter, Gauge, Histogram, Scope, TextReadout
 
 ScopeOf = Callable[[str], Scope]
 
@@ -26,6 +26,7 @@ class _Bound:
     time: Gauge
     version: Gauge
     version_text: TextReadout
+    duration: Histogram
 
     @classmethod
     def to(cls, scope: Scope) -> _Bound:
@@ -38,6 +39,7 @@ class _Bound:
             scope.gauge("update_time"),
             scope.gauge("version"),
             scope.text_readout("version_text"),
+            scope.histogram("update_duration", "ms"),
         )
 
 
@@ -57,7 +59,8 @@ class SubscriptionStats:
         for stats in self._of(names):
             stats.attempt.inc()
 
-    def accepted(self, names: Iterable[str], version_info: str, wall: float) -> None:
+    def accepted(self, names: Iterable[str], version_info: str, wall: float, took: float) -> None:
+        """wall: calendar time.  took: seconds from the arrival of the response."""
         version_hash = xxhash.xxh64_intdigest(version_info.encode())
         for stats in self._of(names):
             stats.attempt.inc()
@@ -65,6 +68,14 @@ class SubscriptionStats:
             stats.time.set(int(wall * 1000))
             stats.version.set(version_hash)
             stats.version_text.set(version_info)
+            stats.duration.record(round(took * 1000))
+
+    def reloaded(self, names: Iterable[str], wall: float) -> None:
+        """An accepted response changed something."""
+        for name in names:
+            scope = self._scope_of(name)
+            scope.counter("config_reload").inc()
+            scope.gauge("config_reload_time_ms").set(int(wall * 1000))
 
     def refused(self, names: Iterable[str]) -> None:
         for stats in self._of(names):

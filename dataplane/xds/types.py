@@ -28,31 +28,48 @@ ADS_DELTA: Final = "/envoy.service.discovery.v3.AggregatedDiscoveryService/Delta
 class ResourceType:
     """noun: for texts.  full_state: a state-of-the-world response lists every resource there is, so what it leaves out is removed.
 
+    counts_reloads: it has `config_reload` among its statistics.
     stream_method, delta_method: the type's own gRPC service, empty where it has none.
     """
 
     url: str
     noun: str
     full_state: bool = False
+    counts_reloads: bool = False
     stream_method: str = ""
     delta_method: str = ""
 
 
-def _with_service(url: str, noun: str, service: str, methods: str, *, full_state: bool = False) -> ResourceType:
+def _with_service(
+    url: str, noun: str, service: str, methods: str, *, full_state: bool = False, counts_reloads: bool = False
+) -> ResourceType:
     path = f"/envoy.service.{service}"
-    return ResourceType(url, noun, full_state, f"{path}/Stream{methods}", f"{path}/Delta{methods}")
+    return ResourceType(url, noun, full_state, counts_reloads, f"{path}/Stream{methods}", f"{path}/Delta{methods}")
 
 
 # In the order in which requests are sent when a stream opens: what others refer to comes first.
 TABLE: Final = (
     _with_service(RUNTIME, "runtime layer", "runtime.v3.RuntimeDiscoveryService", "Runtime"),
     _with_service(SECRET, "secret", "secret.v3.SecretDiscoveryService", "Secrets"),
-    _with_service(CLUSTER, "cluster", "cluster.v3.ClusterDiscoveryService", "Clusters", full_state=True),
+    _with_service(CLUSTER, "cluster", "cluster.v3.ClusterDiscoveryService", "Clusters", full_state=True, counts_reloads=True),
     _with_service(ENDPOINT, "endpoint assignment", "endpoint.v3.EndpointDiscoveryService", "Endpoints"),
     _with_service(LISTENER, "listener", "listener.v3.ListenerDiscoveryService", "Listeners", full_state=True),
-    _with_service(SCOPED_ROUTE, "scoped route", "route.v3.ScopedRoutesDiscoveryService", "ScopedRoutes", full_state=True),
-    _with_service(ROUTE, "route configuration", "route.v3.RouteDiscoveryService", "Routes"),
-    _with_service(EXTENSION_CONFIG, "extension", "extension.v3.ExtensionConfigDiscoveryService", "ExtensionConfigs"),
+    _with_service(
+        SCOPED_ROUTE,
+        "scoped route",
+        "route.v3.ScopedRoutesDiscoveryService",
+        "ScopedRoutes",
+        full_state=True,
+        counts_reloads=True,
+    ),
+    _with_service(ROUTE, "route configuration", "route.v3.RouteDiscoveryService", "Routes", counts_reloads=True),
+    _with_service(
+        EXTENSION_CONFIG,
+        "extension",
+        "extension.v3.ExtensionConfigDiscoveryService",
+        "ExtensionConfigs",
+        counts_reloads=True,
+    ),
 )
 
 _RANK: Final = {known.url: rank for rank, known in enumerate(TABLE)}

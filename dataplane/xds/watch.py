@@ -109,14 +109,14 @@ class Watch:
             self.machine.received(response.nonce, response.version_info)
         return Intake(self.store, self.kind, response, complete=self.full_state, wants=self._follows, decode=decode)
 
-    def finish(self, intake: Intake, version_info: str, now: float, wall: float) -> Update:
-        """Keep what was good, answer the server, note the rest."""
+    def finish(self, intake: Intake, version_info: str, now: float, wall: float, took: float = 0.0) -> Update:
+        """Keep what was good, answer the server, note the rest.  took: seconds from the arrival of the response."""
         outcome = intake.commit(now, wall)
         for name in outcome.absent:
             if name in self.subscription:
                 self.store.mark_absent(name)
         self._answer(outcome, version_info, wall)
-        self._count(outcome, version_info, wall)
+        self._count(outcome, version_info, wall, took)
         wants = self.subscription.wants
         self._parked.update(name for name in outcome.answered if not wants(name))
         changed = {name: value for name, value in outcome.changed.items() if wants(name)}
@@ -167,14 +167,18 @@ class Watch:
         else:
             self.machine.refuse(outcome.error)
 
-    def _count(self, outcome: Outcome, version_info: str, wall: float) -> None:
-        if not self.subscription.wildcard:
-            self._stats.accepted(outcome.accepted, version_info, wall)
-            self._stats.refused(outcome.refused)
-        elif outcome.error is None:
-            self._stats.accepted((STAR,), version_info, wall)
+    def _count(self, outcome: Outcome, version_info: str, wall: float, took: float) -> None:
+        if self.subscription.wildcard:
+            whole: tuple[str, ...] = (STAR,)
+            accepted = whole if outcome.error is None else ()
+            refused = () if outcome.error is None else whole
+            changed = whole if outcome.changed or outcome.removed else ()
         else:
-            self._stats.refused((STAR,))
+            accepted, refused, changed = outcome.accepted, outcome.refused, tuple(outcome.changed)
+        self._stats.accepted(accepted, version_info, wall, took)
+        self._stats.refused(refused)
+        if self.kind.counts_reloads:
+            self._stats.reloaded(changed, wall)
 
     def _resource_status(self, name: str) -> ResourceStatus:
         entry = self.store.entries.get(name)

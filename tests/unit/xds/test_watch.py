@@ -17,7 +17,7 @@ from dataplane.xds.types import ResourceType
 from dataplane.xds.watch import Update, Watch
 from tests.support.xds_decoder import TYPE, TextDecoder, body, raw
 
-KIND = ResourceType(TYPE, "thing")
+KIND = ResourceType(TYPE, "thing", counts_reloads=True)
 
 
 class Watched:
@@ -37,7 +37,7 @@ class Watched:
         intake = self.watch.intake(response, TextDecoder())
         while intake.step():
             pass
-        return self.watch.finish(intake, version, self.now, 1.7e9)
+        return self.watch.finish(intake, version, self.now, 1.7e9, took=0.007)
 
     def says(self) -> list[DeltaRequest]:
         requests = []
@@ -62,8 +62,10 @@ def test_an_accepted_response_is_announced_answered_and_counted() -> None:
     assert watched.take(raw("a", "x")) == Update({"a": "x"}, (), ("a",))
     assert watched.says() == [DeltaRequest(TYPE, response_nonce="nonce-v1")]
     assert watched.watch.version_info == "v1"
-    assert watched.counters("a") == {"update_attempt": 2, "update_success": 1}
+    assert watched.counters("a") == {"update_attempt": 2, "update_success": 1, "config_reload": 1}
     assert watched.counters("b") == {"update_attempt": 1}
+    assert watched.stats.histogram("things.a.update_duration").counts == {7: 1}
+    assert watched.stats.gauge("things.a.config_reload_time_ms").value == 1_700_000_000_000
     assert watched.stats.text_readout("things.a.version_text").value == "v1"
     assert watched.stats.gauge("things.a.update_time").value == 1_700_000_000_000
     assert watched.stats.gauge("things.a.version").value == 9194640092791331756
@@ -77,7 +79,7 @@ def test_a_refused_response_keeps_the_version_and_settles_the_name() -> None:
     assert watched.take(raw("a", "bad"), version="v2") == Update()
     assert [request.error for request in watched.says()] == ["Error adding/updating thing(s) Thing{a}.text: is bad"]
     assert watched.watch.version_info == "v1"
-    assert watched.counters("a") == {"update_attempt": 3, "update_success": 1, "update_rejected": 1}
+    assert watched.counters("a") == {"update_attempt": 3, "update_success": 1, "update_rejected": 1, "config_reload": 1}
 
 
 def test_a_name_whose_first_version_is_bad_has_settled() -> None:
@@ -96,7 +98,14 @@ def test_a_wildcard_counts_responses() -> None:
     watched = Watched(*WILDCARD)
     watched.take(raw("a", "x"), raw("b", "y"))
     watched.take(raw("a", "bad"), raw("b", "z"), version="v2")
-    assert watched.counters("*") == {"update_attempt": 3, "update_success": 1, "update_rejected": 1}
+    assert watched.counters("*") == {"update_attempt": 3, "update_success": 1, "update_rejected": 1, "config_reload": 2}
+
+
+def test_what_is_known_already_is_no_reload() -> None:
+    watched = Watched(*WILDCARD)
+    watched.take(raw("a", "x"))
+    watched.take(raw("a", "x"))
+    assert watched.counters("*") == {"update_attempt": 3, "update_success": 2, "config_reload": 1}
 
 
 def test_values_of_dropped_names_are_forgotten_when_the_server_was_told() -> None:
