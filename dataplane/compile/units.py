@@ -31,7 +31,8 @@ _MAX_SECONDS: Final = 9_223_372_036  # what fits into 64 bits of nanoseconds: En
 def seconds(duration: Duration, at: FieldPath) -> float:
     """A duration that is not negative."""
     if duration.seconds < 0 or duration.nanos < 0:
-        raise ConfigError(at, f"Invalid duration: Expected positive duration: {duration.ToJsonString()}")
+        reason = f"Invalid duration: Expected positive duration: seconds {duration.seconds}, nanos {duration.nanos}"
+        raise ConfigError(at, reason)
     if duration.nanos > 999_999_999 or duration.seconds > _MAX_SECONDS:
         raise ConfigError(at, f"Invalid duration: Duration out-of-range: seconds {duration.seconds}, nanos {duration.nanos}")
     return float(duration.seconds + duration.nanos / 1e9)
