@@ -113,6 +113,8 @@ def compile_cluster(message: ClusterMessage, at: FieldPath, context: CompileCont
         connect_timeout=seconds_or(message, "connect_timeout", _CONNECT_TIMEOUT, at),
         lb_policy=lb_policy.name,
         lb_config=lb_policy.config,
+        locality_weighted=lb_policy.locality_weighted,
+        fail_traffic_on_panic=lb_policy.fail_traffic_on_panic,
         panic_threshold=panic_threshold(message),
         circuit_breakers=(_breakers(message, 0), _breakers(message, 1)),
         dns=dns,

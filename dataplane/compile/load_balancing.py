@@ -6,11 +6,13 @@ Envoy: Cluster.{lb_policy, lb_config, load_balancing_policy, common_lb_config}. 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster as ClusterMessage
 from envoy.config.cluster.v3.cluster_pb2 import LoadBalancingPolicy
+from envoy.config.core.v3.base_pb2 import RuntimeDouble
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
+from envoy.extensions.load_balancing_policies.common.v3.common_pb2 import LocalityLbConfig
 from envoy.type.v3.percent_pb2 import Percent
 
 from dataplane.api import registry
@@ -18,11 +20,29 @@ from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.context import CompileContext
 from dataplane.compile.fields import find_extension, type_name
 from dataplane.compile.support import ignores, supports
+from dataplane.compile.units import wrapped
+from dataplane.snapshot.cluster import LeastRequest
 
-supports(ClusterMessage, "load_balancing_policy", "common_lb_config", lb_policy=("ROUND_ROBIN", "LOAD_BALANCING_POLICY_CONFIG"))
-supports(ClusterMessage, "round_robin_lb_config")
+supports(
+    ClusterMessage,
+    "load_balancing_policy",
+    "common_lb_config",
+    "round_robin_lb_config",
+    "least_request_lb_config",
+    lb_policy=("ROUND_ROBIN", "LEAST_REQUEST", "RANDOM", "LOAD_BALANCING_POLICY_CONFIG"),
+)
 supports(ClusterMessage.RoundRobinLbConfig)
-supports(ClusterMessage.CommonLbConfig, "healthy_panic_threshold")
+supports(ClusterMessage.LeastRequestLbConfig, "choice_count", "active_request_bias")
+supports(RuntimeDouble, "default_value", "runtime_key")
+supports(ClusterMessage.CommonLbConfig, "healthy_panic_threshold", "locality_weighted_lb_config", "zone_aware_lb_config")
+supports(ClusterMessage.CommonLbConfig.LocalityWeightedLbConfig)
+supports(ClusterMessage.CommonLbConfig.ZoneAwareLbConfig, "fail_traffic_on_panic")
+ignores(
+    ClusterMessage.CommonLbConfig.ZoneAwareLbConfig,
+    "routing_enabled",
+    "min_cluster_size",
+    because="zones are only told apart where the bootstrap names the local cluster, and that is refused",
+)
 ignores(
     ClusterMessage.CommonLbConfig,
     "update_merge_window",
@@ -30,20 +50,32 @@ ignores(
 )
 supports(LoadBalancingPolicy, "policies")
 supports(LoadBalancingPolicy.Policy, "typed_extension_config")
+supports(LocalityLbConfig, "zone_aware_lb_config", "locality_weighted_lb_config")
+supports(LocalityLbConfig.LocalityWeightedLbConfig)
+supports(LocalityLbConfig.ZoneAwareLbConfig, "fail_traffic_on_panic")
+ignores(
+    LocalityLbConfig.ZoneAwareLbConfig,
+    "routing_enabled",
+    "min_cluster_size",
+    because="zones are only told apart where the bootstrap names the local cluster, and that is refused",
+)
 supports(TypedExtensionConfig, "name", "typed_config")
 supports(Percent, "value")
 
 KIND: Final = "envoy.load_balancing_policies"
 _DEFAULT_PANIC: Final = 0.5
+_NOT_WITH_EXTENSIONS: Final = ("zone_aware_lb_config", "locality_weighted_lb_config", "consistent_hashing_lb_config")
 _POLICIES: Final = {number: name for name, number in ClusterMessage.LbPolicy.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class LbPolicy:
-    """name: as in Cluster.lb_policy.  config: what the balancer of that name takes."""
+    """name: as in Cluster.lb_policy.  config: what the balancer of that name takes.  The others: as in snapshot.cluster.Cluster."""
 
     name: str
     config: object | None = None
+    locality_weighted: bool = False
+    fail_traffic_on_panic: bool = False
 
 
 def compile_lb_policy(message: ClusterMessage, at: FieldPath, context: CompileContext) -> LbPolicy:
@@ -58,24 +90,57 @@ def compile_lb_policy(message: ClusterMessage, at: FieldPath, context: CompileCo
         raise ConfigError(at / "load_balancing_policy", "cluster: field load_balancing_policy need to be set")
     if name is None:
         raise ConfigError(at / "lb_policy", f"undefined value {message.lb_policy}")
-    return LbPolicy(name)
+    common = message.common_lb_config
+    return LbPolicy(
+        name,
+        least_request(message.least_request_lb_config, context) if name == "LEAST_REQUEST" else None,
+        locality_weighted=common.HasField("locality_weighted_lb_config"),
+        fail_traffic_on_panic=common.zone_aware_lb_config.fail_traffic_on_panic,
+    )
+
+
+def least_request(config: Any, context: CompileContext) -> LeastRequest:
+    """From either message of that name: the field of a cluster and the extension have the same fields."""
+    bias = 1.0
+    if config.HasField("active_request_bias"):
+        bias = config.active_request_bias.default_value
+        override = context.runtime.get(config.active_request_bias.runtime_key)
+        if isinstance(override, int | float) and not isinstance(override, bool):
+            bias = float(override)
+    return LeastRequest(wrapped(config, "choice_count", 2), bias)
+
+
+def locality_settings(config: LocalityLbConfig) -> dict[str, bool]:
+    """The fields of LbPolicy that a policy's locality_lb_config sets."""
+    return {
+        "locality_weighted": config.HasField("locality_weighted_lb_config"),
+        "fail_traffic_on_panic": config.zone_aware_lb_config.fail_traffic_on_panic,
+    }
 
 
 def _from_extensions(message: ClusterMessage, at: FieldPath, context: CompileContext) -> LbPolicy:
+    if any(message.common_lb_config.HasField(field) for field in _NOT_WITH_EXTENSIONS):
+        partial = f"partial fields ({', '.join(_NOT_WITH_EXTENSIONS)}) of common_lb_config"
+        raise ConfigError(at, f"cluster: load_balancing_policy cannot be combined with {partial}")
+    found = first_policy(message.load_balancing_policy, at, context)
+    if found is not None:
+        return found
+    listed = ", ".join(policy.typed_extension_config.name for policy in message.load_balancing_policy.policies)
+    missing = "didn't find a registered load balancer factory implementation"
+    raise ConfigError(at, f"cluster: {missing} for cluster: '{message.name}' with names from [{listed}]")
+
+
+def first_policy(policies: LoadBalancingPolicy, at: FieldPath, context: CompileContext) -> LbPolicy | None:
     """The first policy of the list that we have: the list is there so that newer ones can stand before older ones."""
-    names = []
-    for index, policy in enumerate(message.load_balancing_policy.policies):
+    for index, policy in enumerate(policies.policies):
         extension = policy.typed_extension_config
-        at_config = at / "policies" / index / "typed_extension_config" / "typed_config"
-        names.append(extension.name)
         if registry.find(KIND, type_name(extension.typed_config)) is None:
             continue
+        at_config = at / "policies" / index / "typed_extension_config" / "typed_config"
         compile_config, config = find_extension(KIND, extension.typed_config, extension.name, at_config)
         compiled: LbPolicy = compile_config(config, at_config, context)
         return compiled
-    listed = ", ".join(names)
-    missing = "didn't find a registered load balancer factory implementation"
-    raise ConfigError(at, f"cluster: {missing} for cluster: '{message.name}' with names from [{listed}]")
+    return None
 
 
 def panic_threshold(message: ClusterMessage) -> float:
