@@ -137,9 +137,6 @@ class XdsClient:
         self._announce(watch, update, watch.version_info)
         self._arm()
 
-    def subscribed(self, type_url: str, source: Source) -> bool:
-        return (type_url, source) in self._watches
-
     def status(self) -> tuple[TypeStatus, ...]:
         return tuple(watch.status() for watch in self._watches.values())
 
@@ -196,14 +193,13 @@ class XdsClient:
 
     async def _take_in(self, watch: Watch, response: Response) -> None:
         arrived = self._clock.now()
-        intake = watch.intake(response, self.decoder)
+        intake = watch.intake(response, self.decoder, arrived, self._clock.wall())
         slice_end = arrived + SLICE
         while intake.step():
             if self._clock.now() >= slice_end:
                 await asyncio.sleep(0)
                 slice_end = self._clock.now() + SLICE
-        now = self._clock.now()
-        update = watch.finish(intake, response.version_info, now, self._clock.wall(), took=now - arrived)
+        update = watch.finish(intake, response.version_info, self._clock.wall(), took=self._clock.now() - arrived)
         self._announce(watch, update, response.version_info)
         self._arm()
 

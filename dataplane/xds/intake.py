@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from dataplane.base.errors import ConfigError, FieldPath, InvalidResource
 from dataplane.xds.body_name import body_name
-from dataplane.xds.messages import Decoded, Decoder, RawResource, Response
+from dataplane.xds.messages import Decoder, RawResource, Response
 from dataplane.xds.store import Entry, Refused, Store
 from dataplane.xds.types import ResourceType
 
@@ -42,17 +42,27 @@ class Outcome:
         return (*self.accepted, *self.refused, *self.absent)
 
 
-@dataclass(slots=True)
-class _Staged:
-    raw: RawResource
-    value: object
-    known: Entry | None  # the entry whose bytes these are already
-
-
 class Intake:
-    """Take `step` until it says False, then `commit` once.  complete: what the response leaves out is not there any more."""
+    """Take `step` until it says False, then `commit` once: nothing is in the store before.
 
-    __slots__ = ("_complete", "_decode", "_problems", "_raw", "_response", "_staged", "_store", "_type", "_unnamed", "_wants")
+    complete: what the response leaves out is not there any more.  now: monotonic, for times to live.  wall: calendar time, for the status.
+    """
+
+    __slots__ = (
+        "_changed",
+        "_complete",
+        "_decode",
+        "_now",
+        "_problems",
+        "_raw",
+        "_response",
+        "_staged",
+        "_store",
+        "_type",
+        "_unnamed",
+        "_wall",
+        "_wants",
+    )
 
     def __init__(
         self,
@@ -63,16 +73,21 @@ class Intake:
         complete: bool,
         wants: Callable[[str], bool],
         decode: Decoder,
+        now: float,
+        wall: float,
     ) -> None:
         self._store = store
         self._type = kind
         self._complete = complete
         self._wants = wants
         self._decode = decode
+        self._now = now
+        self._wall = wall
         self._response = response
         self._raw: Iterator[RawResource] = iter(response.resources)
-        self._staged: dict[str, _Staged] = {}
-        self._problems: dict[str, tuple[RawResource, str]] = {}
+        self._staged: dict[str, Entry] = {}
+        self._changed: dict[str, object] = {}
+        self._problems: dict[str, Refused] = {}
         self._unnamed: list[str] = []
 
     def step(self) -> bool:
@@ -84,70 +99,78 @@ class Intake:
         if name and not self._wants(name):
             return True
         try:
-            staged_name, staged = self._judge(name, raw)
+            self._judge(name, raw)
         except (ConfigError, InvalidResource) as error:
-            self._refuse(name, raw, str(error))
+            self._refuse(name, raw.version, raw.body, str(error))
         except Exception as error:
             log.exception("decoding %s %r failed", self._type.noun, name)
-            self._refuse(name, raw, f"internal error: {error!r}")
-        else:
-            self._stage(staged_name, staged)
+            self._refuse(name, raw.version, raw.body, f"internal error: {error!r}")
         return True
 
-    def commit(self, now: float, wall: float) -> Outcome:
-        """Keep what was good.  now: monotonic, for times to live.  wall: calendar time, for the status."""
+    def commit(self) -> Outcome:
+        """Keep what was good."""
         self._refuse_contradictions()
         # Decoding took turns with the rest of the process, which may have changed its mind about names.
-        self._staged = {name: staged for name, staged in self._staged.items() if self._wants(name)}
-        changed = {name: staged.value for name, staged in self._staged.items() if staged.known is None}
-        for name, staged in self._staged.items():
-            self._store.put(name, _entry(staged, self._response.version_info, now, wall))
-        for name, (raw, text) in self._problems.items():
-            self._store.refuse(name, Refused(raw.version, raw.body or b"", text, wall))
+        for name in [name for name in self._staged if not self._wants(name)]:
+            self._unstage(name)
+        self._store.put_all(self._staged)
+        for name, refused in self._problems.items():
+            self._store.refuse(name, refused)
         gone = self._gone()
         removed = tuple(name for name in gone if self._store.remove(name))
-        return Outcome(changed, removed, tuple(self._staged), tuple(self._problems), gone, self._error_text())
+        return Outcome(self._changed, removed, tuple(self._staged), tuple(self._problems), gone, self._error_text())
 
-    def _judge(self, name: str, raw: RawResource) -> tuple[str, _Staged]:
+    def _judge(self, name: str, raw: RawResource) -> None:
         known = self._store.get(name)
         if raw.body is None:
-            return name, self._prolong(name, raw, known)
-        if raw.type_url != self._type.url:
+            if known is None or raw.ttl is None:
+                raise _refusal(name, "no resource in the wrapper")
+            self._stage(name, raw, known, known.value)
+        elif raw.type_url != self._type.url:
             raise _refusal(name, f"type URL {raw.type_url!r} does not match {self._type.url!r} of the response")
-        if known is not None and known.body == raw.body:
-            return name, _Staged(raw, known.value, known)
-        decoded: Decoded = self._decode(raw.type_url, raw.body)
-        if raw.name and decoded.name != raw.name:
-            raise _refusal(name, f"the resource calls itself {decoded.name!r}")
-        return decoded.name, _Staged(raw, decoded.value, None)
-
-    def _prolong(self, name: str, raw: RawResource, known: Entry | None) -> _Staged:
-        if known is None or raw.ttl is None:
-            raise _refusal(name, "no resource in the wrapper")
-        return _Staged(RawResource(name, self._type.url, known.body, raw.version, raw.ttl), known.value, known)
-
-    def _stage(self, name: str, staged: _Staged) -> None:
-        if not self._wants(name):
-            return
-        if name in self._staged or name in self._problems:
-            self._refuse(name, staged.raw, "duplicate name in one response")
+        elif known is not None and known.body == raw.body:
+            self._stage(name, raw, known, known.value)
         else:
-            self._staged[name] = staged
+            decoded = self._decode(raw.type_url, raw.body)
+            if raw.name and decoded.name != raw.name:
+                raise _refusal(name, f"the resource calls itself {decoded.name!r}")
+            self._stage(decoded.name, raw, None, decoded.value)
 
-    def _refuse(self, name: str, raw: RawResource, text: str) -> None:
+    def _stage(self, name: str, raw: RawResource, known: Entry | None, value: object) -> None:
+        """known: the entry whose bytes these are already."""
+        if name in self._staged or name in self._problems:
+            self._refuse(name, raw.version, raw.body, "duplicate name in one response")
+            return
+        self._staged[name] = Entry(
+            version=raw.version or self._response.version_info,
+            body=raw.body if known is None else known.body,
+            value=value,
+            updated=self._wall if known is None else known.updated,
+            expires=None if raw.ttl is None else self._now + raw.ttl,
+        )
+        if known is None:
+            self._changed[name] = value
+
+    def _unstage(self, name: str) -> None:
+        del self._staged[name]
+        self._changed.pop(name, None)
+
+    def _refuse(self, name: str, version: str, body: bytes | None, text: str) -> None:
         if not name:
             self._unnamed.append(text)
             return
         if not text.startswith(name) and f"{{{name}}}" not in text:
             text = f"{name}: {text}"
-        self._staged.pop(name, None)
+        if name in self._staged:
+            self._unstage(name)
         # The first reason stands: what follows under the same name is only "duplicate".
-        self._problems.setdefault(name, (raw, text))
+        self._problems.setdefault(name, Refused(version, body or b"", text, self._wall))
 
     def _refuse_contradictions(self) -> None:
         for name in self._response.removed:
-            if name in self._staged:
-                self._refuse(name, self._staged[name].raw, "both sent and removed in one response")
+            entry = self._staged.get(name)
+            if entry is not None:
+                self._refuse(name, entry.version, entry.body, "both sent and removed in one response")
 
     def _gone(self) -> tuple[str, ...]:
         """Names that the response says are not there."""
@@ -159,7 +182,7 @@ class Intake:
         return tuple(name for name in self._store.entries if name not in seen)
 
     def _error_text(self) -> str | None:
-        texts = [*self._unnamed, *(text for _, text in self._problems.values())]
+        texts = [*self._unnamed, *(refused.details for refused in self._problems.values())]
         if not texts:
             return None
         error = f"Error adding/updating {self._type.noun}(s) " + "; ".join(texts)
@@ -170,14 +193,3 @@ class Intake:
 
 def _refusal(name: str, reason: str) -> ConfigError:
     return ConfigError(FieldPath(name), reason)
-
-
-def _entry(staged: _Staged, version_info: str, now: float, wall: float) -> Entry:
-    raw = staged.raw
-    return Entry(
-        version=raw.version or version_info,
-        body=raw.body,
-        value=staged.value,
-        updated=wall if staged.known is None else staged.known.updated,
-        expires=None if raw.ttl is None else now + raw.ttl,
-    )

@@ -6,7 +6,7 @@ Good values are kept, bad ones leave the last good value in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 
@@ -62,12 +62,11 @@ class Store:
         entry = self.entries.get(name)
         return entry if entry is not None and entry.body is not None else None
 
-    def put(self, name: str, entry: Entry) -> None:
-        self.entries[name] = entry
-        if entry.expires is None:
-            self._expiring.pop(name, None)
-        else:
-            self._expiring[name] = entry.expires
+    def put_all(self, entries: Mapping[str, Entry]) -> None:
+        self.entries.update(entries)
+        for name in self._expiring.keys() & entries.keys():
+            del self._expiring[name]
+        self._expiring.update((name, entry.expires) for name, entry in entries.items() if entry.expires is not None)
 
     def refuse(self, name: str, refused: Refused) -> None:
         """Note a bad version; the value that is had stays."""
@@ -81,7 +80,7 @@ class Store:
 
     def mark_absent(self, name: str) -> None:
         """It is wanted by name and known not to be there."""
-        self.put(name, Entry(absent=True))
+        self.put_all({name: Entry(absent=True)})
 
     def next_expiry(self) -> float | None:
         return min(self._expiring.values(), default=None)

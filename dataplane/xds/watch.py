@@ -103,15 +103,18 @@ class Watch:
         """What a server need not send again when a stream opens."""
         return {name: entry.version for name, entry in self.store.accepted() if self.subscription.wants(name)}
 
-    def intake(self, response: Response, decode: Decoder) -> Intake:
+    def intake(self, response: Response, decode: Decoder, now: float, wall: float) -> Intake:
+        """Begin with a response.  now: monotonic.  wall: calendar time."""
         self._last_nonce = response.nonce
         if self.machine is not None:
             self.machine.received(response.nonce, response.version_info)
-        return Intake(self.store, self.kind, response, complete=self.full_state, wants=self._follows, decode=decode)
+        return Intake(
+            self.store, self.kind, response, complete=self.full_state, wants=self._follows, decode=decode, now=now, wall=wall
+        )
 
-    def finish(self, intake: Intake, version_info: str, now: float, wall: float, took: float = 0.0) -> Update:
+    def finish(self, intake: Intake, version_info: str, wall: float, took: float = 0.0) -> Update:
         """Keep what was good, answer the server, note the rest.  took: seconds from the arrival of the response."""
-        outcome = intake.commit(now, wall)
+        outcome = intake.commit()
         for name in outcome.absent:
             if name in self.subscription:
                 self.store.mark_absent(name)

@@ -193,10 +193,10 @@ class Exchange(RuleBasedStateMachine):
         if not self.to_client:
             return False
         response = self.to_client.popleft()
-        intake = self.watch.intake(response, TextDecoder())
+        intake = self.watch.intake(response, TextDecoder(), 0.0, 0.0)
         while intake.step():
             pass
-        update = self.watch.finish(intake, response.version_info, 0.0, 0.0)
+        update = self.watch.finish(intake, response.version_info, 0.0)
         self.told.update(update.changed)
         for name in update.removed:
             del self.told[name]

@@ -27,14 +27,21 @@ class Receiver:
     def begin(self, *resources: RawResource, removed: Iterable[str] = (), version: str = "v1") -> Intake:
         response = Response(TYPE, version, "n", resources, tuple(removed))
         return Intake(
-            self.store, KIND, response, complete=self.complete, wants=lambda name: self.wants(name), decode=self.decoder
+            self.store,
+            KIND,
+            response,
+            complete=self.complete,
+            wants=lambda name: self.wants(name),
+            decode=self.decoder,
+            now=self.now,
+            wall=1.7e9,
         )
 
     def take(self, *resources: RawResource, removed: Iterable[str] = (), version: str = "v1") -> Outcome:
         intake = self.begin(*resources, removed=removed, version=version)
         while intake.step():
             pass
-        return intake.commit(self.now, 1.7e9)
+        return intake.commit()
 
 
 def test_good_resources_are_kept() -> None:
@@ -161,7 +168,7 @@ def test_a_name_dropped_during_the_intake_is_not_kept() -> None:
     while intake.step():
         pass
     receiver.wants = lambda name: name == "b"
-    assert intake.commit(0.0, 0.0).changed == {"b": "y"}
+    assert intake.commit().changed == {"b": "y"}
 
 
 def test_one_step_judges_one_resource() -> None:

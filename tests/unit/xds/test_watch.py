@@ -34,10 +34,10 @@ class Watched:
 
     def take(self, *resources: RawResource, removed: Iterable[str] = (), version: str = "v1") -> Update:
         response = Response(TYPE, version, f"nonce-{version}", resources, tuple(removed))
-        intake = self.watch.intake(response, TextDecoder())
+        intake = self.watch.intake(response, TextDecoder(), self.now, 1.7e9)
         while intake.step():
             pass
-        return self.watch.finish(intake, version, self.now, 1.7e9, took=0.007)
+        return self.watch.finish(intake, version, 1.7e9, took=0.007)
 
     def says(self) -> list[DeltaRequest]:
         requests = []
