@@ -6,12 +6,14 @@ Envoy's.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from dataplane.base.address import SocketAddress
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.bootstrap.located import Rule
-from dataplane.compile.fields import find_extension
+from dataplane.compile.fields import find_extension, is_ip
 
 if TYPE_CHECKING:
     from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
@@ -33,6 +35,32 @@ def _repeated(names: Iterable[str], at: FieldPath, reason: str) -> Iterator[Conf
         if name in seen:
             yield ConfigError(at / index / "name", reason.format(name))
         seen.add(name)
+
+
+def listener_addresses(bootstrap: Bootstrap) -> Iterator[ConfigError]:
+    """Two listeners bind to one address.  A second listener of the same name replaces the first, and may have its address."""
+    taken: dict[str, str] = {}
+    owners: set[str] = set()
+    for index, listener in enumerate(bootstrap.static_resources.listeners):
+        owner = listener.name or f"listener {index}"
+        addresses = [_canonical(each) for each in (listener.address, *(more.address for more in listener.additional_addresses))]
+        for address in addresses:
+            if address in taken and owner not in owners:
+                reason = f"error adding listener: '{listener.name}' has duplicate address '{address}' as existing listener '{taken[address]}'"
+                yield ConfigError(_ROOT / "static_resources" / "listeners" / index / "address", reason)
+        owners.add(owner)
+        taken |= {address: owner for address in addresses if address}
+
+
+def _canonical(address: Any) -> str:
+    """What makes two addresses one; empty where the system chooses the port."""
+    socket = address.socket_address
+    if address.WhichOneof("address") == "pipe":
+        return str(address.pipe.path)
+    if not socket.port_value or not is_ip(socket.address):
+        return ""
+    host = str(ipaddress.ip_address(socket.address))
+    return f"{SocketAddress(host, socket.port_value)}{'/udp' if socket.protocol == socket.UDP else ''}"
 
 
 def admin_layers(bootstrap: Bootstrap) -> Iterator[ConfigError]:
@@ -81,5 +109,13 @@ def extensions(bootstrap: Bootstrap) -> Iterator[ConfigError]:
             yield error
 
 
-PART_RULES: tuple[Rule, ...] = (duplicate_names, admin_layers, stats_flush, local_cluster, json_log_format, extensions)
+PART_RULES: tuple[Rule, ...] = (
+    duplicate_names,
+    listener_addresses,
+    admin_layers,
+    stats_flush,
+    local_cluster,
+    json_log_format,
+    extensions,
+)
 """All rules of this module."""

@@ -31,6 +31,9 @@ supports(address_pb2.Pipe, "path", "mode")
 supports(TypedStruct, "type_url", "value")
 supports(UdpaTypedStruct, "type_url", "value")
 
+MAX_PIPE_PATH = 107
+"""Bytes, without the zero byte at the end.  Linux: unix(7), sun_path."""
+
 _TYPED_STRUCTS: Mapping[str, type[Message]] = {each.DESCRIPTOR.full_name: each for each in (TypedStruct, UdpaTypedStruct)}
 
 
@@ -103,13 +106,22 @@ def address(message: address_pb2.Address, at: FieldPath) -> Address:
     """An address to bind or to dial: an IP address with its port, or a path."""
     which = message.WhichOneof("address")
     if which == "pipe":
-        return PipeAddress(message.pipe.path, message.pipe.mode)
+        return _pipe_address(message.pipe, at / "pipe")
     if which != "socket_address":
         raise ConfigError(at, "address is necessary" if which is None else f"{which} is not supported by this version")
     found = message.socket_address
     if not is_ip(found.address):
         raise ConfigError(at / "socket_address" / "address", f"malformed IP address: {found.address}")
     return _socket_address(found, at / "socket_address")
+
+
+def _pipe_address(message: address_pb2.Pipe, at: FieldPath) -> PipeAddress:
+    if len(message.path.encode()) > MAX_PIPE_PATH:
+        reason = f'"{message.path}" exceeds maximum UNIX domain socket path size of {MAX_PIPE_PATH + 1}.'
+        raise ConfigError(at / "path", reason)
+    if message.path.startswith("@") and message.mode:
+        raise ConfigError(at / "mode", "Cannot set mode for Abstract AF_UNIX sockets")
+    return PipeAddress(message.path, message.mode)
 
 
 def named_address(message: address_pb2.Address, at: FieldPath) -> Address:

@@ -73,6 +73,44 @@ def test_parts(text: str, problems: list[str]) -> None:
     assert broken(text) == problems
 
 
+def two_listeners(first: str, second: str) -> list[str]:
+    return broken(f"static_resources: {{listeners: [{first}, {second}]}}")
+
+
+SOCKET = "address: {socket_address: {address: %s, port_value: %d}}"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "address"),
+    [
+        (f"{{name: l, {SOCKET % ('127.0.0.1', 80)}}}", f"{{name: m, {SOCKET % ('127.0.0.1', 80)}}}", "127.0.0.1:80"),
+        (f"{{{SOCKET % ('127.0.0.1', 80)}}}", f"{{{SOCKET % ('127.0.0.1', 80)}}}", "127.0.0.1:80"),
+        (f"{{name: l, {SOCKET % ('"::1"', 80)}}}", f"{{name: m, {SOCKET % ('"0:0::1"', 80)}}}", "[::1]:80"),
+        ("{name: l, address: {pipe: {path: /x}}}", "{name: m, address: {pipe: {path: /x}}}", "/x"),
+        (f"{{name: l, {SOCKET % ('127.0.0.1', 80)}}}",
+         f"{{name: m, {SOCKET % ('127.0.0.1', 81)}, additional_addresses: {{{SOCKET % ('127.0.0.1', 80)}}}}}", "127.0.0.1:80"),
+    ],
+)  # fmt: skip
+def test_two_listeners_of_one_address(first: str, second: str, address: str) -> None:
+    [problem] = two_listeners(first, second)
+    assert problem.startswith("static_resources.listeners[1].address: error adding listener: ")
+    assert f"has duplicate address '{address}' as existing listener" in problem
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (f"{{name: l, {SOCKET % ('127.0.0.1', 80)}}}", f"{{name: l, {SOCKET % ('127.0.0.1', 80)}}}"),
+        (f"{{name: l, {SOCKET % ('127.0.0.1', 80)}}}", f"{{name: m, {SOCKET % ('127.0.0.2', 80)}}}"),
+        (f"{{name: l, {SOCKET % ('127.0.0.1', 80)}}}", f"{{name: m, {SOCKET % ('0.0.0.0', 80)}}}"),
+        (f"{{name: l, {SOCKET % ('127.0.0.1', 0)}}}", f"{{name: m, {SOCKET % ('127.0.0.1', 0)}}}"),
+        ("{name: l}", "{name: m}"),
+    ],
+)
+def test_listeners_that_do_not_meet(first: str, second: str) -> None:
+    assert two_listeners(first, second) == []
+
+
 def listener(filter_config: str) -> str:
     return f"""static_resources:
   clusters: {{name: a}}

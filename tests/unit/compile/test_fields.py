@@ -87,7 +87,8 @@ def test_structs_as_trees() -> None:
 def test_addresses() -> None:
     socket = convert(Address(), {"socket_address": {"address": "::1", "port_value": 80}})
     assert address(socket, AT) == SocketAddress("::1", 80)
-    assert address(convert(Address(), {"pipe": {"path": "@x", "mode": 0o600}}), AT) == PipeAddress("@x", 0o600)
+    assert address(convert(Address(), {"pipe": {"path": "/x", "mode": 0o600}}), AT) == PipeAddress("/x", 0o600)
+    assert address(convert(Address(), {"pipe": {"path": "@" + "x" * 106}}), AT) == PipeAddress("@" + "x" * 106)
     assert named_address(convert(Address(), {"socket_address": {"address": "a.b", "port_value": 80}}), AT) == SocketAddress(
         "a.b", 80
     )
@@ -98,6 +99,11 @@ def test_addresses() -> None:
     ("data", "problem"),
     [
         ({}, "address is necessary"),
+        ({"pipe": {"path": "@x", "mode": 0o600}}, "pipe.mode: Cannot set mode for Abstract AF_UNIX sockets"),
+        (
+            {"pipe": {"path": "/" + "x" * 107}},
+            'pipe.path: "/' + "x" * 107 + '" exceeds maximum UNIX domain socket path size of 108.',
+        ),
         ({"envoy_internal_address": {}}, "envoy_internal_address is not supported by this version"),
         (
             {"socket_address": {"address": "localhost", "port_value": 1}},
