@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import yaml
@@ -28,6 +29,8 @@ _TRUE = frozenset(form for word in ("y", "yes", "true", "on") for form in (word,
 _FALSE = frozenset(form for word in ("n", "no", "false", "off") for form in (word, word.capitalize(), word.upper()))
 _BOOLEANS = dict.fromkeys(_TRUE, True) | dict.fromkeys(_FALSE, False)
 _INTEGER = re.compile(r"([+-]?)(?:0[xX]([0-9a-fA-F]+)|0([0-7]*)|([1-9][0-9]*))", re.ASCII)
+# libyaml takes no plain scalar with a colon in front inside of brackets; yaml-cpp does: `{address: ::1, port_value: 80}`.
+_FLOW_IPV6 = re.compile(r"(?:(?<=[\[{,:] )|(?<=\[))::[0-9A-Fa-f:.]*(?= ?[,}\]])")
 _INT32 = range(-(2**31), 2**31)
 
 
@@ -40,6 +43,19 @@ def parse_yaml(text: str) -> Value:
 
 def parse_yaml_documents(text: str) -> Iterator[Value]:
     """Every document of *text*.  Raises SyntaxProblem where the text is not YAML."""
+    read = 0
+    try:
+        for document in _documents(text):
+            yield document
+            read += 1
+    except SyntaxProblem:
+        quoted = _FLOW_IPV6.sub(r'"\g<0>"', text)
+        if quoted == text:
+            raise
+        yield from islice(_documents(quoted), read, None)
+
+
+def _documents(text: str) -> Iterator[Value]:
     try:
         # Events of the C parser, not its nodes: those live long enough to cost four times as much in garbage collection.
         loader = CSafeLoader(text)

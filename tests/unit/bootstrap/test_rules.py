@@ -77,7 +77,7 @@ def two_listeners(first: str, second: str) -> list[str]:
     return broken(f"static_resources: {{listeners: [{first}, {second}]}}")
 
 
-SOCKET = "address: {socket_address: {address: %s, port_value: %d}}"
+SOCKET = "address: {socket_address: {address: '%s', port_value: %d}}"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ SOCKET = "address: {socket_address: {address: %s, port_value: %d}}"
     [
         (f"{{name: l, {SOCKET % ('127.0.0.1', 80)}}}", f"{{name: m, {SOCKET % ('127.0.0.1', 80)}}}", "127.0.0.1:80"),
         (f"{{{SOCKET % ('127.0.0.1', 80)}}}", f"{{{SOCKET % ('127.0.0.1', 80)}}}", "127.0.0.1:80"),
-        (f"{{name: l, {SOCKET % ('"::1"', 80)}}}", f"{{name: m, {SOCKET % ('"0:0::1"', 80)}}}", "[::1]:80"),
+        (f"{{name: l, {SOCKET % ('::1', 80)}}}", f"{{name: m, {SOCKET % ('0:0::1', 80)}}}", "[::1]:80"),
         ("{name: l, address: {pipe: {path: /x}}}", "{name: m, address: {pipe: {path: /x}}}", "/x"),
         (f"{{name: l, {SOCKET % ('127.0.0.1', 80)}}}",
          f"{{name: m, {SOCKET % ('127.0.0.1', 81)}, additional_addresses: {{{SOCKET % ('127.0.0.1', 80)}}}}}", "127.0.0.1:80"),

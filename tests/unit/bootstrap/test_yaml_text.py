@@ -42,6 +42,12 @@ def test_scalars(text: str, meaning: object) -> None:
     assert type(found["k"]) is type(meaning)  # type: ignore[index]  # a dict, as just seen
 
 
+def test_ipv6_addresses_need_no_quotes_inside_of_brackets() -> None:
+    text = "a: {address: ::1, b: [::, ::ffff:1.2.3.4 ], c: 'x: ::1'}\nd: ::1\n"
+    assert [plain(each) for each in parse_yaml_documents(f"e: 1\n---\n{text}")] == [{"e": 1}, plain(parse_yaml(text))]
+    assert plain(parse_yaml(text)) == {"a": {"address": "::1", "b": ["::", "::ffff:1.2.3.4"], "c": "x: ::1"}, "d": "::1"}
+
+
 def test_the_last_of_equal_keys_wins() -> None:
     assert plain(parse_yaml("a: 1\na: {b: 2}\n")) == {"a": {"b": 2}}
 
