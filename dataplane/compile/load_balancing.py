@@ -38,12 +38,6 @@ supports(ClusterMessage.CommonLbConfig, "healthy_panic_threshold", "locality_wei
 supports(ClusterMessage.CommonLbConfig.LocalityWeightedLbConfig)
 supports(ClusterMessage.CommonLbConfig.ZoneAwareLbConfig, "fail_traffic_on_panic")
 ignores(
-    ClusterMessage.CommonLbConfig.ZoneAwareLbConfig,
-    "routing_enabled",
-    "min_cluster_size",
-    because="zones are only told apart where the bootstrap names the local cluster, and that is refused",
-)
-ignores(
     ClusterMessage.CommonLbConfig,
     "update_merge_window",
     because="when Envoy may merge several updates into one; here each is applied as it comes",
@@ -53,12 +47,6 @@ supports(LoadBalancingPolicy.Policy, "typed_extension_config")
 supports(LocalityLbConfig, "zone_aware_lb_config", "locality_weighted_lb_config")
 supports(LocalityLbConfig.LocalityWeightedLbConfig)
 supports(LocalityLbConfig.ZoneAwareLbConfig, "fail_traffic_on_panic")
-ignores(
-    LocalityLbConfig.ZoneAwareLbConfig,
-    "routing_enabled",
-    "min_cluster_size",
-    because="zones are only told apart where the bootstrap names the local cluster, and that is refused",
-)
 supports(TypedExtensionConfig, "name", "typed_config")
 supports(Percent, "value")
 
