@@ -42,10 +42,6 @@ class DeltaDialogue(Dialogue):
         super().__init__(type_url, cache, nonce_prefix, answers_each=True)
         self._asked: set[str] = set()
 
-    @property
-    def pending(self) -> bool:
-        return (self.target is not None and bool(self._asked)) or super().pending
-
     def receive(self, request: DeltaRequest, now: float, wall: float) -> Answer:
         """Take in a request.  Its subscriptions count even if its nonce is stale."""
         answer = self._hear(request.nonce, request.error, wall)
@@ -56,14 +52,17 @@ class DeltaDialogue(Dialogue):
         else:
             self._change(difference, now)
         self._heed(answer, difference)
-        self.note_busy(now)
+        self._review(now)
         return answer
 
-    def warm_again(self, names: Collection[str]) -> None:
+    def _warm_again(self, names: Collection[str]) -> None:
         if isinstance(self.inventory, NamedInventory):
             self.inventory.send_again(names)
         else:
             self._asked |= self.inventory.goal.resources.keys() & names
+
+    def _has_pending(self) -> bool:
+        return bool(self._asked) or self.inventory.pending
 
     def _start(self, versions: Mapping[str, str], now: float) -> None:
         """The first request: a reconnecting client says what it has, and is told only what differs."""

@@ -40,7 +40,12 @@ class _Mark(NamedTuple):
 
 
 class Dialogue(ABC):
-    """Satisfies order.Progress.  target: None until something was published for the proxy's group."""
+    """Satisfies order.Progress.
+
+    target: None until something was published for the proxy's group.  pending: whether additions or updates are to be sent.
+    quiet: whether there is nothing to send at all.  Both are plain attributes, kept by `_review`, for every push asks for them
+    on every type of every stream (tests/perf/xds_push.py).
+    """
 
     __slots__ = (
         "_settled",
@@ -51,6 +56,8 @@ class Dialogue(ABC):
         "exchange",
         "inventory",
         "journey",
+        "pending",
+        "quiet",
         "removing",
         "revision",
         "sent_at",
@@ -69,6 +76,8 @@ class Dialogue(ABC):
         self.target: TypeView | None = None
         self.revision = NO_REVISION
         self.journey = 0
+        self.pending = False
+        self.quiet = True
         self.busy_since: float | None = None
         self.removing = False  # whether the response on its way removes something
         self.changed: frozenset[str] = frozenset()  # what the last response changed
@@ -76,14 +85,9 @@ class Dialogue(ABC):
         self._settled = _Mark(0, NO_REVISION)
 
     @property
-    def pending(self) -> bool:
-        """Whether additions or updates are to be sent."""
-        return self.target is not None and self.inventory.pending
-
-    @property
     def held(self) -> Mapping[str, Hold]:
         """Removals that are still to be sent."""
-        return {} if self.target is None else self.inventory.held
+        return self.inventory.held
 
     @property
     def accepted(self) -> int:
@@ -113,18 +117,20 @@ class Dialogue(ABC):
     @property
     def holding(self) -> bool:
         """Whether removals wait."""
-        return bool(self.held)
+        return bool(self.inventory.held)
 
     def aim(self, target: TypeView, revision: Revision, journey: int, now: float) -> None:
         """The client shall have its part of *target* from now on."""
+        previous = self.target
+        if previous is target:  # by far the most frequent case: most revisions do not touch most types
+            self.revision, self.journey = revision, journey
+            return
         if self._in_step():
             self._settled = _Mark(self.journey, self.revision)
-        previous, self.target = self.target, target
-        self.revision, self.journey = revision, journey
+        self.target, self.revision, self.journey = target, revision, journey
         self.exchange.refused.forget_changed(target)
-        if previous is not target:
-            self._aim(previous, target, now)
-        self.note_busy(now)
+        self._aim(previous, target, now)
+        self._review(now)
 
     def send(self, released: Collection[str], now: float, wall: float) -> bytes:
         """Compose what is pending, and the removal of the held resources that are *released*."""
@@ -135,11 +141,18 @@ class Dialogue(ABC):
         self.removing = bool(released)
         self.changed = composed.changed
         self.sent_at = now
-        self.note_busy(now)
+        self._review(now)
         return with_nonce(composed.body, nonce)
 
-    def note_busy(self, now: float) -> None:
-        """Remember since when the client, or we, owe something."""
+    def warm_again(self, names: Collection[str], now: float) -> None:
+        """Send these once more, if the client has subscribed to them and they exist (warming)."""
+        self._warm_again(names)
+        self._review(now)
+
+    def _review(self, now: float) -> None:
+        """Take stock after a change: what is to be said, and since when the client, or we, owe something."""
+        self.pending = self.target is not None and self._has_pending()
+        self.quiet = not self.pending and not self.inventory.held
         if not self.pending and self.exchange.waiting is None:
             self.busy_since = None
         elif self.busy_since is None:
@@ -167,8 +180,11 @@ class Dialogue(ABC):
         return self.target is not None and not self.pending and self.exchange.waiting is None and not self.exchange.refused
 
     @abstractmethod
-    def warm_again(self, names: Collection[str]) -> None:
-        """Send these once more, if the client has subscribed to them and they exist (warming)."""
+    def _warm_again(self, names: Collection[str]) -> None:
+        """Tell the inventory."""
+
+    def _has_pending(self) -> bool:
+        return self.inventory.pending
 
     @abstractmethod
     def _aim(self, previous: TypeView | None, target: TypeView, now: float) -> None:

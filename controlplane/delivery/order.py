@@ -89,16 +89,15 @@ class Patience:
 class Progress(Protocol):
     """What the order has to know of one type on one of a proxy's streams.
 
-    busy_since: since when something is unsent or unanswered; None where nothing is.  accepted: the number of the last journey
+    pending: whether additions or updates are unsent.  busy_since: since when something is unsent or unanswered; None where
+    nothing is.  removing: whether a removal is on its way; holding: whether one waits.  accepted: the number of the last journey
     (proxy) of which the client has accepted everything of this type.
     """
 
     type_url: str
     busy_since: float | None
-    removing: bool  # whether a removal is on its way
-
-    @property
-    def pending(self) -> bool: ...
+    pending: bool
+    removing: bool
 
     @property
     def accepted(self) -> int: ...

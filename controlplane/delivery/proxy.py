@@ -120,8 +120,14 @@ class Proxy:
     def ready_revision(self) -> Revision:
         return min((dialogue.accepted_revision for dialogue in self.dialogues()), default=NO_REVISION)
 
+    def has_news(self) -> bool:
+        """Whether any stream may have something to send, now or later."""
+        return self.latest is not self.target or not all(dialogue.quiet for dialogue in self.dialogues())
+
     def report_ready(self, wall: float) -> None:
         """Say so if a higher revision than ever before is acknowledged."""
+        if self.target is None or self._ready >= self.target.revision:
+            return
         ready = self.ready_revision()
         if ready > self._ready:
             self._ready = ready

@@ -56,10 +56,10 @@ class SotwDialogue(Dialogue):
         else:
             self._change(difference, now)
         self._heed(answer, difference)
-        self.note_busy(now)
+        self._review(now)
         return answer
 
-    def warm_again(self, names: Collection[str]) -> None:
+    def _warm_again(self, names: Collection[str]) -> None:
         if isinstance(self.inventory, NamedInventory):
             self.inventory.send_again(names)
         elif not self.inventory.goal.resources.keys().isdisjoint(names):

@@ -71,22 +71,21 @@ class XdsStream:
         if len(dialogue.subscription.names) > MAX_NAMES:
             raise LimitExceeded(f"more than {MAX_NAMES} names of {request.type_url}")
         self._report(dialogue, answer, wall)
-        self.proxy.wake()
+        self.proxy.report_ready(wall)
+        if self.proxy.has_news():
+            self.proxy.wake()
 
     def next_response(self, now: float, wall: float) -> bytes | None:
         """The next message to write, if it is time for one."""
         self.wake_at = self.proxy.set_out(now)
         for dialogue in self.dialogues.values():
-            body = self._turn(dialogue, now, wall)
-            if body is not None:
+            if not dialogue.quiet and (body := self._turn(dialogue, now, wall)) is not None:
                 return body
         self.proxy.report_ready(wall)
         return None
 
     def _turn(self, dialogue: Dialogue, now: float, wall: float) -> bytes | None:
-        """A type's next message, if it has something to say and may."""
-        if not dialogue.pending and not dialogue.held:
-            return None
+        """The next message of a type that has something to say, if it may."""
         unanswered = self.proxy.answer_wait(dialogue, now)
         if unanswered is not None:
             self.wake_at = min(self.wake_at, unanswered.until)
@@ -102,15 +101,15 @@ class XdsStream:
             return None
         body = dialogue.send(released, now, wall)
         if dialogue.type_url == urls.CLUSTER and dialogue.changed:
-            self._warm_again(dialogue)
+            self._warm_again(dialogue, now)
         sent = dialogue.exchange.sent
         self.proxy.report(EventKind.SENT, wall, dialogue.type_url, sent.version, sent.revision)
         return body
 
-    def _warm_again(self, clusters: Dialogue) -> None:
+    def _warm_again(self, clusters: Dialogue, now: float) -> None:
         endpoints = self.dialogues.get(urls.CLUSTER_LOAD_ASSIGNMENT)
         if endpoints is not None and clusters.target is not None:
-            endpoints.warm_again(endpoints_of(clusters.target, clusters.changed))
+            endpoints.warm_again(endpoints_of(clusters.target, clusters.changed), now)
 
     def _begin(self, request: SotwRequest | DeltaRequest, now: float) -> Dialogue:
         if len(self.dialogues) >= MAX_TYPES:
