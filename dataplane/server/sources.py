@@ -58,6 +58,7 @@ class Sources:
             tuple(endpoint.address for locality in by_priority for endpoint in locality.endpoints),
             authority=target.authority,
             connect_timeout=cluster.connect_timeout,
+            tcp_keepalive=cluster.tcp_keepalive,
             max_receive_message_length=target.max_receive_message_length,
         )
 

@@ -1,7 +1,7 @@
 """Opens gRPC channels to management servers.
 
 Here: addresses, credentials and channel arguments as gRPC wants them.
-Not here: streams, retries (ads_stream); TLS by Envoy's rules (tls_relay).
+Not here: streams, retries (ads_stream); what gRPC cannot do itself (relay).
 Envoy: config.core.v3.GrpcService.
 """
 
@@ -16,8 +16,8 @@ import grpc.aio
 
 from dataplane.base.address import Address, PipeAddress, SocketAddress
 from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.xds.relay import Relay
 from dataplane.xds.source import EnvoyGrpc, GoogleGrpc, GrpcService
-from dataplane.xds.tls_relay import TlsRelay
 
 ChannelArgs = list[tuple[str, str | int]]
 
@@ -39,10 +39,9 @@ class Connection:
         """The endpoint is that whose turn it is at the *attempt*-th try.  Raises ConfigError where nothing can be dialled."""
         self.peer, self._address = _pick(service, attempt)
         self._target = service.target
-        self._relay: TlsRelay | None = None
-        if isinstance(self._target, EnvoyGrpc) and self._target.tls is not None:
-            assert self._address is not None
-            self._relay = TlsRelay(self._address, self._target.tls, self._target.connect_timeout)
+        self._relay: Relay | None = None
+        if isinstance(self._target, EnvoyGrpc) and self._address is not None and Relay.needed(self._target, self._address):
+            self._relay = Relay(self._target, self._address)
         self._channel: grpc.aio.Channel | None = None
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dataplane.base.address import Address
+from dataplane.snapshot.cluster import TcpKeepalive
 from dataplane.xds.backoff import BASE_INTERVAL, MAX_INTERVAL
 
 
@@ -47,6 +48,7 @@ class EnvoyGrpc:
     tls: Tls | None = None
     connect_timeout: float = 5.0
     max_receive_message_length: int = 0  # bytes; 0: no limit
+    tcp_keepalive: TcpKeepalive | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import pytest
 import uvloop
 
 from dataplane.base.address import Address, PipeAddress, SocketAddress
+from dataplane.snapshot.cluster import TcpKeepalive
 from dataplane.xds.source import ApiSource, EnvoyGrpc, FileMetadata, GoogleGrpc, GrpcService, Tls
 from dataplane.xds.subscription import WILDCARD
 from dataplane.xds.types import CLUSTER
@@ -91,6 +92,14 @@ class TestAddresses:
         reach(cluster(address=PipeAddress(f"@{name}")), f"unix-abstract:{name}")
 
 
+def test_a_connection_with_tcp_keepalive() -> None:
+    def service(server: ManagementServer) -> GrpcService:
+        address = SocketAddress("127.0.0.1", server.port)
+        return GrpcService(EnvoyGrpc("xds", (address,), tcp_keepalive=TcpKeepalive(time=300)))
+
+    reach(service)
+
+
 class TestHeaders:
     def test_initial_metadata_may_be_empty_text(self) -> None:
         def service(server: ManagementServer) -> GrpcService:
@@ -149,7 +158,7 @@ class TestTls:
 
     def test_a_server_of_another_authority_is_refused(self) -> None:
         reason = failure(cluster(Tls(Authority().certificate)), server_credentials(Authority("other").sign("cp.test")))
-        assert reason.startswith("UNAVAILABLE: TLS:")
+        assert reason.startswith("UNAVAILABLE: [SSL: CERTIFICATE_VERIFY_FAILED]")
         assert "certificate verify failed" in reason
 
     def test_a_client_certificate(self) -> None:
@@ -173,7 +182,7 @@ class TestTls:
         reach(cluster(Tls(authority.certificate)), credentials=server_credentials(authority.sign("cp.test")), run=uvloop.run)
 
     def test_a_server_that_does_not_speak_tls_is_refused(self) -> None:
-        assert failure(cluster(Tls())).startswith("UNAVAILABLE: TLS:")
+        assert failure(cluster(Tls())).startswith("UNAVAILABLE: [SSL")
 
     @pytest.mark.parametrize(
         "tls",

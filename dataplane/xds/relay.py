@@ -1,11 +1,8 @@
-"""TLS to a management server by Envoy's rules, for gRPC, whose own TLS always wants a name in the certificate.
+"""Connections to a management server that gRPC cannot make itself: TLS by a cluster's rules, TCP keepalive.
 
-gRPC connects in clear to a local socket of ours; each such connection is carried over one TLS connection to the server.  The socket has
-an abstract name, so it needs no writable directory, and only this very process is let in: behind it is our client certificate.
-
-Here: verification as a cluster's UpstreamTlsContext says (no authority: none; an authority: the chain; names: one of them).
-Not here: google_grpc, which has gRPC's rules (grpc_channel).
-Envoy: extensions.transport_sockets.tls.v3.UpstreamTlsContext, CertificateValidationContext.
+gRPC connects in clear to a local socket of ours; each such connection is carried over one of our making.  The socket has an abstract
+name, so it needs no writable directory, and only this very process is let in: behind it is our client certificate.
+Not here: what is verified (tls_client), gRPC (grpc_channel).
 """
 
 from __future__ import annotations
@@ -15,15 +12,14 @@ import logging
 import os
 import secrets
 import socket
-import ssl
 import struct
-from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Final, cast
+from typing import Final
 
 from dataplane.base.address import Address, PipeAddress
-from dataplane.base.errors import ConfigError, FieldPath
-from dataplane.xds.source import Tls
+from dataplane.snapshot.cluster import TcpKeepalive
+from dataplane.xds.source import EnvoyGrpc
+from dataplane.xds.tls_client import require_name, ssl_context
 
 log = logging.getLogger("connection")
 
@@ -33,28 +29,33 @@ _PEER_CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class TlsRelay:
-    """An async context manager; lives as long as the channel that uses it.  connect_timeout: seconds, handshake included.
+class Relay:
+    """An async context manager; lives as long as the channel that uses it.  address: one of target's endpoints.
 
     Raises ConfigError for certificates and keys that cannot be used.
     """
 
-    def __init__(self, address: Address, tls: Tls, connect_timeout: float) -> None:
+    def __init__(self, target: EnvoyGrpc, address: Address) -> None:
         self._address = address
-        self._tls = tls
-        self._context = ssl_context(tls)
-        self._connect_timeout = connect_timeout
+        self._tls = target.tls
+        self._context = None if target.tls is None else ssl_context(target.tls)
+        self._keepalive = target.tcp_keepalive
+        self._connect_timeout = target.connect_timeout
         self._name = f"pointsman-{secrets.token_hex(16)}"
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self.failure = ""  # why the last connection was not made; gRPC only sees that it was closed
+
+    @staticmethod
+    def needed(target: EnvoyGrpc, address: Address) -> bool:
+        return target.tls is not None or (target.tcp_keepalive is not None and not isinstance(address, PipeAddress))
 
     @property
     def target(self) -> str:
         """What gRPC dials."""
         return f"unix-abstract:{self._name}"
 
-    async def __aenter__(self) -> TlsRelay:
+    async def __aenter__(self) -> Relay:
         local = socket.socket(socket.AF_UNIX)
         local.bind(f"\0{self._name}")
         self._server = await asyncio.start_unix_server(self._accepted, sock=local)
@@ -78,61 +79,41 @@ class TlsRelay:
             _require_own_process(writer)
             async with asyncio.timeout(self._connect_timeout):
                 remote = await self._connect()
-            require_name(remote[1].get_extra_info("ssl_object"), self._tls.subject_alt_names)
+            self._check(remote[1])
             await _pump_both((reader, writer), remote)
         except TimeoutError:
-            self.failure = f"no TLS connection within {self._connect_timeout} s"
+            self.failure = f"not connected within {self._connect_timeout} s"
         except OSError as error:  # ssl.SSLError is one
-            self.failure = f"TLS: {error}"
+            self.failure = str(error)
         finally:
             writer.close()
             if remote is not None:
                 remote[1].close()
 
     async def _connect(self) -> Streams:
-        name = self._tls.server_name
+        name = self._tls.server_name if self._tls is not None else None
         if isinstance(self._address, PipeAddress):
             path = f"\0{self._address.path[1:]}" if self._address.path.startswith("@") else self._address.path
             return await asyncio.open_unix_connection(path, ssl=self._context, server_hostname=name)
         return await asyncio.open_connection(self._address.host, self._address.port, ssl=self._context, server_hostname=name)
 
-
-def ssl_context(tls: Tls) -> ssl.SSLContext:
-    """A client context with Envoy's idea of verification.  Raises ConfigError."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["h2"])
-    try:
-        if tls.root_certificates is None:
-            context.verify_mode = ssl.CERT_NONE
-        else:
-            context.load_verify_locations(cadata=tls.root_certificates.decode("ascii"))
-        if tls.certificate_chain is not None:
-            _load_key_pair(context, tls.certificate_chain + b"\n" + (tls.private_key or b""))
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            FieldPath("transport_socket") / "common_tls_context", f"unusable certificate or key: {error}"
-        ) from error
-    return context
+    def _check(self, remote: asyncio.StreamWriter) -> None:
+        if self._tls is not None:
+            require_name(remote.get_extra_info("ssl_object"), self._tls.subject_alt_names)
+        if self._keepalive is not None and not isinstance(self._address, PipeAddress):
+            keep_alive(remote.get_extra_info("socket"), self._keepalive)
 
 
-def _load_key_pair(context: ssl.SSLContext, pem: bytes) -> None:
-    """The library only reads files, so it gets one that exists in memory alone."""
-    with os.fdopen(os.memfd_create("key-pair", os.MFD_CLOEXEC), "wb") as file:
-        file.write(pem)
-        file.flush()
-        context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
-
-
-def require_name(connection: ssl.SSLObject, names: tuple[str, ...]) -> None:
-    """Raise ssl.SSLError unless the peer's certificate has one of *names*, or none is asked for."""
-    if not names:
-        return
-    certificate = cast(Mapping[str, Iterable[tuple[str, str]]], connection.getpeercert() or {})
-    alternatives = {value for _, value in certificate.get("subjectAltName", ())}
-    if alternatives.isdisjoint(names):
-        raise ssl.SSLError(f"the certificate is for {sorted(alternatives)}, not for any of {list(names)}")
+def keep_alive(connection: socket.socket, keepalive: TcpKeepalive) -> None:
+    """Turn TCP keepalive on; zero leaves a setting at the system's default."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        (socket.TCP_KEEPCNT, keepalive.probes),
+        (socket.TCP_KEEPIDLE, keepalive.time),
+        (socket.TCP_KEEPINTVL, keepalive.interval),
+    ):
+        if value:
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _require_own_process(writer: asyncio.StreamWriter) -> None:

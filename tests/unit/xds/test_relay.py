@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import subprocess
 import sys
 
 import pytest
 
-from dataplane.base.address import PipeAddress, SocketAddress
-from dataplane.xds.source import Tls
-from dataplane.xds.tls_relay import TlsRelay
+from dataplane.base.address import Address, PipeAddress, SocketAddress
+from dataplane.snapshot.cluster import TcpKeepalive
+from dataplane.xds.relay import Relay, keep_alive
+from dataplane.xds.source import EnvoyGrpc, Tls
 from tests.support.waiting import wait_until_async
 
 CONNECT = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect('\\0' + sys.argv[1]); print(len(s.recv(1)))"
 
 
+def relay_to(address: Address, connect_timeout: float = 5.0) -> Relay:
+    return Relay(EnvoyGrpc("xds", (address,), tls=Tls(), connect_timeout=connect_timeout), address)
+
+
 def test_no_other_process_is_let_in(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
-        async with TlsRelay(SocketAddress("127.0.0.1", 1), Tls(), 5.0) as relay:
+        async with relay_to(SocketAddress("127.0.0.1", 1)) as relay:
             name = relay.target.removeprefix("unix-abstract:")
             command = [sys.executable, "-c", CONNECT, name]
             done = await asyncio.to_thread(subprocess.run, command, capture_output=True, timeout=30, check=True)
@@ -36,10 +42,10 @@ def test_a_server_that_says_nothing_is_given_up_on() -> None:
         accepted: list[asyncio.StreamWriter] = []
         silent = await asyncio.start_server(lambda _, writer: accepted.append(writer), "127.0.0.1", 0)
         port = silent.sockets[0].getsockname()[1]
-        async with TlsRelay(SocketAddress("127.0.0.1", port), Tls(), 0.05) as relay:
+        async with relay_to(SocketAddress("127.0.0.1", port), 0.05) as relay:
             _, writer = await asyncio.open_unix_connection("\0" + relay.target.removeprefix("unix-abstract:"))
             await wait_until_async(lambda: relay.failure, "a failure")
-            assert relay.failure == "no TLS connection within 0.05 s"
+            assert relay.failure == "not connected within 0.05 s"
             writer.close()
         for connection in accepted:
             connection.close()
@@ -51,10 +57,29 @@ def test_a_server_that_says_nothing_is_given_up_on() -> None:
 @pytest.mark.parametrize("address", [PipeAddress("/nonexistent/xds"), PipeAddress("@nonexistent-xds")], ids=str)
 def test_a_server_that_is_not_there_is_told_of(address: PipeAddress) -> None:
     async def scenario() -> None:
-        async with TlsRelay(address, Tls(), 5.0) as relay:
+        async with relay_to(address) as relay:
             _, writer = await asyncio.open_unix_connection("\0" + relay.target.removeprefix("unix-abstract:"))
             await wait_until_async(lambda: relay.failure, "a failure")
-            assert relay.failure.startswith("TLS: [Errno")
+            assert relay.failure.startswith("[Errno")
             writer.close()
 
     asyncio.run(scenario())
+
+
+def test_only_what_grpc_cannot_do_needs_a_relay() -> None:
+    port, pipe = SocketAddress("127.0.0.1", 1), PipeAddress("./XDS")
+    kept = TcpKeepalive(time=300)
+    assert not Relay.needed(EnvoyGrpc("xds", (port,)), port)
+    assert not Relay.needed(EnvoyGrpc("xds", (pipe,), tcp_keepalive=kept), pipe)
+    assert Relay.needed(EnvoyGrpc("xds", (port,), tcp_keepalive=kept), port)
+    assert Relay.needed(EnvoyGrpc("xds", (pipe,), tls=Tls()), pipe)
+
+
+def test_keepalive_settings_that_are_given_are_set() -> None:
+    with socket.socket() as connection:
+        default = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL)
+        keep_alive(connection, TcpKeepalive(probes=4, time=300))
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == 4
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 300
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == default
