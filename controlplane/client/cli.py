@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 refused by the control plane, 2 usage, 3 a proxy refused o
 from __future__ import annotations
 
 import getpass
+import os
 from pathlib import Path
 
 import click
@@ -24,7 +25,7 @@ from controlplane.client.session import Session
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="File with the bearer token.",
 )
-@click.option("--author", envvar="POINTSMAN_AUTHOR", default=getpass.getuser, help="Who makes revisions; your login by default.")
+@click.option("--author", envvar="POINTSMAN_AUTHOR", default=lambda: _login(), help="Who makes revisions; your login by default.")
 @click.version_option(package_name="pointsman")
 @click.pass_context
 def main(context: click.Context, server: str, token_file: Path | None, author: str) -> None:
@@ -55,3 +56,11 @@ for command in (
     completion.completion,
 ):
     main.add_command(command)
+
+
+def _login() -> str:
+    """Who runs this; the bare number where the system has no name for it, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # OSError since Python 3.13
+        return f"uid {os.getuid()}"

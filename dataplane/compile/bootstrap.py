@@ -128,13 +128,11 @@ class BootstrapConfig:
     ads_config: ApiConfigSource | None = None
 
 
-def compile_bootstrap(
-    message: bootstrap_pb2.Bootstrap, context: CompileContext, node_id: str = "", node_cluster: str = "", node_zone: str = ""
-) -> BootstrapConfig:
-    """node_*: of the command line, for what the bootstrap leaves out.  Errors go to the context; those of resources are not looked for."""
+def compile_bootstrap(message: bootstrap_pb2.Bootstrap, context: CompileContext) -> BootstrapConfig:
+    """Errors go to the context; those of resources are not looked for."""
     at = FieldPath()
     problems = context.problems
-    node = _node(message, node_id, node_cluster, node_zone)
+    node = _node(message)
     admin_address: Address | None = None
     if message.admin.HasField("address"):
         with problems.collect():
@@ -180,14 +178,10 @@ def _dynamic_resources(
     return lds, cds, ads
 
 
-def _node(message: bootstrap_pb2.Bootstrap, node_id: str, node_cluster: str, node_zone: str) -> Any:
-    """The bootstrap's node, completed by the command line and by what we are."""
+def _node(message: bootstrap_pb2.Bootstrap) -> Any:
+    """The bootstrap's node, completed by what we are."""
     node = type(message.node)()
     node.CopyFrom(message.node)
-    node.id = node.id or node_id
-    node.cluster = node.cluster or node_cluster
-    if node_zone and not node.locality.zone:
-        node.locality.zone = node_zone
     node.user_agent_name = (
         "envoy"  # Consul refuses an Envoy that is too old, and Kuma shows it; what we are stands in the metadata below
     )

@@ -68,7 +68,7 @@ class Server:
         self._bootstrap = loaded.message
         self._started_wall = time.time()
         loop = asyncio.get_running_loop()
-        self.config = _compile(options, loaded)
+        self.config = _compile(loaded)
         self._stats = StatsStore()
         self._log_files = LogFiles(options.file_flush_min_size_kb << 10, self._stats)
         self._holder = Holder()
@@ -244,9 +244,9 @@ def _calm_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def _compile(options: Options, loaded: LoadedBootstrap) -> BootstrapConfig:
+def _compile(loaded: LoadedBootstrap) -> BootstrapConfig:
     context = CompileContext()
-    config = compile_bootstrap(loaded.message, context, options.service_node, options.service_cluster, options.service_zone)
+    config = compile_bootstrap(loaded.message, context)
     context.problems.raise_if_any()
     return config
 

@@ -15,26 +15,26 @@ import uvloop
 
 from dataplane.base.errors import ConfigError
 from dataplane.base.version import product_version, version_string
-from dataplane.bootstrap.load import BootstrapError, LoadedBootstrap, load
+from dataplane.bootstrap.load import LoadedBootstrap
 from dataplane.observe import log
 from dataplane.server.assembly import Server
+from dataplane.server.loading import InvalidBootstrap, load_bootstrap
 from dataplane.server.options import Options
-from dataplane.validation import check_bootstrap, load_problems
 
 _log = logging.getLogger("main")
-
-
-class CannotStart(Exception):
-    """The bootstrap cannot be served; the reasons have been printed."""
 
 
 def serve(options: Options) -> int:
     """Run until told to stop.  Exit code 0, or 1 where it could not start."""
     _configure_log(options)
     try:
-        loaded = _load(options)
-    except CannotStart:
+        loaded = load_bootstrap(options)
+    except InvalidBootstrap as error:
+        for problem in error.problems:
+            _log.critical("error initializing configuration '%s': %s", options.config_path, problem)
         return 1
+    for warning in loaded.warnings:
+        _log.warning("%s", warning)
     if options.mode == "init_only":
         print(f"configuration '{options.config_path}' OK")
         return 0
@@ -48,22 +48,6 @@ def _configure_log(options: Options, pattern: str = "") -> None:
         options.log_format or pattern or log.DEFAULT_PATTERN,
         path=options.log_path,
     )
-
-
-def _load(options: Options) -> LoadedBootstrap:
-    """Every problem is reported before the process gives up."""
-    try:
-        loaded = load(options.config_path or None, options.config_yaml or None, options.allow_unknown_static_fields)
-        problems = check_bootstrap(loaded)
-    except BootstrapError as error:
-        problems = load_problems(error)
-    if problems:
-        for problem in problems:
-            _log.critical("error initializing configuration '%s': %s", options.config_path, problem)
-        raise CannotStart
-    for warning in loaded.warnings:
-        _log.warning("%s", warning)
-    return loaded
 
 
 async def _serve(options: Options, loaded: LoadedBootstrap) -> int:

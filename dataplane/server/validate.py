@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import sys
 
-from dataplane.bootstrap.load import BootstrapError, load
+from dataplane.server.loading import InvalidBootstrap, load_bootstrap
 from dataplane.server.options import Options
-from dataplane.validation import check_bootstrap, load_problems
 
 
 def validate(options: Options) -> int:
     try:
-        loaded = load(options.config_path or None, options.config_yaml or None, options.allow_unknown_static_fields)
-        problems = check_bootstrap(loaded, options.service_node, options.service_cluster)
-    except BootstrapError as error:
-        problems = load_problems(error)
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    if problems:
-        print(f"error initializing configuration '{options.config_path}': {len(problems)} problems", file=sys.stderr)
+        load_bootstrap(options)
+    except InvalidBootstrap as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        print(f"error initializing configuration '{options.config_path}': {error}", file=sys.stderr)
         return 1
     print(f"configuration '{options.config_path}' OK")
     return 0
