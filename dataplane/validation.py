@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from envoy.service.discovery.v3.discovery_pb2 import DiscoveryResponse
 from google.protobuf.message import Message
 
 from dataplane.base.errors import ConfigError, FieldPath, InvalidResource
 from dataplane.bootstrap.load import BootstrapError, LoadedBootstrap
-from dataplane.bootstrap.resources import ParsedResource, name_of, read_resources
+from dataplane.bootstrap.resources import ParsedResource, name_of, parse_discovery_response, read_resources
 from dataplane.bootstrap.rules import bootstrap_errors, deprecation_warnings, start_errors
 from dataplane.bootstrap.source import Place
+from dataplane.bootstrap.text import is_protobuf
 from dataplane.compile.context import CompileContext
+from dataplane.compile.fields import unpack_typed
 from dataplane.compile.message_types import type_url_of
 from dataplane.compile.resource import compile_resource
 
@@ -95,7 +99,28 @@ def check_bootstrap(loaded: LoadedBootstrap, node_id: str = "", node_cluster: st
         bootstrap.CopyFrom(loaded.message)
         bootstrap.node.id = bootstrap.node.id or node_id
         bootstrap.node.cluster = bootstrap.node.cluster or node_cluster
-    return _distinct(_problem(each.error, loaded.source.place(each.at), None) for each in bootstrap_errors(bootstrap))
+    problems = _distinct(_problem(each.error, loaded.source.place(each.at), None) for each in bootstrap_errors(bootstrap))
+    dynamic = bootstrap.dynamic_resources
+    for source in (dynamic.cds_config, dynamic.lds_config):
+        problems += _file_problems(source.path_config_source.path or source.path)
+    return problems
+
+
+def _file_problems(path: str) -> list[Problem]:
+    """What is wrong with the resources in a file that a proxy would watch.  A file that is not there is told elsewhere."""
+    file = Path(path)
+    if not file.is_file():
+        return []
+    if is_protobuf(path):
+        try:
+            response = DiscoveryResponse.FromString(parse_discovery_response(file.read_bytes(), path))
+            return check_resources([resource_from_message(unpack_typed(packed, FieldPath())) for packed in response.resources])
+        except ConfigError as error:
+            return [_problem(error, Place(path), None)]
+        except InvalidResource as error:
+            return [_problem(each, Place(path), None) for each in error.errors]
+    parsed, problems = parse_resources(file.read_text(encoding="utf-8", errors="replace"), path)
+    return problems + check_resources(parsed)
 
 
 def bootstrap_warnings(loaded: LoadedBootstrap) -> list[Problem]:

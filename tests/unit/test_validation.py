@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.service.discovery.v3.discovery_pb2 import DiscoveryResponse
+from google.protobuf.duration_pb2 import Duration
 
 from dataplane.bootstrap.load import BootstrapError, load
 from dataplane.validation import (
@@ -111,6 +115,32 @@ def test_the_identity_of_the_command_line_counts() -> None:
     assert len(check_bootstrap(loaded)) == 1
     assert check_bootstrap(loaded, "n1", "c1") == []
     assert loaded.message.node.id == ""
+
+
+FILES = "node: {id: a, cluster: b}\ndynamic_resources: {cds_config: {path_config_source: {path: %s}}}"
+
+
+def test_files_of_clusters_are_checked_too(tmp_path: Path) -> None:
+    path = tmp_path / "cds.yaml"
+    path.write_text(
+        'version_info: "1"\nresources:\n- "@type": x/envoy.config.cluster.v3.Cluster\n  name: a\n  lb_policy: 99\n- 5\n'
+    )
+    assert [str(problem) for problem in check_bootstrap(load(yaml_text=FILES % path))] == [
+        f"{path}:6:3: expected a resource, an object with '@type', got the number 5",
+        f"{path}:5:14: Cluster{{a}}.lb_policy: value must be one of the defined enum values",
+    ]
+
+
+def test_files_of_clusters_may_be_serialized(tmp_path: Path) -> None:
+    path = tmp_path / "cds.pb"
+    response = DiscoveryResponse()
+    response.resources.add().Pack(Cluster(name="a", connect_timeout=Duration()))
+    path.write_bytes(response.SerializeToString())
+    [problem] = check_bootstrap(load(yaml_text=FILES % path))
+    assert str(problem) == "Cluster{a}.connect_timeout: value must be greater than 0s"
+    path.write_bytes(b"\xff")
+    [problem] = check_bootstrap(load(yaml_text=FILES % path))
+    assert str(problem).startswith(f"{path}: not a serialized envoy.service.discovery.v3.DiscoveryResponse")
 
 
 def test_warnings() -> None:
