@@ -66,7 +66,9 @@ class Case:
 
     @property
     def group(self) -> str:
-        """Cases of one group share a pair of proxy processes: one topic, one bootstrap."""
+        """Cases of one group share a pair of proxy processes: one topic, one bootstrap; one that is refused is alone."""
+        if self.refused_here:
+            return self.id
         return self.topic + json.dumps(self.config.get("bootstrap", {}), sort_keys=True)
 
 

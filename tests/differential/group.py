@@ -19,9 +19,6 @@ from tests.support.proxy_process import ProxyProcess, ProxyRefusedError
 SIDE_BY_SIDE = 12
 
 
-# When a whole group's bootstrap is refused, so many of its cases at a time are tried alone.
-ALONE_AT_A_TIME = 3
-
 StartProxy = Callable[[Mapping[str, Any], Path], ProxyProcess]
 Result = Outcome | ProxyRefusedError
 
@@ -69,22 +66,18 @@ async def run_group(
 async def run_or_refuse(
     cases: Sequence[Case], start: StartProxy, directory: Path, deliver: Deliver = in_bootstrap
 ) -> dict[str, Result]:
-    """Outcomes by case id; a case whose configuration the proxy refuses has its refusal for an outcome."""
+    """Outcomes by case id; a case whose configuration the proxy refuses has its refusal for an outcome.
+
+    A refused bootstrap is halved until the cases that it is refused for are alone.
+    """
     try:
         return dict(await run_group(cases, start, directory, deliver))
     except ProxyRefusedError as refusal:
         if len(cases) == 1:
             return {cases[0].id: refusal}
-    turn = asyncio.Semaphore(ALONE_AT_A_TIME)
-
-    async def alone(case: Case) -> dict[str, Result]:
-        async with turn:
-            return await run_or_refuse([case], start, directory / case.key, deliver)
-
-    results: dict[str, Result] = {}
-    for result in await asyncio.gather(*(alone(case) for case in cases)):
-        results |= result
-    return results
+    middle = len(cases) // 2
+    results = await run_or_refuse(cases[:middle], start, directory / "a", deliver)
+    return results | await run_or_refuse(cases[middle:], start, directory / "b", deliver)
 
 
 def _sorted_log(path: Path) -> list[str]:
