@@ -188,6 +188,15 @@ class TestComingBack:
         talk.publish(1, {LISTENER: {"a": "1", "b": "1", "c": "1"}})
         assert talk.hear().resources == {"b": "1", "c": "1"}
 
+    def test_a_wildcard_is_told_what_differs_from_where_its_proxy_is(self) -> None:
+        talk = DeltaTalk()
+        talk.publish(1, {LISTENER: {"a": "1", "b": "1"}})
+        talk.ask(CLUSTER)
+        talk.hear_all()
+        talk.ask(LISTENER, versions={"a": version_of(LISTENER, "a", "1"), "gone": "old"})
+        (said,) = talk.hear_all()
+        assert (said.resources, said.removed) == ({"b": "1"}, {"gone"})
+
     def test_what_is_gone_is_removed(self) -> None:
         talk = DeltaTalk()
         talk.publish(1, {EDS: {"a": "1"}})

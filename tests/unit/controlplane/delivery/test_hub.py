@@ -111,6 +111,7 @@ def test_one_that_has_gone_is_remembered_for_a_while() -> None:
     hub = Hub(Groups(), clock)
     talk = SotwTalk(hub)
     clock.wall += 5
+    assert hub.wall() == 1005.0
     talk.close()
     (gone,) = hub.proxies()
     assert (gone.connected_since, gone.disconnected_at) == (1000.0, 1005.0)

@@ -36,6 +36,15 @@ def test_nothing_is_said_before_anything_was_published() -> None:
     assert talk.hear().resources == {"a": "1"}
 
 
+def test_a_subscription_may_change_before_anything_was_published() -> None:
+    talk = SotwTalk()
+    talk.ask(CLUSTER, "a")
+    talk.ask(CLUSTER, "b")
+    assert talk.is_silent()
+    talk.publish(1, {CLUSTER: {"a": "1", "b": "1"}})
+    assert talk.hear().resources == {"b": "1"}
+
+
 def test_a_first_wildcard_is_answered_even_with_nothing() -> None:
     talk = SotwTalk()
     talk.publish(1, {})
@@ -138,6 +147,15 @@ def test_a_subscription_may_grow_to_everything_and_shrink_again() -> None:
     assert said.resources == {"a": "1", "b": "1"}
     talk.ask(EDS, "b", nonce=said.nonce)
     assert [each.resources for each in talk.hear_all()] == [{"b": "1"}]
+
+
+def test_a_name_beside_the_wildcard_is_answered_with_everything() -> None:
+    talk = SotwTalk()
+    talk.publish(1, {CLUSTER: {"a": "1", "b": "1"}})
+    talk.ask(CLUSTER)
+    (said,) = talk.hear_all()
+    talk.ask(CLUSTER, "*", "a", nonce=said.nonce)
+    assert [each.resources for each in talk.hear_all()] == [{"a": "1", "b": "1"}]
 
 
 def test_who_wants_nothing_any_more_is_told_nothing() -> None:
