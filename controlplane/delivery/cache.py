@@ -2,13 +2,13 @@
 
 Here: memoized pure functions of views, bounded in number and in bytes.  Not here: anything about one stream.
 
-Keys hold the views themselves, which compare by identity; a view that is not in use any more leaves with its entries.
+Keys hold the views themselves, which compare by identity and stay alive with their entries; so they count into the bounds.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
@@ -17,11 +17,12 @@ from controlplane.delivery import wire
 from controlplane.delivery.snapshot import Changes, Snapshot, TypeView, changes_between
 
 # Enough for every type of a few dozen groups on their way from one revision to the next.
-MAX_ENTRIES = 512
+MAX_CHANGES = 256
 # Responses are the large part: the whole of 10,000 clusters takes about 10 MB.
 MAX_RESPONSE_BYTES = 64 << 20
-# How many contents of each type a reconnecting client may refer to by their digest.
-MAX_REMEMBERED = 256
+# Views are mappings that share their resources; what they cost is an entry per name.
+BYTES_PER_NAME = 64
+MAX_VIEW_BYTES = 32 << 20
 
 V = TypeVar("V")
 
@@ -29,12 +30,11 @@ V = TypeVar("V")
 class Memo(Generic[V]):
     """Least recently used entries of one kind, bounded by the sum of their sizes."""
 
-    __slots__ = ("_entries", "_limit", "_size", "_size_of")
+    __slots__ = ("_entries", "_limit", "_size")
 
-    def __init__(self, limit: int, size_of: Callable[[V], int] = lambda _: 1) -> None:
-        self._entries: OrderedDict[Hashable, V] = OrderedDict()
+    def __init__(self, limit: int) -> None:
+        self._entries: OrderedDict[Hashable, tuple[V, int]] = OrderedDict()
         self._limit = limit
-        self._size_of = size_of
         self._size = 0
 
     def __len__(self) -> int:
@@ -42,19 +42,19 @@ class Memo(Generic[V]):
 
     def get(self, key: Hashable) -> V | None:
         found = self._entries.get(key)
-        if found is not None:
-            self._entries.move_to_end(key)
-        return found
+        if found is None:
+            return None
+        self._entries.move_to_end(key)
+        return found[0]
 
-    def put(self, key: Hashable, value: V) -> V:
+    def put(self, key: Hashable, value: V, size: int = 1) -> V:
         """Keep *value* if it is small enough to be kept at all; return it in any case."""
-        size = self._size_of(value)
         if size <= self._limit and key not in self._entries:
-            self._entries[key] = value
+            self._entries[key] = (value, size)
             self._size += size
             while self._size > self._limit:
-                _, gone = self._entries.popitem(last=False)
-                self._size -= self._size_of(gone)
+                _, (_, freed) = self._entries.popitem(last=False)
+                self._size -= freed
         return value
 
 
@@ -64,10 +64,10 @@ class Cache:
     __slots__ = ("_changes", "_remembered", "_responses", "_views")
 
     def __init__(self) -> None:
-        self._responses: Memo[bytes] = Memo(MAX_RESPONSE_BYTES, len)
-        self._changes: Memo[Changes] = Memo(MAX_ENTRIES)
-        self._views: Memo[TypeView] = Memo(MAX_ENTRIES)
-        self._remembered: Memo[TypeView] = Memo(MAX_REMEMBERED)
+        self._responses: Memo[bytes] = Memo(MAX_RESPONSE_BYTES)
+        self._changes: Memo[Changes] = Memo(MAX_CHANGES)
+        self._views: Memo[TypeView] = Memo(MAX_VIEW_BYTES)
+        self._remembered: Memo[TypeView] = Memo(MAX_VIEW_BYTES)
 
     def changes(self, old: TypeView, new: TypeView) -> Changes:
         """changes_between, once per pair."""
@@ -82,7 +82,8 @@ class Cache:
         found = self._views.get(key)
         if found is None:
             chosen = {name: view.resources[name] for name in sorted(names) if name in view.resources}
-            found = self._views.put(key, TypeView.of(view.type_url, MappingProxyType(chosen), view.since))
+            found = TypeView.of(view.type_url, MappingProxyType(chosen), view.since)
+            self._views.put(key, found, _weight(view))
         return found
 
     def keeping(self, view: TypeView, held: Iterable[Resource]) -> TypeView:
@@ -94,7 +95,8 @@ class Cache:
         found = self._views.get(key)
         if found is None:
             together = {**view.resources, **{resource.name: resource for resource in kept}}
-            found = self._views.put(key, TypeView.of(view.type_url, MappingProxyType(together), view.since))
+            found = TypeView.of(view.type_url, MappingProxyType(together), view.since)
+            self._views.put(key, found, _weight(found))
             self._remember(found)
         return found
 
@@ -104,7 +106,8 @@ class Cache:
         found = self._responses.get(key)
         if found is None:
             resources = view.resources.values() if names is None else _chosen(view, names)
-            found = self._responses.put(key, wire.sotw_response(version, view.type_url, resources))
+            found = wire.sotw_response(version, view.type_url, resources)
+            self._responses.put(key, found, len(found) + _weight(view))
         return found
 
     def delta(self, view: TypeView, changed: frozenset[str], removed: frozenset[str]) -> bytes:
@@ -112,8 +115,8 @@ class Cache:
         key = ("delta", view, changed, removed)
         found = self._responses.get(key)
         if found is None:
-            body = wire.delta_response(view.version, view.type_url, _chosen(view, changed), sorted(removed))
-            found = self._responses.put(key, body)
+            found = wire.delta_response(view.version, view.type_url, _chosen(view, changed), sorted(removed))
+            self._responses.put(key, found, len(found) + _weight(view))
         return found
 
     def remember(self, snapshot: Snapshot) -> None:
@@ -126,7 +129,12 @@ class Cache:
         return self._remembered.get((type_url, digest))
 
     def _remember(self, view: TypeView) -> None:
-        self._remembered.put((view.type_url, view.digest), view)
+        self._remembered.put((view.type_url, view.digest), view, _weight(view))
+
+
+def _weight(view: TypeView) -> int:
+    """What an entry costs that keeps *view* alive."""
+    return BYTES_PER_NAME * (len(view.resources) + 1)
 
 
 def _chosen(view: TypeView, names: frozenset[str]) -> Iterable[Resource]:

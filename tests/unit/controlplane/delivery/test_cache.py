@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
+
+import pytest
+
+from controlplane.base.resource import Resource, Revision
 from controlplane.base.type_url import CLUSTER
+from controlplane.delivery import cache as cache_module
 from controlplane.delivery.cache import Cache, Memo
 from controlplane.delivery.snapshot import TypeView, advance
 from tests.support.xds_talk import resources
@@ -67,14 +73,30 @@ def test_served_contents_are_recalled_by_their_digest() -> None:
 
 
 def test_a_memo_keeps_what_was_used_last_within_its_limit() -> None:
-    memo: Memo[bytes] = Memo(10, len)
-    memo.put("a", b"aaaa")
-    memo.put("b", b"bbbb")
-    memo.put("b", b"bbbb")
-    assert memo.get("a") == b"aaaa"
-    memo.put("c", b"cccc")
+    memo: Memo[str] = Memo(10)
+    memo.put("a", "A", 4)
+    memo.put("b", "B", 4)
+    memo.put("b", "B", 4)
+    assert memo.get("a") == "A"
+    memo.put("c", "C", 4)
     assert memo.get("b") is None
-    assert memo.get("a") == b"aaaa"
-    assert memo.put("too large", b"x" * 11) == b"x" * 11
+    assert memo.get("a") == "A"
+    assert memo.put("too large", "D", 11) == "D"
     assert memo.get("too large") is None
     assert len(memo) == 2
+
+
+class Names(dict[str, Resource]):
+    """A mapping that can tell when it is gone."""
+
+
+def test_old_views_do_not_live_on_in_small_responses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "MAX_RESPONSE_BYTES", 15_000)
+    cache = Cache()
+    alive = []
+    for revision in range(10):
+        names = Names({f"n{number}": Resource.of(CLUSTER, f"n{number}", b"%d" % revision) for number in range(100)})
+        alive.append(weakref.ref(names))
+        cache.delta(TypeView.of(CLUSTER, names, Revision(revision)), frozenset(("n1",)), frozenset())
+        del names
+    assert [each() is not None for each in alive] == [False] * 8 + [True] * 2
