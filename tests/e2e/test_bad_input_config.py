@@ -226,7 +226,7 @@ async def refused_by_the_api(directory: Path) -> None:
         origins = [await stack.enter_async_context(Origin("blue"))]
         control_plane = stack.enter_context(ControlPlaneProcess(directory / "control-plane"))
         client = await stack.enter_async_context(Client(control_plane.url))
-        before = (await client.apply(*messages(0, origins))).revision
+        before = (await client.apply(*messages(0, origins))).revision.number
         for name, (_, resource) in broken_resources().items():
             with pytest.raises(Rejected) as refusal:
                 await client.apply(resource)
