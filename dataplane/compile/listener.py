@@ -34,7 +34,6 @@ supports(
     "default_filter_chain",
     "per_connection_buffer_limit_bytes",
     "metadata",
-    "drain_type",
     "transparent",
     "freebind",
     "socket_options",
@@ -63,6 +62,11 @@ ignores(
     "max_connections_to_accept_per_socket_event",
     "connection_balance_config",
     because="they tune how Envoy's threads share accepting; results are the same",
+)
+ignores(
+    ListenerMessage,
+    "drain_type",
+    because="it says whether /healthcheck/fail drains a listener; here it drains none",
 )
 supports(AdditionalAddress, "address")
 supports(

@@ -49,9 +49,8 @@ ignores(
     because="only ring hash and maglev clusters read it, and those are refused; other policies ignore it in Envoy, too",
 )
 supports(RouteAction.MaxStreamDuration, "max_stream_duration")
-supports(WeightedCluster, "clusters", "header_name")
+supports(WeightedCluster, "clusters", "header_name", "runtime_key_prefix")
 ignores(WeightedCluster, "total_weight", because="deprecated; Envoy adds up the weights itself")
-ignores(WeightedCluster, "runtime_key_prefix", because="weights come from the configuration; runtime layers do not override them")
 supports(
     WeightedCluster.ClusterWeight,
     "name",
@@ -84,7 +83,7 @@ def compile_forward(
     """default_retry: the virtual host's policy.  inherited_filters: per-filter configuration of the route and the levels above it."""
     retry = default_retry
     if message.HasField("retry_policy"):
-        retry = compile_retry_policy(message.retry_policy, at / "retry_policy")
+        retry = compile_retry_policy(message.retry_policy, at / "retry_policy", context)
     return ForwardAction(
         **_cluster_specifier(message, inherited_filters, at, context),
         **_host_rewrite(message, at),
@@ -121,8 +120,9 @@ def _weighted(
     choices = []
     for index, choice in enumerate(message.clusters):
         with context.problems.collect():
-            choices.append(_choice(choice, inherited, at / "clusters" / index, context))
-    total = sum(choice.weight.value for choice in message.clusters)
+            weight = _weight(choice, message.runtime_key_prefix, context)
+            choices.append(_choice(choice, weight, inherited, at / "clusters" / index, context))
+    total = sum(_weight(choice, message.runtime_key_prefix, context) for choice in message.clusters)
     if total == 0:
         raise ConfigError(at, "Sum of weights in the weighted_cluster must be greater than 0.")
     if total > _MAX_TOTAL_WEIGHT:
@@ -134,8 +134,19 @@ def _weighted(
     }
 
 
+def _weight(choice: WeightedCluster.ClusterWeight, runtime_key_prefix: str, context: CompileContext) -> int:
+    """The weight, or what a runtime layer says instead under `<prefix>.<cluster>`."""
+    override = context.runtime.get(f"{runtime_key_prefix}.{choice.name}") if runtime_key_prefix else None
+    known = isinstance(override, int | float) and not isinstance(override, bool)
+    return int(override) if known else choice.weight.value  # type: ignore[call-overload,no-any-return]  # known says it is a number
+
+
 def _choice(
-    message: WeightedCluster.ClusterWeight, inherited: Mapping[str, object], at: FieldPath, context: CompileContext
+    message: WeightedCluster.ClusterWeight,
+    weight: int,
+    inherited: Mapping[str, object],
+    at: FieldPath,
+    context: CompileContext,
 ) -> values.WeightedCluster:
     if message.name and message.cluster_header:
         raise ConfigError(at, "Only one of name or cluster_header can be specified")
@@ -143,7 +154,7 @@ def _choice(
         raise ConfigError(at, "At least one of name or cluster_header need to be specified")
     return values.WeightedCluster(
         name=message.name,
-        weight=message.weight.value,
+        weight=weight,
         cluster_header=message.cluster_header.lower().encode(),
         mutations=compile_mutations(message, at, context),
         host_rewrite=message.host_rewrite_literal.encode(),

@@ -47,7 +47,6 @@ supports(
     "domains",
     "routes",
     "require_tls",
-    "virtual_clusters",
     "request_headers_to_add",
     "request_headers_to_remove",
     "response_headers_to_add",
@@ -60,6 +59,7 @@ supports(
     "request_body_buffer_limit",
     "metadata",
 )
+ignores(VirtualHostMessage, "virtual_clusters", because="they name statistics, which are not kept by virtual cluster yet")
 supports(VirtualClusterMessage, "headers", "name")
 
 _MAX_DIRECT_RESPONSE_BODY = 4096
@@ -143,7 +143,7 @@ def _host_level(message: VirtualHostMessage, config: Inherited, at: FieldPath, c
     retry = None
     if message.HasField("retry_policy"):
         with context.problems.collect():
-            retry = compile_retry_policy(message.retry_policy, at / "retry_policy")
+            retry = compile_retry_policy(message.retry_policy, at / "retry_policy", context)
     return Inherited(
         virtual_host=message.name,
         outer=_with_own(own, config),

@@ -47,6 +47,9 @@ KEY: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 HTTP2_REASON: Final = "HTTP/2 to upstreams is not supported by this version, but for the management servers of a bootstrap"
 
+# Fields of Http1ProtocolOptions that say nothing to a client, in Envoy neither.
+_SERVER_SIDE: Final = frozenset({"accept_http_10", "default_host_for_http_10", "allow_absolute_url", "use_balsa_parser"})
+
 _PROTOCOLS: Final = {"http_protocol_options": "HTTP/1.1", "http2_protocol_options": "HTTP/2"}
 
 
@@ -76,6 +79,7 @@ def _options(cluster: ClusterMessage, at: FieldPath) -> HttpProtocolOptions:
                 f"Didn't find a registered {kinds} implementation for name: '{name}'",
             )
     if KEY not in extensions:
+        _check_http1(cluster.http_protocol_options, at / "http_protocol_options")
         protocol = "HTTP/2" if cluster.HasField("http2_protocol_options") else "HTTP/1.1"
         return _common(cluster.common_http_protocol_options, _old_limit(cluster), at / "common_http_protocol_options", protocol)
     at_extension = at / "typed_extension_protocol_options" / KEY
@@ -98,7 +102,15 @@ def _extension(message: Any, cluster: ClusterMessage, at: FieldPath) -> HttpProt
         at_limit = at / "common_http_protocol_options" / "max_requests_per_connection"
         reason = "Only one of max_requests_per_connection from Cluster or HttpProtocolOptions can be specified"
         raise ConfigError(at_limit, reason)
+    _check_http1(message.explicit_http_config.http_protocol_options, at / "explicit_http_config" / "http_protocol_options")
     return _common(common, _old_limit(cluster), at / "common_http_protocol_options", protocol)
+
+
+def _check_http1(message: Any, at: FieldPath) -> None:
+    """Options that a connection manager honours and a cluster does not yet."""
+    for field, _ in message.ListFields():
+        if field.name not in _SERVER_SIDE:
+            raise ConfigError(at / field.name, "is not supported by this version for a cluster")
 
 
 def _old_limit(cluster: ClusterMessage) -> int:
@@ -107,6 +119,8 @@ def _old_limit(cluster: ClusterMessage) -> int:
 
 
 def _common(message: Any, old_limit: int, at: FieldPath, protocol: str) -> HttpProtocolOptions:
+    if message.HasField("max_stream_duration"):
+        raise ConfigError(at / "max_stream_duration", "is not supported by this version for a cluster")
     return HttpProtocolOptions(
         protocol=protocol,
         idle_timeout=optional_seconds(message, "idle_timeout", at),
@@ -114,5 +128,4 @@ def _common(message: Any, old_limit: int, at: FieldPath, protocol: str) -> HttpP
         max_requests_per_connection=wrapped(message, "max_requests_per_connection", old_limit),
         max_response_headers_kb=wrapped(message, "max_response_headers_kb", 80),
         max_headers_count=wrapped(message, "max_headers_count", 100),
-        max_stream_duration=optional_seconds(message, "max_stream_duration", at),
     )

@@ -271,6 +271,13 @@ def test_errors(fields: dict[str, Any], expected: str) -> None:
         {"upstream_bind_config": {}},
         {"lb_subset_config": {"subset_selectors": [{"keys": ["a"]}]}},
         {"typed_extension_protocol_options": http_options(auto_config={})},
+        {"http_protocol_options": {"enable_trailers": True}},
+        {
+            "typed_extension_protocol_options": http_options(
+                explicit_http_config={"http_protocol_options": {"enable_trailers": True}}
+            )
+        },
+        {"common_http_protocol_options": {"max_stream_duration": "1s"}},
     ],
 )
 def test_what_has_no_effect_is_refused(fields: dict[str, Any]) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from dataplane.compile.context import CompileContext
 from dataplane.observe.stream_info import StreamInfo
-from dataplane.resilience.retry import WORDS, RetryPolicy
+from dataplane.resilience.retry import WORDS, RateLimitedBackOff, ResetHeader, RetryPolicy
 from dataplane.routing.route import DirectResponse, ForwardAction, HeaderAddition, RedirectAction
 from dataplane.semantics.header_map import RequestHeaders
-from tests.support.compiling import errors, message, one_route, virtual_host
+from tests.support.compiling import errors, message, one_route, route_configuration, virtual_host
 
 ROUTE_CONFIGURATION = "envoy.config.route.v3.RouteConfiguration"
 ROUTE = "virtual_hosts[0].routes[0]"
@@ -125,7 +126,6 @@ def test_retry_policy() -> None:
             "retry_on": "5xx,reset",
             "num_retries": 0,
             "per_try_timeout": "1s",
-            "per_try_idle_timeout": "2s",
             "retriable_status_codes": [418],
             "retry_back_off": {"base_interval": "0.0001s", "max_interval": "1s"},
             "retriable_headers": [{"name": "x", "present_match": True}],
@@ -133,10 +133,39 @@ def test_retry_policy() -> None:
     ).retry_policy
     assert isinstance(policy, RetryPolicy)
     assert policy.retry_on == WORDS["5xx"] | WORDS["reset"]
-    assert (policy.num_retries, policy.per_try_timeout, policy.per_try_idle_timeout) == (0, 1, 2)
+    assert (policy.num_retries, policy.per_try_timeout) == (0, 1)
     assert (policy.base_interval, policy.max_interval) == (0.001, 1)
     assert policy.retriable_status_codes == {418}
     assert len(policy.retriable_headers) == 1
+
+
+def test_retries_may_go_to_other_hosts_and_wait_for_as_long_as_they_are_told() -> None:
+    previous = {
+        "name": "previous_hosts",
+        "typed_config": {"@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+    }
+    policy = action(
+        retry_policy={
+            "retry_on": "5xx",
+            "retry_host_predicate": [previous],
+            "host_selection_retry_max_attempts": 5,
+            "rate_limited_retry_back_off": {
+                "reset_headers": [{"name": "Retry-After"}, {"name": "X-Reset", "format": "UNIX_TIMESTAMP"}],
+                "max_interval": "60s",
+            },
+        }
+    ).retry_policy
+    assert isinstance(policy, RetryPolicy)
+    assert (policy.avoid_previous_hosts, policy.host_selection_attempts) == (True, 5)
+    assert policy.rate_limited == RateLimitedBackOff((ResetHeader(b"retry-after"), ResetHeader(b"x-reset", True)), 60.0)
+
+
+def test_a_runtime_layer_overrides_weights() -> None:
+    clusters = {"clusters": [{"name": "a", "weight": 90}, {"name": "b", "weight": 10}], "runtime_key_prefix": "p"}
+    content = {"virtual_hosts": [virtual_host({"match": {"prefix": "/"}, "route": {"weighted_clusters": clusters}})]}
+    compiled = route_configuration(content, CompileContext(runtime={"p.b": 30})).virtual_hosts[0].routes[0].action
+    assert isinstance(compiled, ForwardAction)
+    assert ([choice.weight for choice in compiled.weighted_clusters], compiled.total_weight) == ([90, 30], 120)
 
 
 def test_the_greatest_back_off_is_ten_times_the_base_unless_given() -> None:

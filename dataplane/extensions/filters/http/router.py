@@ -9,7 +9,6 @@ from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 
 from dataplane.api.registry import extension
 from dataplane.base.errors import FieldPath
-from dataplane.compile.access_log import compile_access_logs
 from dataplane.compile.context import CompileContext
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import wrapped
@@ -19,7 +18,6 @@ from dataplane.router.router import RouterFactory
 supports(
     Router,
     "dynamic_stats",
-    "upstream_log",
     "suppress_envoy_headers",
     "strict_check_headers",
     "respect_expected_rq_timeout",
@@ -35,6 +33,5 @@ def compile_config(message: Router, at: FieldPath, context: CompileContext) -> R
             suppress_envoy_headers=message.suppress_envoy_headers,
             strict_check_headers=tuple(name.lower().encode() for name in message.strict_check_headers),
             respect_expected_rq_timeout=message.respect_expected_rq_timeout,
-            upstream_log=compile_access_logs(message.upstream_log, at / "upstream_log", context),
         )
     )
