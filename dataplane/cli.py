@@ -85,7 +85,9 @@ def _ignored_flags(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--service-cluster", default="", help="Node cluster, unless the bootstrap names one.")
 @click.option("--service-node", default="", help="Node id, unless the bootstrap names one.")
 @click.option("--service-zone", default="", help="Node zone, unless the bootstrap names one.")
-@click.option("-l", "--log-level", default="info", callback=_level, show_default=True, help="trace|debug|info|warning|error|critical|off")
+@click.option(
+    "-l", "--log-level", default="info", callback=_level, show_default=True, help="trace|debug|info|warning|error|critical|off"
+)
 @click.option("--component-log-level", default="", callback=_component_levels, help="For example upstream:debug,config:trace")
 @click.option("--log-format", default="", help="spdlog pattern.")
 @click.option("--log-path", default="", help="Log to this file instead of stderr.")
@@ -93,7 +95,9 @@ def _ignored_flags(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--drain-strategy", type=click.Choice(["gradual", "immediate"]), default="gradual", show_default=True)
 @click.option("--parent-shutdown-time-s", type=click.IntRange(min=0), default=900, hidden=True)
 @click.option("--local-address-ip-version", type=click.Choice(["v4", "v6"]), default="v4")
-@click.option("--file-flush-interval-msec", type=click.IntRange(min=1), default=10_000, help="How long an access-log line may wait.")
+@click.option(
+    "--file-flush-interval-msec", type=click.IntRange(min=1), default=10_000, help="How long an access-log line may wait."
+)
 @click.option("--file-flush-min-size-kb", type=click.IntRange(min=0), default=64, help="Write when this much is waiting.")
 @click.option("--allow-unknown-static-fields", is_flag=True, help="Count unknown bootstrap fields instead of refusing them.")
 @click.option("--allow-unknown-fields", is_flag=True, hidden=True)
