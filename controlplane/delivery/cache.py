@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from controlplane.base.resource import Resource
 from controlplane.delivery import wire
 from controlplane.delivery.snapshot import Changes, Snapshot, TypeView, changes_between
+from controlplane.delivery.warming import endpoints_of
 
 # Enough for every type of a few dozen groups on their way from one revision to the next.
 MAX_CHANGES = 256
@@ -61,11 +62,12 @@ class Memo(Generic[V]):
 class Cache:
     """Shared by all streams of a hub.  Responses come without their nonce (wire.with_nonce)."""
 
-    __slots__ = ("_changes", "_remembered", "_responses", "_views")
+    __slots__ = ("_changes", "_endpoints", "_remembered", "_responses", "_views")
 
     def __init__(self) -> None:
         self._responses: Memo[bytes] = Memo(MAX_RESPONSE_BYTES)
         self._changes: Memo[Changes] = Memo(MAX_CHANGES)
+        self._endpoints: Memo[frozenset[str]] = Memo(MAX_VIEW_BYTES)
         self._views: Memo[TypeView] = Memo(MAX_VIEW_BYTES)
         self._remembered: Memo[TypeView] = Memo(MAX_VIEW_BYTES)
 
@@ -117,6 +119,14 @@ class Cache:
         if found is None:
             found = wire.delta_response(view.version, view.type_url, _chosen(view, changed), sorted(removed))
             self._responses.put(key, found, len(found) + _weight(view))
+        return found
+
+    def endpoints_of(self, clusters: TypeView, names: frozenset[str]) -> frozenset[str]:
+        """warming.endpoints_of, once per question: the first response to every client changes every cluster."""
+        key = (clusters, names)
+        found = self._endpoints.get(key)
+        if found is None:
+            found = self._endpoints.put(key, endpoints_of(clusters, names), _weight(clusters))
         return found
 
     def remember(self, snapshot: Snapshot) -> None:

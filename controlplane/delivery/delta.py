@@ -6,7 +6,7 @@ Spec: xDS REST and gRPC protocol, "Incremental xDS".
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from controlplane.delivery.cache import Cache
@@ -55,7 +55,7 @@ class DeltaDialogue(Dialogue):
         self._review(now)
         return answer
 
-    def _warm_again(self, names: Collection[str]) -> None:
+    def _warm_again(self, names: frozenset[str]) -> None:
         if isinstance(self.inventory, NamedInventory):
             self.inventory.send_again(names)
         else:

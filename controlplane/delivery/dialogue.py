@@ -144,7 +144,7 @@ class Dialogue(ABC):
         self._review(now)
         return with_nonce(composed.body, nonce)
 
-    def warm_again(self, names: Collection[str], now: float) -> None:
+    def warm_again(self, names: frozenset[str], now: float) -> None:
         """Send these once more, if the client has subscribed to them and they exist (warming)."""
         self._warm_again(names)
         self._review(now)
@@ -180,7 +180,7 @@ class Dialogue(ABC):
         return self.target is not None and not self.pending and self.exchange.waiting is None and not self.exchange.refused
 
     @abstractmethod
-    def _warm_again(self, names: Collection[str]) -> None:
+    def _warm_again(self, names: frozenset[str]) -> None:
         """Tell the inventory."""
 
     def _has_pending(self) -> bool:

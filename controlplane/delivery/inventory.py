@@ -8,7 +8,7 @@ Here: `WholeInventory` for clients that are told of everything (or of a selectio
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from controlplane.base.resource import Resource
 from controlplane.delivery.cache import Cache
@@ -118,9 +118,9 @@ class NamedInventory:
             self.have.pop(name, None)
             self._examine(name, journey, now)
 
-    def send_again(self, names: Iterable[str]) -> None:
+    def send_again(self, names: Set[str]) -> None:
         """What the client has of these is due once more, if there is still such a thing."""
-        self.due.update(name for name in names if name in self.names and name in self.goal.resources)
+        self.due |= names & self.names & self.goal.resources.keys()
 
     def unsubscribe(self, names: Iterable[str]) -> None:
         for name in names:

@@ -10,7 +10,6 @@ exist is answered when it appears.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from controlplane.base import type_url as urls
@@ -59,7 +58,7 @@ class SotwDialogue(Dialogue):
         self._review(now)
         return answer
 
-    def _warm_again(self, names: Collection[str]) -> None:
+    def _warm_again(self, names: frozenset[str]) -> None:
         if isinstance(self.inventory, NamedInventory):
             self.inventory.send_again(names)
         elif not self.inventory.goal.resources.keys().isdisjoint(names):

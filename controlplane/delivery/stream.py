@@ -17,7 +17,6 @@ from controlplane.delivery.order import FOREVER, rank
 from controlplane.delivery.proxy import Proxy
 from controlplane.delivery.sotw import SotwDialogue, SotwRequest
 from controlplane.delivery.status import EventKind, StreamKind
-from controlplane.delivery.warming import endpoints_of
 
 # Envoy speaks of about ten types, and the largest known meshes of some ten thousand clusters for one proxy.
 MAX_TYPES = 64
@@ -109,7 +108,7 @@ class XdsStream:
     def _warm_again(self, clusters: Dialogue, now: float) -> None:
         endpoints = self.dialogues.get(urls.CLUSTER_LOAD_ASSIGNMENT)
         if endpoints is not None and clusters.target is not None:
-            endpoints.warm_again(endpoints_of(clusters.target, clusters.changed), now)
+            endpoints.warm_again(self._cache.endpoints_of(clusters.target, clusters.changed), now)
 
     def _begin(self, request: SotwRequest | DeltaRequest, now: float) -> Dialogue:
         if len(self.dialogues) >= MAX_TYPES:

@@ -26,6 +26,7 @@ def test_equal_questions_get_the_very_same_answer() -> None:
     assert cache.changes(one, two) is cache.changes(one, two)
     assert cache.select(one, names) is cache.select(one, frozenset("a"))
     assert cache.keeping(two, held) is cache.keeping(two, list(held))
+    assert cache.endpoints_of(one, names) is cache.endpoints_of(one, names)
     assert cache.sotw(one, one.version) is cache.sotw(one, one.version)
     assert cache.sotw(one, "part", names) is cache.sotw(one, "part", names)
     assert cache.delta(one, names, frozenset()) is cache.delta(one, names, frozenset())
