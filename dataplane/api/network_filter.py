@@ -30,7 +30,7 @@ class ServerContext:
     loop: asyncio.AbstractEventLoop
     service_cluster: str = ""
     service_node: str = ""
-    local_address: str = "127.0.0.1"  # ours, as x-forwarded-for tells it for peers on the loopback
+    local_address: str = ""  # ours, as x-forwarded-for tells it for peers on the loopback; "": the first interface's
     clock: Callable[[], float] = time.monotonic
 
 

@@ -70,6 +70,9 @@ class HttpConnection:
         stats.rq_total.value += 1
         stats.rq_http1_total.value += 1
         stats.rq_active.value += 1
+        if not self._streams_begun:
+            stats.cx_http1_total.inc()
+            stats.cx_http1_active.inc()
         self._streams_begun += 1
         most = self.manager.config.max_requests_per_connection
         if most and self._streams_begun >= most and not self.closing:
@@ -190,13 +193,12 @@ class HttpConnection:
         stats = self.manager.stats
         stats.cx_total.inc()
         stats.cx_active.inc()
-        stats.cx_http1_total.inc()
-        stats.cx_http1_active.inc()
 
     def _count_closed(self, active: bool) -> None:
         stats = self.manager.stats
         stats.cx_active.dec()
-        stats.cx_http1_active.dec()
+        if self._streams_begun:
+            stats.cx_http1_active.dec()
         stats.cx_destroy.inc()
         if self._ended_by_peer:
             stats.cx_destroy_remote.inc()

@@ -44,11 +44,9 @@ def make(
     if request is not None and _is_grpc(request):
         return _as_grpc(request, headers, body), b""
     if body:
-        # A reply that names its content type keeps it, but behind the length.
-        content_type = headers.get(b"content-type") or content_type
-        headers.remove(b"content-type")
-        headers.add(b"content-length", b"%d" % len(body))
-        headers.add(b"content-type", content_type)
+        headers.set(b"content-length", b"%d" % len(body))
+        if b"content-type" not in headers:
+            headers.add(b"content-type", content_type)
     return headers, body
 
 

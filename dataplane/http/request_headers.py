@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from dataplane.base.address import Address, PipeAddress, SocketAddress
 from dataplane.base.errors import ProtocolError
-from dataplane.http.config import EscapedSlashesAction, HttpConnectionManagerConfig, StripPort, UnderscoresAction
+from dataplane.http.config import (
+    EscapedSlashesAction,
+    ForwardClientCert,
+    HttpConnectionManagerConfig,
+    StripPort,
+    UnderscoresAction,
+)
+from dataplane.http.local_address import local_address
 from dataplane.semantics import forwarded, hop_by_hop, path
 from dataplane.semantics.header_map import RequestHeaders
 
@@ -26,6 +33,7 @@ _PROTO: Final = b"x-forwarded-proto"
 _PORT: Final = b"x-forwarded-port"
 _REQUEST_ID: Final = b"x-request-id"
 _INTERNAL: Final = b"x-envoy-internal"
+_CLIENT_CERT: Final = b"x-forwarded-client-cert"
 _EXTERNAL_ADDRESS: Final = b"x-envoy-external-address"
 
 # A request without any of these needs nothing but additions.
@@ -33,7 +41,7 @@ _SPECIAL: Final = (
     hop_by_hop.REQUEST_NAMES
     | forwarded.INTERNAL_ONLY
     | forwarded.EDGE_ONLY
-    | {forwarded.FORWARDED_FOR, _PROTO, _PORT, _REQUEST_ID, _INTERNAL, b"referer", b"expect"}
+    | {forwarded.FORWARDED_FOR, _PROTO, _PORT, _REQUEST_ID, _INTERNAL, _CLIENT_CERT, b"referer", b"expect"}
 )
 _PROTO_HTTP: Final = (_PROTO, b"http")
 _IN_AUTHORITY: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$&'()*+,;=:@[]"
@@ -67,6 +75,8 @@ class PreparedStream(Protocol):
 
     def send_continue(self) -> None: ...
 
+    def end_connection(self) -> None: ...
+
 
 class RequestPreparation:
     """The configured steps; one per connection manager."""
@@ -83,7 +93,7 @@ class RequestPreparation:
         self._http1_stats = http1_stats
         self._stats = stats
         self._next_id = next_id
-        self._local = server.local_address.encode()
+        self._local = (server.local_address or local_address()).encode()
         self._user_agent = server.service_cluster.encode() if config.add_user_agent else b""
         self._node = server.service_node.encode()
         self._changes_path = (
@@ -135,12 +145,18 @@ class RequestPreparation:
         if b"upgrade" in special and hop_by_hop.is_upgrade(headers):
             hop_by_hop.drop_h2c_upgrade(headers)
             stream.wants_upgrade = b"upgrade" in headers
+        if b"proxy-connection" in special and (headers.get(b"proxy-connection") or b"").lower() == b"close":
+            stream.end_connection()
         if b"connection" in special or not hop_by_hop.REQUEST_NAMES.isdisjoint(special):
             try:
                 hop_by_hop.strip_request(headers)
             except ProtocolError as error:
                 return Refusal(error.status, error.details, protocol_error=True)
-        if b"expect" in special and not self._config.proxy_100_continue and headers.get(b"expect") == b"100-continue":
+        if (
+            b"expect" in special
+            and not self._config.proxy_100_continue
+            and (headers.get(b"expect") or b"").lower() == b"100-continue"
+        ):
             headers.remove(b"expect")
             stream.send_continue()
         return None
@@ -183,6 +199,9 @@ class RequestPreparation:
             headers.set(_EXTERNAL_ADDRESS, stream.downstream_remote_address.host.encode())
         if self._config.generate_request_id:
             self._set_request_id(headers, edge)
+        # Envoy: what a peer without a certificate says about certificates counts for nothing.
+        if self._config.forward_client_cert is not ForwardClientCert.ALWAYS_FORWARD_ONLY:
+            headers.remove(_CLIENT_CERT)
 
     def _normalize(self, headers: RequestHeaders) -> Refusal | None:
         config = self._config

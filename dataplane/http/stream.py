@@ -145,7 +145,9 @@ class Stream(StreamInfo):
 
     def _refuse(self, refusal: Refusal) -> None:
         """The request goes no further than its head."""
-        if refusal.protocol_error:
+        if refusal.protocol_error:  # as if the codec had found it: no request was seen
+            self.request_headers = None
+            self.request_complete = False
             self.connection.on_protocol_error(self, DownstreamProtocolError(refusal.status, refusal.details))
             return
         if refusal.status == 400 and not self.manager.config.stream_error_on_invalid_http_message:
@@ -259,6 +261,10 @@ class Stream(StreamInfo):
             self._informed = True
             self._count_response(headers.status)
             self.encoder.encode_informational(headers)
+
+    def end_connection(self) -> None:
+        """The client wants no request after this one."""
+        self.connection.closing = True
 
     def send_continue(self) -> None:
         """Answer `expect: 100-continue` ourselves."""

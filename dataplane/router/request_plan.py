@@ -116,8 +116,9 @@ def rewrite(
     """Apply mutations, then change host and path.  tell: leave the original ones in x-envoy-original-*."""
     if levels:
         mutate_request(levels, headers, info)
-    host = (choice.host_rewrite if choice is not None else b"") or _new_host(headers, action)
-    if host:
+    if choice is not None and choice.host_rewrite:
+        set_host(headers, choice.host_rewrite, action.append_x_forwarded_host, False)
+    elif host := _new_host(headers, action):
         set_host(headers, host, action.append_x_forwarded_host, tell)
     if action.rewrite_path is not None:
         before = headers.path

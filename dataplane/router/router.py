@@ -90,6 +90,7 @@ class RouterStream:
     _backoff: Deadline | None = None
     _body: list[bytes] | None = None  # what a try that is still to come needs of the body
     _body_size = 0
+    _has_body = False
     _paused = False
     _started = False  # response headers were passed on
     _over = False
@@ -108,6 +109,7 @@ class RouterStream:
         bound, stream = self._bound, self.stream
         self.headers = headers
         self.request_complete = end_stream
+        self._has_body = not end_stream
         bound.stats.rq_total.value += 1
         route = stream.route
         if route is None:
@@ -242,7 +244,7 @@ class RouterStream:
         info.upstream_begin_at = self._bound.clock()
         if self._action.auto_host_rewrite and host.hostname:
             request_plan.set_host(self.headers, host.hostname.encode(), self._action.append_x_forwarded_host, self._bound.tells)
-        if self._body or self._trailers is not None:
+        if self._has_body and (self._body or self._trailers is not None):
             self._send_with_body(encoder)
         else:
             encoder.encode_headers(self.headers, self.request_complete)
@@ -255,8 +257,8 @@ class RouterStream:
         trailers = self._trailers
         if self._retries is None:
             self._body = None
-        encoder.encode_headers(self.headers, self.request_complete and not body and trailers is None)
-        if body:
+        encoder.encode_headers(self.headers, False)
+        if body or (self.request_complete and trailers is None):
             encoder.encode_data(body, self.request_complete and trailers is None)
         if trailers is not None:
             encoder.encode_trailers(trailers)
@@ -268,10 +270,11 @@ class RouterStream:
         """The try ended without a whole response."""
         if attempt is not self._attempt or self._over:
             return
-        if attempt.host is not None and not failure.overflow:
+        if attempt.host is not None:
             self.info.upstream_host = attempt.host.address
-            attempt.host.rq_error += 1
-        self.info.upstream_transport_failure_reason = failure.transport
+            if not failure.overflow:
+                attempt.host.rq_error += 1
+        self.info.upstream_transport_failure_reason = failure.transport.replace(" ", "_")
         if attempt.deadline is not None:
             attempt.deadline.cancel()
         if self._started:
@@ -338,10 +341,15 @@ class RouterStream:
             self._counters.count(status, self._internal, self._alt_name)
         if self._bound.tells and self.request_complete:
             spent = int((now - info.request_end_at) * 1000)
-            headers.fields.append(_SERVICE_TIMES[spent] if 0 <= spent < 256 else (_SERVICE_TIME, b"%d" % spent))
+            took = _SERVICE_TIMES[spent] if 0 <= spent < 256 else (_SERVICE_TIME, b"%d" % spent)
+            if [name for name, _ in headers.fields if name == _SERVICE_TIME]:
+                headers.set(*took)
+            else:
+                headers.fields.append(took)
+        info.response_code = status
+        info.response_code_details = "via_upstream"
         if self._levels or self._route.include_attempt_count_in_response:
             self._change_response(headers)
-        info.response_code_details = "via_upstream"
         self._started = True
         if end_stream:
             self.on_response_end()

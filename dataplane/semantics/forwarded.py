@@ -7,12 +7,15 @@ Envoy: configuration/http/http_conn_man/headers, "x-forwarded-for"; mutateReques
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Final
 
 from dataplane.base.address import SocketAddress
 from dataplane.semantics.header_map import HeaderMap, RequestHeaders
 
 FORWARDED_FOR: Final = b"x-forwarded-for"
+
+_URL: Final = re.compile(rb"(?:[A-Za-z][-+.A-Za-z0-9]*://)?(?:[^\s/?#:\[\]]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?(?:[/?#].*)?")
 
 # What only a trusted peer may say; removed from every request that is not internal.
 INTERNAL_ONLY: Final = frozenset(
@@ -35,7 +38,15 @@ INTERNAL_ONLY: Final = frozenset(
 )
 
 # Removed as well from requests that enter the mesh here.
-EDGE_ONLY: Final = frozenset({b"x-envoy-downstream-service-cluster", b"x-envoy-downstream-service-node"})
+EDGE_ONLY: Final = frozenset(
+    {
+        b"x-envoy-decorator-operation",
+        b"x-envoy-downstream-service-cluster",
+        b"x-envoy-downstream-service-node",
+        b"x-envoy-original-host",
+        b"x-envoy-original-path",
+    }
+)
 
 
 def append(headers: HeaderMap, name: bytes, value: bytes, separator: bytes) -> None:
@@ -76,6 +87,5 @@ def sanitize_referer(headers: RequestHeaders) -> None:
 
 
 def _is_url(value: bytes) -> bool:
-    scheme, separator, rest = value.partition(b"://")
-    host = rest.partition(b"/")[0]
-    return bool(separator) and scheme.lower() in (b"http", b"https") and bool(host) and b" " not in host
+    """As lenient as Envoy's URL parser: a bare name is a host, an absolute path stands alone."""
+    return value.startswith(b"/") or _URL.fullmatch(value) is not None

@@ -20,6 +20,7 @@ RESPONSE_NAMES: Final = frozenset({b"connection", b"keep-alive", b"proxy-connect
 
 # What a nominated name must not take away: a request without them would mean something else to the next hop.
 _PROTECTED: Final = frozenset({b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
+_TOO_MANY_NOMINATED: Final = 10  # Envoy's limit: each name is a search through all fields
 # Naming these is legal and changes nothing: they are dropped, or kept, for reasons of their own.
 _IGNORED_NOMINATIONS: Final = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b"http2-settings", b""})
 
@@ -57,6 +58,8 @@ def strip_request(headers: RequestHeaders) -> None:
 
 
 def _remove_nominated(headers: RequestHeaders, names: list[bytes]) -> None:
+    if len(names) >= _TOO_MANY_NOMINATED:
+        raise ProtocolError(400, "http1.connection_header_rejected")
     for name in names:
         if name in _IGNORED_NOMINATIONS:
             continue
@@ -72,7 +75,7 @@ def _keep_only_trailers(headers: RequestHeaders) -> None:
     wanted = headers.joined(b"te")
     if wanted is None:
         return
-    if b"trailers" in [word.partition(b";")[0].strip() for word in tokens(wanted)]:
+    if b"trailers" in [word.strip() for word in wanted.split(b",")]:
         headers.set(b"te", b"trailers")
     else:
         headers.remove(b"te")

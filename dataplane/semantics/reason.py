@@ -47,6 +47,7 @@ REASONS: Final[dict[int, bytes]] = {
     422: b"Unprocessable Entity",
     423: b"Locked",
     424: b"Failed Dependency",
+    425: b"Too Early",
     426: b"Upgrade Required",
     428: b"Precondition Required",
     429: b"Too Many Requests",
@@ -62,6 +63,7 @@ REASONS: Final[dict[int, bytes]] = {
     508: b"Loop Detected",
     510: b"Not Extended",
     511: b"Network Authentication Required",
+    599: b"Last Unassigned Server Error Code",
 }
 UNKNOWN: Final = b"Unknown"
 

@@ -105,7 +105,7 @@ class H1Pool:
         requests = self._requests
         if requests.active >= requests.limit:
             self._idle.append(connection)
-            self.stats.rq_pending_overflow.inc()
+            self.stats.rq_active_overflow.inc()
             receiver.on_pool_failure(_OVERFLOW, "", self.host)
             return
         requests.inc()
@@ -121,7 +121,7 @@ class H1Pool:
         pending = self._breakers.pending
         if not pending.can_create():
             self.stats.rq_pending_overflow.inc()
-            receiver.on_pool_failure(_OVERFLOW, "", self.host)
+            receiver.on_pool_failure(_OVERFLOW, "", None)  # as Envoy: no host was involved
             return None
         pending.inc()
         self.stats.rq_pending_total.inc()

@@ -216,7 +216,8 @@ class FakeCluster:
         if not self.healthy:
             raise NoHealthyHost
         if self.failure is not None:
-            receiver.on_pool_failure(*self.failure, self.host)
+            overflow = self.failure[0] is PoolFailure.OVERFLOW
+            receiver.on_pool_failure(*self.failure, None if overflow else self.host)
             return None
         exchange = Exchange(receiver, self.host)
         self.exchanges.append(exchange)

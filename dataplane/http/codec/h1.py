@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from dataplane.base.errors import ProtocolError
 from dataplane.http.codec.h1_response import ResponseWriter
 from dataplane.semantics.framing import CHUNKED, ChunkedDecoder
-from dataplane.semantics.h1_head import FIRST_BYTES_OF_METHODS, HTTP_11, find_head_end
+from dataplane.semantics.h1_head import HTTP_11, find_head_end
 from dataplane.semantics.header_map import HeaderMap
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Http1Codec(ResponseWriter):
         "_connection",
         "_decoder",
         "_left",
+        "_line_checked",
         "_paused",
         "_reading",
         "_state",
@@ -55,6 +56,7 @@ class Http1Codec(ResponseWriter):
         self._connection = connection
         self._state = _HEAD
         self._stream: Stream | None = None
+        self._line_checked = False
         self._begun = b""  # a head of which the end is still to come
         self.ahead = b""  # bytes of later requests
         self._left = 0  # bytes of a body of known length still to come
@@ -117,12 +119,25 @@ class Http1Codec(ResponseWriter):
         """A stream exists from the first byte on: its timeouts run, and the log tells of it."""
         if self._stream is None:
             self._stream = self._connection.begin_stream(self, self._manager.clock())
-        if data[0] not in FIRST_BYTES_OF_METHODS:
-            self._refuse(ProtocolError(400, "http1.codec_error"))
-        elif len(data) > self._manager.max_head_bytes:
-            self._refuse(ProtocolError(431, "http1.headers_too_large"))
+            self._line_checked = False
+        try:
+            if len(data) > self._manager.max_head_bytes:
+                raise ProtocolError(431, "http1.headers_too_large")
+            if not self._line_checked:
+                self._line_checked = self._check_first_line(data)
+        except ProtocolError as error:
+            self._refuse(error)
         else:
             self._begun = data
+
+    def _check_first_line(self, data: bytes) -> bool:
+        """Refuse what cannot become a request without waiting for the rest.  Returns whether the line is complete."""
+        if not data[:1].isalpha():
+            raise ProtocolError(400, "http1.codec_error")
+        line, end, _ = data.partition(b"\n")
+        if end:
+            self._manager.parse_head(line.rstrip(b"\r") + b"\r\n\r\n")
+        return bool(end)
 
     def _begin(self, head: RequestHead, size: int) -> None:
         headers, length, keep_alive, version, has_host = head

@@ -69,7 +69,7 @@ class TestWithoutUpstream:
         client.send(get(b"/x"))
         status, fields, _ = client.take_response()
         assert (status, fields[b"location"], fields[b"x-added"]) == (301, b"https://h.test/x", b"1")
-        assert engine.counter("http.test.rq_redirect") == 1
+        assert engine.counter("http.test.rq_direct_response") == 1
 
     def test_non_forwarding_action(self) -> None:
         client = Engine(routes=[route(action=NonForwardingAction())]).connect()
