@@ -94,7 +94,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "router is not last": (lambda it: manager_of(it)["http_filters"].append(manager_of(it)["http_filters"][0]), "http_filters"),
     "reserved header": (
         lambda it: route_of(it).update(request_headers_to_add=[{"header": {"key": ":path", "value": "/"}}]),
-        ":path",
+        "request_headers_to_add",
     ),
     "bad header format": (
         lambda it: route_of(it).update(request_headers_to_add=[{"header": {"key": "x", "value": "%NO_SUCH%"}}]),
