@@ -101,6 +101,10 @@ class LiveHost(Protocol):
 class Pending(Protocol):
     """A request that waits for a connection."""
 
+    @property
+    def host(self) -> LiveHost:
+        """Whose pool it waits in."""
+
     def cancel(self) -> None:
         """No callback is made after this."""
 

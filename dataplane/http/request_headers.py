@@ -186,6 +186,8 @@ class RequestPreparation:
             return refusal
         if self._changes_host:
             self._normalize_host(headers, peer)
+        if headers.method == b"QUERY" and b"content-type" not in headers:
+            return Refusal(400, "query_missing_content_type")
         return None
 
     def _mutate(self, headers: RequestHeaders, peer: Peer, stream: PreparedStream) -> None:
@@ -216,6 +218,7 @@ class RequestPreparation:
                 unescaped != target and config.path_with_escaped_slashes_action is EscapedSlashesAction.UNESCAPE_AND_REDIRECT
             )
             rejected = unescaped != target and config.path_with_escaped_slashes_action is EscapedSlashesAction.REJECT_REQUEST
+            headers.path = unescaped
             target = None if rejected else unescaped
         if target is not None and config.normalize_path:
             target = path.normalize(target)

@@ -23,6 +23,7 @@ from dataplane.http import local_reply
 from dataplane.http.stream_times import StreamDeadlines
 from dataplane.observe import flags as response_flags
 from dataplane.observe.stream_info import StreamInfo
+from dataplane.routing.route import ForwardAction
 from dataplane.routing.table import find_route
 from dataplane.semantics.header_map import Field, HeaderMap, RequestHeaders, ResponseHeaders
 from dataplane.semantics.reason import reason
@@ -105,9 +106,7 @@ class Stream(StreamInfo):
         self.random_value = getrandbits(64)
         self._find_route(headers)
         if self.wants_upgrade and self._route is not None:
-            manager.stats.rq_ws_on_non_ws_route.inc()
-            self.connection.closing = True
-            self.local_reply(403, details="upgrade_failed")
+            self._refuse_upgrade(self._route)
             return
         terminal = self._terminal = manager.terminal.new_stream(self)
         if manager.filters is None:
@@ -115,6 +114,14 @@ class Stream(StreamInfo):
         else:
             self._run = manager.filters.run(self, terminal)
             self._run.decode_headers(headers, end_stream)
+
+    def _refuse_upgrade(self, route: Route) -> None:
+        """No upgrade is configured.  As Envoy: what follows such a head would not be HTTP, so the request never counts as complete."""
+        self.manager.stats.rq_ws_on_non_ws_route.inc()
+        self.request_complete = False
+        if isinstance(route.action, ForwardAction):
+            self.upstream_cluster = route.action.cluster
+        self.local_reply(403, details="upgrade_failed")
 
     def decode_data(self, data: bytes, end_stream: bool) -> None:
         if self.finished:

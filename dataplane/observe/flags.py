@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-# (short, long), in the order Envoy prints them; the position is the bit.
+# (short, long); the position is the bit.  Envoy prints flags in the order they were raised: URX comes before the failure it belongs to.
 NAMES: Final[tuple[tuple[str, str], ...]] = (
+    ("URX", "UpstreamRetryLimitExceeded"),
     ("LH", "FailedLocalHealthCheck"),
     ("UH", "NoHealthyUpstream"),
     ("UT", "UpstreamRequestTimeout"),
@@ -21,7 +22,6 @@ NAMES: Final[tuple[tuple[str, str], ...]] = (
     ("UAEX", "UnauthorizedExternalService"),
     ("RLSE", "RateLimitServiceError"),
     ("DC", "DownstreamConnectionTermination"),
-    ("URX", "UpstreamRetryLimitExceeded"),
     ("SI", "StreamIdleTimeout"),
     ("IH", "InvalidEnvoyRequestHeaders"),
     ("DPE", "DownstreamProtocolError"),

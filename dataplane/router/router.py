@@ -449,6 +449,8 @@ class RouterStream:
             self._retries.release()
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
+            if attempt.pending is not None:  # the log tells where it would have gone
+                self.info.upstream_host = attempt.pending.host.address
             attempt.abandon()
 
     # What a load balancer may ask (api.upstream.BalancingContext)

@@ -32,6 +32,9 @@ _CONNECTING, _IDLE, _HEAD, _COUNTED, _CHUNKS, _UNTIL_CLOSE, _CLOSED = range(7)
 _PROTOCOL_ERROR: Final = StreamReset.PROTOCOL_ERROR
 _CONNECTION_TERMINATION: Final = StreamReset.CONNECTION_TERMINATION
 
+# Requests with other methods say so when they have no body.  RFC 9110 section 8.6.
+_BODILESS: Final = frozenset({b"GET", b"HEAD", b"DELETE", b"TRACE", b"CONNECT"})
+
 _COLON: Final = b": ".join
 _LINES: Final = b"\r\n".join
 _H: Final = ord("H")
@@ -147,6 +150,8 @@ class H1Connection(Dialled):
         lines += map(_COLON, headers.fields)
         if end_stream:
             self._request_done = True
+            if method not in _BODILESS and b"content-length" not in headers:
+                lines.append(b"content-length: 0")
         else:
             self._tunnel = method == b"CONNECT" or b"upgrade" in headers
             if not self._tunnel and b"content-length" not in headers:

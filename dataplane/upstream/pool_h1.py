@@ -36,6 +36,10 @@ class WaitingStream:
         self._pool = pool
         self.receiver: ResponseReceiver | None = receiver
 
+    @property
+    def host(self) -> UpstreamHost:
+        return self._pool.host
+
     def cancel(self) -> None:
         if self.receiver is not None:
             self.receiver = None
