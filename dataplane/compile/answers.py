@@ -48,10 +48,9 @@ def compile_redirect(message: RedirectMessage, path: PathSpecifier, at: FieldPat
         host=message.host_redirect.encode(),
         port=b"%d" % message.port_redirect if message.port_redirect else b"",
         path=message.path_redirect.encode(),
-        rewrite=_rewrite(message, path, at),
         strip_query=message.strip_query,
     )
-    return RedirectAction(status, location)
+    return RedirectAction(status, location, _rewrite(message, path, at))
 
 
 def _rewrite(message: RedirectMessage, path: PathSpecifier, at: FieldPath) -> Callable[[bytes], bytes] | None:

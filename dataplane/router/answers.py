@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dataplane.router.request_plan import rewrite_path
 from dataplane.routing.header_mutations import mutate_response
 from dataplane.routing.route import DirectResponse, RedirectAction
 from dataplane.semantics.header_map import ResponseHeaders
@@ -34,10 +35,17 @@ class RouterStats:
 
 
 def answer_directly(
-    stream: HttpStream, action: Action, levels: tuple[HeaderMutations, ...], headers: RequestHeaders, stats: RouterStats
+    stream: HttpStream,
+    action: Action,
+    levels: tuple[HeaderMutations, ...],
+    headers: RequestHeaders,
+    stats: RouterStats,
+    tell: bool = True,
 ) -> None:
-    """Carry out an action that forwards nothing."""
+    """Carry out an action that forwards nothing.  tell: leave the path before a rewrite in x-envoy-original-path."""
     if isinstance(action, RedirectAction):
+        if action.rewrite_path is not None:
+            rewrite_path(headers, action.rewrite_path, stream.info, tell)
         stats.rq_direct_response.inc()  # as Envoy: rq_redirect stays 0
         location = (b"location", action.location(headers))
         added = route_headers(levels, headers, stream, action.status, (location,))

@@ -16,6 +16,8 @@ from dataplane.routing.header_mutations import mutate_request
 from dataplane.routing.rewrite import append_forwarded_host, rewrite_target
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dataplane.observe.stream_info import StreamInfo
     from dataplane.routing.route import ForwardAction, HeaderMutations, Route, WeightedCluster
     from dataplane.semantics.header_map import Field, RequestHeaders
@@ -121,11 +123,16 @@ def rewrite(
     elif host := _new_host(headers, action):
         set_host(headers, host, action.append_x_forwarded_host, tell)
     if action.rewrite_path is not None:
-        before = headers.path
-        headers.path = rewrite_target(before, action.rewrite_path)
-        info.original_path = before
-        if tell:
-            headers.set(b"x-envoy-original-path", before)
+        rewrite_path(headers, action.rewrite_path, info, tell)
+
+
+def rewrite_path(headers: RequestHeaders, change: Callable[[bytes], bytes], info: StreamInfo, tell: bool) -> None:
+    """Change the path, but not the query.  Redirects do the same before they build their location."""
+    before = headers.path
+    headers.path = rewrite_target(before, change)
+    info.original_path = before
+    if tell:
+        headers.set(b"x-envoy-original-path", before)
 
 
 def set_host(headers: RequestHeaders, host: bytes, append_forwarded: bool, tell: bool) -> None:

@@ -118,7 +118,7 @@ class RouterStream:
             return
         action = route.action
         if type(action) is not ForwardAction:
-            answer_directly(stream, action, route.mutations, headers, bound.stats)
+            answer_directly(stream, action, route.mutations, headers, bound.stats, bound.tells)
             return
         self._route = route
         self._forward(route, action)

@@ -46,13 +46,12 @@ def append_forwarded_host(headers: RequestHeaders) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """The target of a redirect.  scheme, host, port, path: b"" keeps the request's.  Envoy: RedirectAction, field by field."""
+    """The target of a redirect.  scheme, host, port, path: b"" keeps the request's, as a rewrite left it.  Envoy: Utility::newUri."""
 
     scheme: bytes = b""
     host: bytes = b""
     port: bytes = b""
     path: bytes = b""
-    rewrite: PathRewrite | None = None
     strip_query: bool = False
 
     def __call__(self, headers: RequestHeaders) -> bytes:
@@ -67,8 +66,6 @@ class Location:
                 return self.path
             _, mark, query = asked.partition(b"?")
             return self.path if self.strip_query else self.path + mark + query
-        if self.rewrite is not None:
-            asked = rewrite_target(asked, self.rewrite)
         return asked.partition(b"?")[0] if self.strip_query else asked
 
 

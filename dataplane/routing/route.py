@@ -78,10 +78,11 @@ class ForwardAction:
 
 @dataclass(frozen=True, slots=True)
 class RedirectAction:
-    """`RedirectAction`.  location() builds the full target from the request."""
+    """`RedirectAction`.  location() builds the full target from the request, whose path was rewritten by rewrite_path before."""
 
     status: int
     location: Callable[[RequestHeaders], bytes]
+    rewrite_path: Callable[[bytes], bytes] | None = None  # as ForwardAction.rewrite_path
 
 
 @dataclass(frozen=True, slots=True)

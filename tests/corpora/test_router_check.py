@@ -21,7 +21,7 @@ from dataplane.base.errors import FieldPath
 from dataplane.compile.context import CompileContext
 from dataplane.compile.matcher import compile_header_matcher
 from dataplane.observe.stream_info import StreamInfo
-from dataplane.router.request_plan import levels_of, rewrite
+from dataplane.router.request_plan import levels_of, rewrite, rewrite_path
 from dataplane.routing.actions import choose_cluster
 from dataplane.routing.header_mutations import mutate_response
 from dataplane.routing.route import DirectResponse, ForwardAction, RedirectAction, Route, RouteConfiguration
@@ -146,6 +146,8 @@ def play(config: RouteConfiguration, given: dict[str, Any]) -> Outcome:
     if isinstance(action, ForwardAction):
         forward(outcome, route, action, random_value, info)
     elif isinstance(action, RedirectAction):
+        if action.rewrite_path is not None:
+            rewrite_path(request, action.rewrite_path, info, tell=False)
         outcome.location = action.location(request).decode()
         mutate_response(route.mutations, request, outcome.response, info)
     elif isinstance(action, DirectResponse):

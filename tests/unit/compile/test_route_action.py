@@ -10,6 +10,7 @@ import pytest
 from dataplane.compile.context import CompileContext
 from dataplane.observe.stream_info import StreamInfo
 from dataplane.resilience.retry import WORDS, RateLimitedBackOff, ResetHeader, RetryPolicy
+from dataplane.routing.rewrite import rewrite_target
 from dataplane.routing.route import DirectResponse, ForwardAction, HeaderAddition, RedirectAction
 from dataplane.semantics.header_map import RequestHeaders
 from tests.support.compiling import errors, message, one_route, route_configuration, virtual_host
@@ -34,6 +35,8 @@ def problems(**fields: Any) -> list[str]:
 def location(match: dict[str, Any], target: bytes, **fields: Any) -> bytes:
     compiled = one_route(match, redirect=fields).action
     assert isinstance(compiled, RedirectAction)
+    if compiled.rewrite_path is not None:
+        target = rewrite_target(target, compiled.rewrite_path)
     return compiled.location(RequestHeaders(b"GET", target, b"h"))
 
 
