@@ -7,10 +7,11 @@ than one that says no.  The modules of extensions are imported on the way, so th
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
@@ -87,7 +88,23 @@ def _message_visit(field: FieldDescriptor) -> Visit | None:
 
 
 def _refuse(value: Any, at: FieldPath, problems: Problems) -> None:
-    problems.add(at, UNSUPPORTED)
+    held = ", ".join(sorted(set(_types_inside(value))))
+    problems.add(at, f"{UNSUPPORTED}, with {held} in it" if held else UNSUPPORTED)
+
+
+def _types_inside(value: Any) -> Iterator[str]:
+    """The types of the extensions in what is refused: that is what a person would look for in the support matrix."""
+    if isinstance(value, AnyMessage):
+        if value.type_url:
+            yield type_name(value)
+    elif isinstance(value, Message):
+        for _, inner in value.ListFields():
+            yield from _types_inside(inner)
+    elif isinstance(value, Mapping):
+        yield from _types_inside(list(value.values()))
+    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        for item in value:
+            yield from _types_inside(item)
 
 
 def _values_visit(field: FieldDescriptor, allowed: frozenset[str]) -> Visit:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dataplane.compile.support_walk import is_supported
 from tools.corpora_score import Case, cases, corpora, measure, prepare_fixtures, problems_of, targets
 
 ROOT = corpora()
@@ -24,16 +25,16 @@ def test_the_score_reaches_its_targets() -> None:
     assert all(reached[kind] >= target for kind, target in targets().items()), (reached, [case.name for case, _ in differing])
 
 
-def test_what_envoy_accepts_and_we_refuse_is_refused_for_a_part_that_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_refusal_names_the_extension_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ROOT is not None
     prepare_fixtures(ROOT, tmp_path)
     monkeypatch.chdir(tmp_path)
     for case in cases(ROOT):
-        for problem in problems_of(case) if case.accepted else ():
-            assert problem.reason, case.name
-            assert problem.path or problem.resource or "unknown type" in problem.reason, (case.name, problem)
+        missing = [name for name in case.extensions if not is_supported(name)]
+        if case.accepted and missing:
+            told = " ".join(str(problem) for problem in problems_of(case))
+            # A field that is newer than our descriptors stops the conversion, before anything is asked about support.
+            assert any(name in told for name in missing) or "no such field" in told, (case.name, told)
 
 
 def largest() -> Case:

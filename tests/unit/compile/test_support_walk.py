@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
+from envoy.config.trace.v3.http_tracer_pb2 import Tracing
 from envoy.data.dns.v3.dns_table_pb2 import DnsTable
 from envoy.service.tap.v3.tap_pb2 import StreamTapsRequest
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 
 from dataplane.base.errors import FieldPath, Problems
+from dataplane.compile import support
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.support_walk import check_support, is_supported
 from tests.support.tree_messages import convert
@@ -95,3 +98,19 @@ def test_extensions_are_imported_when_they_are_asked_for() -> None:
     assert is_supported("google.protobuf.StringValue")
     assert not is_supported("envoy.extensions.filters.http.no_such.v3.Thing")
     assert not is_supported("os.path")
+
+
+def test_a_refused_field_names_the_extensions_in_it() -> None:
+    tracing = {"http": {"name": "x", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.ZipkinConfig"}}}
+    assert found(convert(Tracing(), tracing)) == [
+        "http: is not supported by this version, with envoy.config.trace.v3.ZipkinConfig in it"
+    ]
+    named = convert(DnsTable.DnsEndpoint(), {"service_list": {"services": [{"service_name": "a"}]}})
+    assert found(named) == ["service_list: is not supported by this version"]
+    config = tracing["http"]["typed_config"]
+    options = {"typed_extension_protocol_options": {"a": config}, "filters": [{"typed_config": config}]}
+    support._TABLE.pop("envoy.config.cluster.v3.Cluster")
+    assert found(convert(Cluster(), options)) == [
+        f"{field}: is not supported by this version, with envoy.config.trace.v3.ZipkinConfig in it"
+        for field in ("typed_extension_protocol_options", "filters")
+    ]
