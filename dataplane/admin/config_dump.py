@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from dataplane.admin.context import AdminContext, ConfigRecord
+from dataplane.admin.inline_routes import inline_routes
 from dataplane.compile.message_types import message_class
 
 PREFIX: Final = "type.googleapis.com/"
@@ -51,7 +52,8 @@ _LISTENER: Final = PREFIX + "envoy.config.listener.v3.Listener"
 
 def sections(context: AdminContext, *, include_eds: bool, wanted: Callable[[str], bool]) -> list[Message]:
     """All dumps in Envoy's order.  wanted: whether a resource of that name is shown."""
-    records = [record for record in context.records() if wanted(record.name)]
+    known = list(context.records())
+    records = [record for record in (*known, *inline_routes(known)) if wanted(record.name)]
     found: list[Message] = [_bootstrap(context)]
     for type_url, section in _SECTIONS.items():
         if type_url != _ENDPOINT or include_eds:

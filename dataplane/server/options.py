@@ -3,6 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+# Tools expect every field of admin.v3.CommandLineOptions; these are of flags that change nothing here.
+_WITHOUT_EFFECT: Final[dict[str, object]] = {
+    "base_id_path": "",
+    "disabled_extensions": [],
+    "enable_core_dump": False,
+    "enable_fine_grain_logging": False,
+    "enable_mutex_tracing": False,
+    "ignore_unknown_dynamic_fields": False,
+    "log_format_escaped": False,
+    "log_stacktrace_single_entry": False,
+    "skip_hot_restart_on_no_parent": False,
+    "skip_hot_restart_parent_stats": False,
+    "socket_mode": 0,
+    "socket_path": "@envoy_domain_socket",
+    "use_dynamic_base_id": False,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +84,5 @@ class Options:
             "restart_epoch": self.restart_epoch,
             "cpuset_threads": self.cpuset_threads,
             "stats_tag": [f"{name}:{value}" for name, value in self.stats_tags],
+            **_WITHOUT_EFFECT,
         }

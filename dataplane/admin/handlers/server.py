@@ -31,6 +31,7 @@ def server_info(context: AdminContext, request: web.Request) -> web.Response:
             "hot_restart_version": "disabled",
             "command_line_options": dict(context.command_line),
             "node": node,
+            "hot_restart_initializing": False,
         }
     )
 
@@ -40,7 +41,7 @@ def _node(context: AdminContext) -> object:
     from google.protobuf import json_format
 
     bootstrap = bootstrap_pb2.Bootstrap.FromString(context.bootstrap())
-    return json_format.MessageToDict(bootstrap.node, preserving_proto_field_name=True)
+    return json_format.MessageToDict(bootstrap.node, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
 
 
 def memory(context: AdminContext, request: web.Request) -> web.Response:
