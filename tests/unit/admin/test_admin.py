@@ -298,7 +298,7 @@ def test_server_info_names_the_node_and_a_version_in_five_parts() -> None:
     found = dump("/server_info")
     assert len(found["version"].split("/")) == 5
     assert found["state"] == "LIVE"
-    assert found["node"] == {"id": "n1"}
+    assert found["node"]["id"] == "n1"
     assert found["command_line_options"] == {"mode": "Serve"}
 
 
