@@ -91,7 +91,7 @@ def compile_forward(
         cluster_not_found_status=_not_found_status(message, at),
         rewrite_path=_path_rewrite(message, path, at),
         append_x_forwarded_host=message.append_x_forwarded_host,
-        retry_policy=retry if retry is not None and retry.retry_on else None,
+        retry_policy=retry,
         priority=message.priority,
     )
 

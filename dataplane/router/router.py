@@ -165,7 +165,7 @@ class RouterStream:
         bound, headers = self._bound, self.headers
         wishes = self._wishes = request_plan.take_wishes(action, headers, bound.config.respect_expected_rq_timeout)
         self._alt_name = wishes.alt_stat_name
-        if wishes.policy is not None:
+        if wishes.policy is not None and wishes.policy.retry_on:
             self._retries = Retries(wishes.policy, self.cluster, action.priority)
             self._body = []
         if bound.tells and wishes.times.expected_ms:

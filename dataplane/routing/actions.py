@@ -12,6 +12,7 @@ from dataplane.routing.route import ForwardAction, WeightedCluster
 from dataplane.semantics.header_map import RequestHeaders
 
 _MAX_U64: Final = (1 << 64) - 1
+_ROUNDING: Final = 1e-6  # parts of a millisecond are cut off, but 0.3 s are 300 ms whatever floats make of them
 
 
 def choose_cluster(action: ForwardAction, headers: RequestHeaders, random_value: int) -> tuple[str, WeightedCluster | None]:
@@ -58,7 +59,7 @@ def decide_timeouts(
     per_try = _milliseconds(asked_per_try_ms, per_try_timeout)
     if total and per_try >= total:
         per_try = 0.0
-    return Timeouts(total, per_try, round((per_try or total) * 1000))
+    return Timeouts(total, per_try, int((per_try or total) * 1000 + _ROUNDING))
 
 
 def _milliseconds(asked: bytes | None, default: float) -> float:

@@ -113,11 +113,11 @@ class ResponseWriter:
 
     def _framing(self, status: int, end_stream: bool) -> tuple[bytes, ...]:
         """How the end of a body without content-length is told."""
-        if status < 200 or status == 204:
+        if status < 200 or status == 204 or status == 304:
             return _END
         if end_stream and not self._head_only:
             return self._cased(_NO_BODY_END)
-        if status == 304 or self.protocol is HTTP_10 or (self._connect and status < 300):
+        if self.protocol is HTTP_10 or (self._connect and status < 300):
             return _END
         self._chunked = True
         return self._cased(_CHUNKED_END)
