@@ -25,6 +25,7 @@ _DENOMINATORS: Final = {
     FractionalPercent.TEN_THOUSAND: 10_000,
     FractionalPercent.MILLION: 1_000_000,
 }
+_EXACT: Final = 1 << 53  # up to here a double holds every whole number
 _MAX_SECONDS: Final = 9_223_372_036  # what fits into 64 bits of nanoseconds: Envoy's limit
 
 
@@ -95,4 +96,8 @@ def _plain(value: Value) -> object:
         return struct_dict(value.struct_value)
     if kind == "list_value":
         return [_plain(item) for item in value.list_value.values]
+    if kind == "number_value":
+        # JSON knows one kind of number, Envoy prints whole ones without a fraction.
+        number: float = value.number_value
+        return int(number) if number.is_integer() and abs(number) < _EXACT else number
     return None if kind in (None, "null_value") else getattr(value, kind)

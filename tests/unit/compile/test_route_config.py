@@ -8,6 +8,7 @@ import pytest
 
 from dataplane.compile.context import CompileContext
 from dataplane.observe.stream_info import StreamInfo
+from dataplane.resilience.retry import RetryPolicy
 from dataplane.routing.header_mutations import mutate_request
 from dataplane.routing.route import DirectResponse, ForwardAction, NonForwardingAction, RedirectAction
 from dataplane.semantics.header_map import RequestHeaders
@@ -70,14 +71,16 @@ def test_what_routes_inherit() -> None:
     assert getattr(second.action.retry_policy, "num_retries", None) == 1
     assert (first.request_buffer_limit, second.request_buffer_limit) == (10, 5)
     assert (first.virtual_host, host.include_attempt_count, host.include_attempt_count_in_response) == ("v", True, True)
-    assert host.metadata == {"n": {"k": [1.0, None, {"x": "y"}]}}
+    assert host.metadata == {"n": {"k": [1, None, {"x": "y"}]}}
     assert config.cluster_names == {"c", "d"}
 
 
-def test_a_policy_that_never_retries_is_none() -> None:
-    route = one_route({"prefix": "/"}, route={"cluster": "c", "retry_policy": {"num_retries": 3}})
+def test_a_policy_that_never_retries_still_limits_the_time_of_its_one_try() -> None:
+    route = one_route({"prefix": "/"}, route={"cluster": "c", "retry_policy": {"per_try_timeout": "1s"}})
     assert isinstance(route.action, ForwardAction)
-    assert route.action.retry_policy is None
+    policy = route.action.retry_policy
+    assert isinstance(policy, RetryPolicy)
+    assert (policy.retry_on, policy.per_try_timeout) == (0, 1.0)
 
 
 def test_kinds_of_action() -> None:
