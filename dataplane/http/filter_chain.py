@@ -197,14 +197,14 @@ class FilterRun:
         self._advance_response()
 
     def encode_local_reply(self, headers: ResponseHeaders, body: bytes) -> None:
-        """A reply of ours takes the way of every response; one that replaces a response begins again."""
+        """A reply of ours takes the way of every response; one that replaces a response under way goes past the filters, as in Envoy."""
         self._replied = True
-        if self._encoding.at:
-            self._encoding = _Direction(list(reversed(self._filters)), "encode")
-        if body:
-            self._encoding.held.append(body)
-        self._response = headers
+        self._decoding.held.clear()
+        if self._response is not None:
+            self._encoding = _Direction((), "encode")
+        self._encoding.held = [body] if body else []
         self._encoding.ended = True
+        self._response = headers
         self._advance_response()
 
     def _advance_response(self) -> None:

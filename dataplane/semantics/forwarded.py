@@ -15,7 +15,8 @@ from dataplane.semantics.header_map import HeaderMap, RequestHeaders
 
 FORWARDED_FOR: Final = b"x-forwarded-for"
 
-_URL: Final = re.compile(rb"(?:[A-Za-z][-+.A-Za-z0-9]*://)?(?:[^\s/?#:\[\]]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?(?:[/?#].*)?")
+_SCHEME: Final = re.compile(rb"^[A-Za-z][-+.A-Za-z0-9]*://")
+_HOST_AND_REST: Final = re.compile(rb"(?:[^\s/?#:\[\]]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?(?:[/?#].*)?")
 
 # What only a trusted peer may say; removed from every request that is not internal.
 INTERNAL_ONLY: Final = frozenset(
@@ -88,4 +89,4 @@ def sanitize_referer(headers: RequestHeaders) -> None:
 
 def _is_url(value: bytes) -> bool:
     """As lenient as Envoy's URL parser: a bare name is a host, an absolute path stands alone."""
-    return value.startswith(b"/") or _URL.fullmatch(value) is not None
+    return value.startswith(b"/") or _HOST_AND_REST.fullmatch(_SCHEME.sub(b"", value, count=1)) is not None
