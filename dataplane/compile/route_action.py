@@ -48,6 +48,16 @@ ignores(
     "hash_policy",
     because="only ring hash and maglev clusters read it, and those are refused; other policies ignore it in Envoy, too",
 )
+ignores(
+    RouteAction,
+    "rate_limits",
+    "include_vh_rate_limits",
+    because="rate limit filters read them, and those are refused; without one Envoy ignores them, too",
+)
+ignores(RouteAction, "cors", because="the CORS filter reads it, and that is refused; without it Envoy ignores it, too")
+ignores(
+    RouteAction, "metadata_match", because="clusters with subsets read it, and those are refused; others ignore it in Envoy, too"
+)
 supports(RouteAction.MaxStreamDuration, "max_stream_duration")
 supports(WeightedCluster, "clusters", "header_name", "runtime_key_prefix")
 ignores(WeightedCluster, "total_weight", because="deprecated; Envoy adds up the weights itself")

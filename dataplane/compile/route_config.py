@@ -59,6 +59,12 @@ supports(
     "request_body_buffer_limit",
     "metadata",
 )
+ignores(
+    VirtualHostMessage,
+    "rate_limits",
+    because="rate limit filters read them, and those are refused; without one Envoy ignores them, too",
+)
+ignores(VirtualHostMessage, "cors", because="the CORS filter reads it, and that is refused; without it Envoy ignores it, too")
 ignores(VirtualHostMessage, "virtual_clusters", because="they name statistics, which are not kept by virtual cluster yet")
 supports(VirtualClusterMessage, "headers", "name")
 

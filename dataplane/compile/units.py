@@ -14,11 +14,12 @@ from google.protobuf.struct_pb2 import Struct, Value
 
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.context import CompileContext
-from dataplane.compile.support import supports
+from dataplane.compile.support import ignores, supports
 
 supports(FractionalPercent, "numerator", "denominator")
 supports(RuntimeFractionalPercent, "default_value", "runtime_key")
 supports(Metadata, "filter_metadata")
+ignores(Metadata, "typed_filter_metadata", because="read by nothing but extensions that are refused")
 
 _DENOMINATORS: Final = {
     FractionalPercent.HUNDRED: 100,

@@ -201,16 +201,19 @@ def test_contradictions(fields: dict[str, Any], path: str, reason: str) -> None:
     "fields",
     [
         {"request_mirror_policies": [{"cluster": "m"}]},
-        {"metadata_match": {}},
         {"upgrade_configs": [{"upgrade_type": "websocket"}]},
         {"internal_redirect_policy": {}},
         {"hedge_policy": {}},
-        {"rate_limits": [{"actions": [{"remote_address": {}}]}]},
     ],
 )
 def test_what_has_no_effect_is_refused(fields: dict[str, Any]) -> None:
     name = next(iter(fields))
     assert f"{ROUTE}.route.{name}: is not supported by this version" in problems(route={"cluster": "c", **fields})
+
+
+def test_what_only_other_extensions_read_is_accepted() -> None:
+    limits = [{"actions": [{"remote_address": {}}]}]
+    assert action(rate_limits=limits, metadata_match={}) == ForwardAction("c")
 
 
 @pytest.mark.parametrize(
