@@ -174,13 +174,23 @@ def _compile_json(shape: Json, at: FieldPath, omit: bool) -> _Build:
 
         def build_object(request, response, trailers, info):  # type: ignore[no-untyped-def]  # the signature is _Build
             built = ((key, build(request, response, trailers, info)) for key, build in fields)
-            return {key: value for key, value in built if not (omit and value is None)}
+            return {key: value for key, value in built if not (omit and _is_empty(value))}
 
         return build_object
     if isinstance(shape, Sequence):
         items = [_compile_json(item, at / index, omit) for index, item in enumerate(shape)]
-        return lambda request, response, trailers, info: [build(request, response, trailers, info) for build in items]
+
+        def build_list(request, response, trailers, info):  # type: ignore[no-untyped-def]  # the signature is _Build
+            built = (build(request, response, trailers, info) for build in items)
+            return [value for value in built if not (omit and _is_empty(value))]
+
+        return build_list
     return lambda request, response, trailers, info: shape
+
+
+def _is_empty(value: Json) -> bool:
+    """What omit_empty_values leaves out: missing values and objects without fields; empty lists and texts stay."""
+    return value is None or value == {}
 
 
 def _compile_json_text(text: str, at: FieldPath, omit: bool) -> _Build:

@@ -90,6 +90,13 @@ def test_json_leaves_out_missing_values_when_told_so() -> None:
     assert json.loads(line) == {"code": 200}
 
 
+def test_json_leaves_out_objects_without_fields_but_not_empty_lists_and_texts() -> None:
+    gone = "%REQ(NOPE)%"
+    shape = {"a": [gone, 1, {}, {"x": gone}, [gone]], "b": {}, "c": {"d": {"e": gone}}, "n": None, "l": [], "s": ""}
+    line = JsonFormat(shape, AT, omit_empty_values=True).render_bytes(*sample())
+    assert json.loads(line) == {"a": [1, []], "l": [], "s": ""}
+
+
 def test_grpc_status_comes_from_trailers_in_three_spellings() -> None:
     request, response, trailers, info = sample()
     request.set(b"content-type", b"application/grpc")
