@@ -23,7 +23,7 @@ from dataplane.http.config import (
 )
 from dataplane.http.local_address import local_address
 from dataplane.semantics import forwarded, hop_by_hop, path
-from dataplane.semantics.header_map import RequestHeaders
+from dataplane.semantics.header_map import Field, RequestHeaders
 
 if TYPE_CHECKING:
     from dataplane.api.network_filter import ServerContext
@@ -43,19 +43,19 @@ _SPECIAL: Final = (
     | forwarded.EDGE_ONLY
     | {forwarded.FORWARDED_FOR, _PROTO, _PORT, _REQUEST_ID, _INTERNAL, _CLIENT_CERT, b"referer", b"expect"}
 )
-_PROTO_HTTP: Final = (_PROTO, b"http")
 _IN_AUTHORITY: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$&'()*+,;=:@[]"
 _SCHEMES: Final = (b"http", b"https")
 
 
 class Peer(NamedTuple):
-    """What stays the same for all requests of a connection."""
+    """What stays the same for all requests of a connection.  introduction: what is added to a request that says nothing special."""
 
     address: Address
     forwarded_for: bytes
     text: bytes
     is_internal: bool
     local_port: int
+    introduction: tuple[Field, ...] = ()
 
 
 class Refusal(NamedTuple):
@@ -72,6 +72,18 @@ class PreparedStream(Protocol):
 
     downstream_remote_address: Address | None
     wants_upgrade: bool
+
+    def send_continue(self) -> None: ...
+
+    def end_connection(self) -> None: ...
+
+
+class _Nobody:
+    """The stream of a request that is only tried."""
+
+    def __init__(self, address: Address) -> None:
+        self.downstream_remote_address: Address | None = address
+        self.wants_upgrade = False
 
     def send_continue(self) -> None: ...
 
@@ -103,22 +115,26 @@ class RequestPreparation:
         )
         self._changes_host = config.strip_port is not StripPort.NONE or config.strip_trailing_host_dot
         self._judges_underscores = config.headers_with_underscores_action is not UnderscoresAction.ALLOW
-        self._quick = not (
-            config.use_remote_address
-            or config.via
-            or config.add_user_agent
-            or config.scheme_to_overwrite
-            or not config.generate_request_id
-        )
+        self._quick = config.generate_request_id and not (config.via or config.add_user_agent or config.scheme_to_overwrite)
 
     def peer(self, remote: Address, local: Address) -> Peer:
         """Facts of a connection, worked out once."""
         port = local.port if isinstance(local, SocketAddress) else 0
         if isinstance(remote, PipeAddress):
-            return Peer(remote, self._local, b"", self._is_internal(remote), port)
-        text = remote.host.encode()
-        loopback = ipaddress.ip_address(remote.host.partition("%")[0]).is_loopback
-        return Peer(remote, self._local if loopback else text, text, self._is_internal(remote), port)
+            peer = Peer(remote, self._local, b"", self._is_internal(remote), port)
+        else:
+            text = remote.host.encode()
+            loopback = ipaddress.ip_address(remote.host.partition("%")[0]).is_loopback
+            peer = Peer(remote, self._local if loopback else text, text, self._is_internal(remote), port)
+        return peer._replace(introduction=self._introduction(peer))
+
+    def _introduction(self, peer: Peer) -> tuple[Field, ...]:
+        """What `_mutate` adds to a request without special fields, but for its id: found out by trying."""
+        headers = RequestHeaders(b"GET", b"/", b"", b"http")
+        self._identify(headers, peer, _Nobody(peer.address))
+        if self._config.use_remote_address and not peer.is_internal and isinstance(peer.address, SocketAddress):
+            headers.add(_EXTERNAL_ADDRESS, peer.address.host.encode())
+        return tuple(headers.fields)
 
     def prepare(self, headers: RequestHeaders, has_host: bool, peer: Peer, stream: PreparedStream) -> Refusal | None:
         """Check and change *headers* until routing may read them.  Returns why the request goes no further, if it does not."""
@@ -135,7 +151,8 @@ class RequestPreparation:
         if special or not self._quick:
             self._mutate(headers, peer, stream)
         else:
-            headers.fields += (_PROTO_HTTP, (_REQUEST_ID, self._next_id()))
+            headers.fields += peer.introduction
+            headers.fields.append((_REQUEST_ID, self._next_id()))
         return None
 
     def _take_connection_fields(self, headers: RequestHeaders, special: list[bytes], stream: PreparedStream) -> Refusal | None:

@@ -28,11 +28,21 @@ class ResponseFinish:
         self._plain = self._transformation is ServerHeaderTransformation.OVERWRITE and not (self._via or self._with_request_id)
 
     def apply(self, headers: ResponseHeaders, request: RequestHeaders | None) -> None:
-        fields = headers.fields
-        if not self._plain or [name for name, _ in fields if name in _SPECIAL]:
+        if not self._plain:
             self._apply_with_care(headers, request)
-        else:
+            return
+        fields = headers.fields
+        special = [name for name, _ in fields if name in _SPECIAL]
+        if special:  # one pass: nearly every server sends a date, its name and `connection`
+            server, unwanted = self._server, hop_by_hop.RESPONSE_NAMES
+            fields = [server if field[0] == b"server" else field for field in fields if field[0] not in unwanted]
+            headers.fields = fields
+            if special.count(b"server") > 1:
+                headers.set(*server)
+                fields = headers.fields
+        if b"date" not in special:
             fields.append(self._date())
+        if b"server" not in special:
             fields.append(self._server)
 
     def _apply_with_care(self, headers: ResponseHeaders, request: RequestHeaders | None) -> None:
