@@ -100,11 +100,11 @@ def _is_valid(name: bytes, value: bytes) -> bool:
     return value.isdigit()
 
 
-def levels_of(route: Route, choice: WeightedCluster | None, most_specific_last: bool) -> tuple[HeaderMutations, ...]:
-    """Whose header mutations apply, in order."""
+def levels_of(route: Route, choice: WeightedCluster | None) -> tuple[HeaderMutations, ...]:
+    """Whose header mutations apply, in order: a weighted choice's come first, even where the most specific win."""
     if choice is None or choice.mutations is None:
         return route.mutations
-    return (*route.mutations, choice.mutations) if most_specific_last else (choice.mutations, *route.mutations)
+    return (choice.mutations, *route.mutations)
 
 
 def rewrite(
@@ -119,8 +119,8 @@ def rewrite(
     if levels:
         mutate_request(levels, headers, info)
     if choice is not None and choice.host_rewrite:
-        set_host(headers, choice.host_rewrite, action.append_x_forwarded_host, False)
-    elif host := _new_host(headers, action):
+        headers.authority = choice.host_rewrite  # as Envoy: nobody is told, and the route's own rewrite takes it for the original
+    if host := _new_host(headers, action):
         set_host(headers, host, action.append_x_forwarded_host, tell)
     if action.rewrite_path is not None:
         rewrite_path(headers, action.rewrite_path, info, tell)

@@ -131,7 +131,7 @@ class RouterStream:
             self._levels = route.mutations
         else:
             name, choice = choose_cluster(action, headers, self.stream.random_value)
-            self._levels = self._levels_of(route, choice)
+            self._levels = request_plan.levels_of(route, choice)
         cluster = bound.clusters.get(name)
         if cluster is None:
             self._refuse_unknown_cluster(action)
@@ -155,10 +155,6 @@ class RouterStream:
         if self.request_complete:
             self._arm_timeout()
         self._try()
-
-    def _levels_of(self, route: Route, choice: WeightedCluster | None) -> tuple[HeaderMutations, ...]:
-        table = self.stream.route_configuration
-        return request_plan.levels_of(route, choice, table is not None and table.most_specific_mutations_win)
 
     def _plan(self, route: Route, action: ForwardAction, choice: WeightedCluster | None) -> None:
         """Read the request's wishes, then give its headers the form the upstream shall see."""

@@ -156,14 +156,14 @@ def play(config: RouteConfiguration, given: dict[str, Any]) -> Outcome:
 
 
 def forward(outcome: Outcome, route: Route, action: ForwardAction, random_value: int, info: StreamInfo) -> None:
-    request, config = outcome.request, outcome.config
-    host = find_virtual_host(config, request.authority)
+    request = outcome.request
+    host = find_virtual_host(outcome.config, request.authority)
     assert host is not None
     if host.virtual_clusters:
         found = find_virtual_cluster(host, request)
         outcome.virtual_cluster = "other" if found is None else found.name
     outcome.cluster, choice = choose_cluster(action, request, random_value)
-    levels = levels_of(route, choice, config.most_specific_mutations_win)
+    levels = levels_of(route, choice)
     rewrite(request, action, choice, levels, info, tell=False)
     mutate_response(levels, request, outcome.response, info)
 
