@@ -133,7 +133,7 @@ class ActiveListener:
 
     def drop_stats(self) -> None:
         """Forget the counters: the listener is gone for good."""
-        self._scope.drop()
+        self._scope.store.drop(self._scope.prefix)  # HTTP connection managers count below it, too
 
     def _new_connection(self) -> Connection:
         return Connection(self, self._next_connection_id())

@@ -7,6 +7,7 @@ Envoy: operations/stats_overview.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 
@@ -106,9 +107,10 @@ class Histogram:
 class StatsStore:
     """All stats of a process.  Asking twice for a name gives the same object."""
 
-    __slots__ = ("counters", "gauges", "histograms", "text_readouts")
+    __slots__ = ("_owned", "counters", "gauges", "histograms", "text_readouts")
 
     def __init__(self) -> None:
+        self._owned: dict[str, list[str]] = {}  # prefix of a scope → names made through it
         self.counters: dict[str, Counter] = {}
         self.gauges: dict[str, Gauge] = {}
         self.histograms: dict[str, Histogram] = {}
@@ -140,7 +142,7 @@ class StatsStore:
 
     def scope(self, prefix: str) -> Scope:
         """Stats whose names begin with *prefix*, which includes its last dot."""
-        return Scope(self, prefix)
+        return Scope(self, prefix, self._owned.setdefault(prefix, []))
 
     def flush(self) -> None:
         """End the interval of every histogram."""
@@ -153,36 +155,63 @@ class StatsStore:
             counter.value = 0
 
     def drop(self, prefix: str) -> None:
-        """Forget every stat below *prefix*: its owner (a cluster, a listener) is gone."""
+        """Forget every stat below *prefix*, whoever made it.  Looks at every name: where there are many, drop the owner's scope."""
         families: tuple[dict[str, Any], ...] = (self.counters, self.gauges, self.histograms, self.text_readouts)
         for family in families:
-            for name in [name for name in family if name.startswith(prefix)]:
-                del family[name]
+            self.forget([name for name in family if name.startswith(prefix)])
+
+    def forget(self, names: Iterable[str]) -> None:
+        for name in names:
+            for family in (self.counters, self.gauges, self.histograms, self.text_readouts):
+                family.pop(name, None)
 
 
 class Scope:
-    """A prefix in a store, handed to the owner of those stats."""
+    """A prefix in a store, handed to the owner of those stats.  Scopes of one prefix own together what any of them made."""
 
-    __slots__ = ("prefix", "store")
+    __slots__ = ("_names", "prefix", "store")
 
-    def __init__(self, store: StatsStore, prefix: str) -> None:
+    def __init__(self, store: StatsStore, prefix: str, names: list[str]) -> None:
         self.store: Final = store
         self.prefix: Final = prefix
+        self._names: Final = names
 
     def counter(self, name: str) -> Counter:
-        return self.store.counter(self.prefix + name)
+        name = self.prefix + name
+        found = self.store.counters.get(name)
+        if found is None:
+            self._names.append(name)
+            found = self.store.counter(name)
+        return found
 
     def gauge(self, name: str) -> Gauge:
-        return self.store.gauge(self.prefix + name)
+        name = self.prefix + name
+        found = self.store.gauges.get(name)
+        if found is None:
+            self._names.append(name)
+            found = self.store.gauge(name)
+        return found
 
     def histogram(self, name: str, unit: str = "ms") -> Histogram:
-        return self.store.histogram(self.prefix + name, unit)
+        name = self.prefix + name
+        found = self.store.histograms.get(name)
+        if found is None:
+            self._names.append(name)
+            found = self.store.histogram(name, unit)
+        return found
 
     def text_readout(self, name: str) -> TextReadout:
-        return self.store.text_readout(self.prefix + name)
+        name = self.prefix + name
+        found = self.store.text_readouts.get(name)
+        if found is None:
+            self._names.append(name)
+            found = self.store.text_readout(name)
+        return found
 
     def scope(self, prefix: str) -> Scope:
-        return Scope(self.store, self.prefix + prefix)
+        return Scope(self.store, self.prefix + prefix, self._names)
 
     def drop(self) -> None:
-        self.store.drop(self.prefix)
+        """Forget what was made below this prefix: its owner (a cluster, a listener) is gone.  Costs as much as it drops."""
+        self.store.forget([name for name in self._names if name.startswith(self.prefix)])
+        self._names[:] = [name for name in self._names if not name.startswith(self.prefix)]

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from dataplane.observe.stats import StatsStore
+
+
+def names(store: StatsStore) -> set[str]:
+    return {*store.counters, *store.gauges, *store.histograms, *store.text_readouts}
+
+
+def test_asking_twice_gives_the_same_object() -> None:
+    store = StatsStore()
+    scope = store.scope("cluster.a.")
+    assert scope.counter("x") is store.scope("cluster.a.").counter("x") is store.counter("cluster.a.x")
+    assert scope.gauge("x") is scope.gauge("x")
+    assert scope.histogram("x") is scope.histogram("x")
+    assert scope.text_readout("x") is scope.text_readout("x")
+    assert scope.scope("b.").counter("y") is store.counter("cluster.a.b.y")
+
+
+def test_dropping_a_scope_forgets_what_was_made_below_it_by_anybody() -> None:
+    store = StatsStore()
+    owner = store.scope("cluster.a.")
+    owner.counter("x")
+    owner.gauge("x")
+    owner.histogram("x")
+    owner.text_readout("x")
+    owner.scope("breakers.").gauge("y")
+    store.scope("cluster.a.").counter("by another part")
+    store.scope("cluster.a.b.").counter("of a cluster that is called a.b")
+    store.scope("cluster.aa.").counter("x")
+    owner.drop()
+    assert names(store) == {"cluster.aa.x", "cluster.a.b.of a cluster that is called a.b"}
+    assert owner.counter("x").value == 0
+    assert "cluster.a.x" in names(store)
+
+
+def test_dropping_a_part_of_a_scope() -> None:
+    store = StatsStore()
+    owner = store.scope("listener.a.")
+    owner.counter("x")
+    part = owner.scope("http.")
+    part.counter("y")
+    part.drop()
+    assert names(store) == {"listener.a.x"}
+    owner.drop()
+    assert names(store) == set()
+
+
+def test_dropping_by_prefix_looks_at_every_name() -> None:
+    store = StatsStore()
+    store.counter("a.x")
+    store.scope("a.").gauge("y")
+    store.counter("b.x")
+    store.drop("a.")
+    assert names(store) == {"b.x"}
