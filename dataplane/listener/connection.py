@@ -9,6 +9,7 @@ Envoy: Network::Connection; HttpConnectionManager.delayed_close_timeout.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from dataplane.api.network_filter import DrainDecision, NetworkFilter, ServerContext
     from dataplane.base.deadlines import Deadline
     from dataplane.snapshot.listener import Listener
+
+log = logging.getLogger("connection")
 
 _UNNAMED_PIPE = PipeAddress("")
 _NO_CHAIN = FilterChain("", ())
@@ -90,7 +93,10 @@ class Connection(StreamInfo, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if not self._closing:
-            self.filter.on_data(data)  # type: ignore[union-attr]  # what is not closing has one; this runs for every read
+            try:
+                self.filter.on_data(data)  # type: ignore[union-attr]  # what is not closing has one; this runs for every read
+            except Exception:
+                self._on_bug()
 
     def eof_received(self) -> bool:
         """The peer's FIN.  Returns True: whether the connection ends with it is for the filter to say."""
@@ -157,6 +163,12 @@ class Connection(StreamInfo, asyncio.Protocol):
         if self._on_delayed_close_timeout is not None:
             self._on_delayed_close_timeout()
         self.transport.abort()
+
+    def _on_bug(self) -> None:
+        """A mistake of ours ends this connection and nothing else."""
+        log.exception("[C%d] internal error", self.id)
+        self.server.stats.counter("server.internal_error").inc()
+        self.abort()
 
     def _refuse(self) -> None:
         """No filter chain is meant for this connection.  Envoy closes it without a word."""

@@ -1,0 +1,305 @@
+"""The listener manager over real loopback sockets: added, changed, removed, drained."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import uvloop
+
+from dataplane.api.network_filter import DownstreamConnection, ServerContext
+from dataplane.base.address import Address, PipeAddress, SocketAddress
+from dataplane.base.deadlines import DeadlineWheel
+from dataplane.listener.manager import ListenerManager
+from dataplane.observe.stats import StatsStore
+from dataplane.snapshot.listener import FilterChain, Listener
+from dataplane.snapshot.snapshot import EMPTY, Holder, Snapshot
+from tests.support.waiting import wait_until_async
+
+ANY_PORT = SocketAddress("127.0.0.1", 0)
+
+
+class Echo:
+    """A network filter that answers with its name, and remembers what it was told."""
+
+    def __init__(self, name: bytes, connection: DownstreamConnection) -> None:
+        self.name = name
+        self.connection = connection
+        self.drained = False
+        self.closed: str | None = None
+
+    def on_data(self, data: bytes) -> None:
+        self.connection.write(self.name + b":" + data)
+
+    def on_end(self) -> None:
+        self.connection.close("")
+
+    def on_close(self, error: str) -> None:
+        self.closed = error
+
+    def on_write_blocked(self) -> None: ...
+
+    def on_write_ready(self) -> None: ...
+
+    def on_drain(self) -> None:
+        self.drained = True
+
+    def close_if_idle(self) -> None:
+        self.connection.close("idle")
+
+
+class EchoFactory:
+    def __init__(self, name: bytes) -> None:
+        self.name = name
+        self.made: list[Echo] = []
+
+    def create(self, connection: DownstreamConnection) -> Echo:
+        self.made.append(Echo(self.name, connection))
+        return self.made[-1]
+
+
+def listener(name: str, factory: EchoFactory, address: Address = ANY_PORT, **settings: Any) -> Listener:
+    return Listener(name, address, (FilterChain("", (factory,), key=factory.name),), **settings)
+
+
+class World:
+    """A manager and the snapshots it follows."""
+
+    def __init__(self, drain_time: float = 60.0) -> None:
+        loop = asyncio.get_running_loop()
+        self.stats = StatsStore()
+        server = ServerContext(
+            Holder(), cast("Any", {}), self.stats, DeadlineWheel(loop.time, loop.call_at), loop, clock=loop.time
+        )
+        self.manager = ListenerManager(server, drain_time)
+        self.current = EMPTY
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def publish(self, *listeners: Listener) -> dict[str, OSError]:
+        wanted = {each.name: each for each in listeners}
+        failed = self.manager.bind(wanted)
+        kept = {name: self.current.listeners.get(name) if name in failed else each for name, each in wanted.items()}
+        new = Snapshot(self.current.generation + 1, {name: each for name, each in kept.items() if each is not None}, {}, {}, {})
+        await self.manager.apply(self.current, new)
+        self.current = new
+        return failed
+
+    def address(self, name: str) -> SocketAddress:
+        (found,) = [status.addresses[0] for status in self.manager.status if status.name == name]
+        assert isinstance(found, SocketAddress)
+        return found
+
+    async def connect(self, name: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await self.open(self.address(name))
+
+    async def open(self, address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(address, PipeAddress):
+            streams = await asyncio.open_unix_connection(address.path)
+        else:
+            streams = await asyncio.open_connection(address.host, address.port)
+        self._writers.append(streams[1])
+        return streams
+
+    async def close(self) -> None:
+        self.manager.stop()
+        for writer in self._writers:
+            writer.transport.abort()
+        await wait_until_async(lambda: self.manager.connections == 0, "every connection is gone")
+
+    def value(self, name: str) -> int:
+        found = self.stats.counters.get(name) or self.stats.gauges[name]
+        return int(found.value)
+
+
+async def ask(streams: tuple[asyncio.StreamReader, asyncio.StreamWriter], data: bytes = b"x") -> bytes:
+    streams[1].write(data)
+    return await streams[0].readexactly(len(data) + 2)
+
+
+def run(scenario: Callable[[World], Awaitable[None]], drain_time: float = 60.0) -> None:
+    async def main() -> None:
+        world = World(drain_time)
+        try:
+            await scenario(world)
+        finally:
+            await world.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+def test_a_listener_accepts() -> None:
+    async def scenario(world: World) -> None:
+        factory = EchoFactory(b"a")
+        assert await world.publish(listener("one", factory)) == {}
+        streams = await world.connect("one")
+        assert await ask(streams) == b"a:x"
+        made = factory.made[0].connection
+        assert made.local_address == world.address("one")
+        assert world.value("listener_manager.total_listeners_active") == 1
+        assert world.value("listener.127.0.0.1_0.downstream_cx_active") == 1
+        assert world.manager.connections == 1
+        streams[1].close()
+        await wait_until_async(lambda: factory.made[0].closed == "", "the filter hears of the end")
+        assert world.value("listener.127.0.0.1_0.downstream_cx_destroy") == 1
+
+    run(scenario)
+
+
+def test_a_changed_chain_drains_its_own_connections_only() -> None:
+    async def scenario(world: World) -> None:
+        old, kept, new = EchoFactory(b"a"), EchoFactory(b"b"), EchoFactory(b"c")
+        await world.publish(listener("one", old), listener("two", kept))
+        port = world.address("one")
+        streams = await world.connect("one"), await world.connect("two")
+        for each in streams:
+            await ask(each)
+        await world.publish(listener("one", new), listener("two", EchoFactory(b"b")))
+        assert world.address("one") == port
+        assert old.made[0].drained
+        assert not kept.made[0].drained
+        assert await ask(streams[0]) == b"a:x"
+        assert await ask(await world.connect("one")) == b"c:x"
+        assert world.value("listener_manager.listener_in_place_updated") == 2
+        assert world.value("listener_manager.total_filter_chains_draining") == 1
+
+    run(scenario)
+
+
+def test_drained_connections_are_closed_in_the_end() -> None:
+    async def scenario(world: World) -> None:
+        old = EchoFactory(b"a")
+        await world.publish(listener("one", old))
+        streams = await world.connect("one")
+        await ask(streams)
+        await world.publish(listener("one", EchoFactory(b"b")))
+        assert await streams[0].read() == b""
+        assert world.value("listener_manager.total_filter_chains_draining") == 0
+
+    run(scenario, drain_time=0.05)
+
+
+def test_a_removed_listener_takes_no_more_and_lets_its_connections_end() -> None:
+    async def scenario(world: World) -> None:
+        factory = EchoFactory(b"a")
+        await world.publish(listener("one", factory))
+        address = world.address("one")
+        streams = await world.connect("one")
+        await ask(streams)
+        await world.publish()
+        with pytest.raises(ConnectionRefusedError):
+            await world.open(address)
+        assert factory.made[0].drained
+        assert world.value("listener_manager.total_listeners_draining") == 1
+        assert await ask(streams) == b"a:x"
+        streams[1].close()
+        await wait_until_async(lambda: world.value("listener_manager.total_listeners_draining") == 0, "the listener is gone")
+        assert world.value("listener_manager.listener_removed") == 1
+
+    run(scenario)
+
+
+def test_a_listener_moves_to_another_address() -> None:
+    async def scenario(world: World) -> None:
+        factory = EchoFactory(b"a")
+        await world.publish(listener("one", factory))
+        before = world.address("one")
+        await world.publish(listener("one", factory, SocketAddress("127.0.0.2", 0)))
+        assert world.address("one").host == "127.0.0.2"
+        with pytest.raises(ConnectionRefusedError):
+            await world.open(before)
+        assert await ask(await world.connect("one")) == b"a:x"
+
+    run(scenario)
+
+
+def test_an_address_in_use_is_reported_and_the_old_one_kept() -> None:
+    async def scenario(world: World) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            factory = EchoFactory(b"a")
+            await world.publish(listener("one", factory))
+            before = world.address("one")
+            wanted = SocketAddress("127.0.0.1", taken.getsockname()[1])
+            failed = await world.publish(listener("one", factory, wanted))
+            assert list(failed) == ["one"]
+            assert world.address("one") == before
+            assert world.value("listener_manager.listener_create_failure") == 1
+
+    run(scenario)
+
+
+def test_additional_addresses() -> None:
+    async def scenario(world: World) -> None:
+        await world.publish(listener("one", EchoFactory(b"a"), additional_addresses=(SocketAddress("127.0.0.2", 0),)))
+        (status,) = world.manager.status
+        for address in status.addresses:
+            assert isinstance(address, SocketAddress)
+            assert await ask(await world.open(address)) == b"a:x"
+
+    run(scenario)
+
+
+def test_a_pipe_with_its_mode(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        path = tmp_path / "pipe"
+        factory = EchoFactory(b"a")
+        await world.publish(listener("one", factory, PipeAddress(str(path), 0o600)))
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert await ask(await world.open(PipeAddress(str(path)))) == b"a:x"
+        assert factory.made[0].connection.remote_address == PipeAddress("")
+
+    run(scenario)
+
+
+def test_no_filter_chain_for_a_connection() -> None:
+    async def scenario(world: World) -> None:
+        await world.publish(Listener("one", ANY_PORT, ()))
+        streams = await world.connect("one")
+        assert await streams[0].read() == b""
+        assert world.value("listener.127.0.0.1_0.no_filter_chain_match") == 1
+        await wait_until_async(lambda: world.manager.connections == 0, "the connection is forgotten")
+
+    run(scenario)
+
+
+def test_draining_everything_and_taking_it_back() -> None:
+    async def scenario(world: World) -> None:
+        factory = EchoFactory(b"a")
+        await world.publish(listener("one", factory))
+        await ask(await world.connect("one"))
+        world.manager.start_draining(0.0, False)
+        assert factory.made[0].drained
+        assert factory.made[0].connection.drain is not None
+        await ask(await world.connect("one"))
+        assert factory.made[1].connection.drain is not None
+        world.manager.stop_draining()
+        assert factory.made[0].connection.drain is None
+
+    run(scenario)
+
+
+def test_stopping_to_accept_in_a_drain_closes_idle_connections() -> None:
+    async def scenario(world: World) -> None:
+        await world.publish(listener("one", EchoFactory(b"a")))
+        streams = await world.connect("one")
+        await ask(streams)
+        world.manager.start_draining(0.0, False)
+        world.manager.stop_accepting()
+        assert await streams[0].read() == b""
+        assert world.manager.status == ()
+        assert world.value("listener_manager.listener_stopped") == 1
+
+    run(scenario)
+
+
+def test_inbound_only() -> None:
+    async def scenario(world: World) -> None:
+        await world.publish(listener("in", EchoFactory(b"a"), traffic_direction=1), listener("out", EchoFactory(b"b")))
+        world.manager.stop_accepting(inbound_only=True)
+        assert [status.name for status in world.manager.status] == ["out"]
+
+    run(scenario)
