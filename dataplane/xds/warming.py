@@ -27,7 +27,6 @@ DEPENDENCY_TIMEOUT: Final = 5.0
 INITIAL_FETCH_TIMEOUT: Final = 15.0
 
 Value = TypeVar("Value")
-Known = tuple[Mapping[str, Cluster], Mapping[str, Cluster]]  # clusters that a route may name: to be used, and in use until now
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +94,13 @@ class Warming:
         """Decide what is used from now on.  in_use: what was made of the plan before."""
         waiting: list[Waiting] = []
         clusters = self._choose_clusters(now, accepted, in_use, waiting)
-        known = (clusters, in_use.clusters)
-        routes = self._choose_route_configurations(now, accepted, in_use, known, waiting)
-        listeners = self._choose_listeners(now, accepted, in_use, known, routes, waiting)
+        routes = self._choose_route_configurations(now, accepted, in_use, clusters, waiting)
+        listeners = self._choose_listeners(now, accepted, in_use, clusters, routes, waiting)
+        self._settle(accepted, clusters)
         routes = _keep_named_route_configurations(routes, listeners, in_use)
         held = _held_clusters(clusters, routes, listeners, in_use)
         if held:
             clusters = {**clusters, **{name: in_use.clusters[name] for name in held}}
-        self._settle(accepted, clusters)
         deadlines = [wait.missing.deadline for wait in waiting if wait.missing.deadline is not None]
         return Plan(
             listeners,
@@ -127,11 +125,13 @@ class Warming:
         return _choose(accepted.clusters, in_use.clusters, ready)
 
     def _choose_route_configurations(
-        self, now: float, accepted: Accepted, in_use: Snapshot, known: Known, waiting: list[Waiting]
+        self, now: float, accepted: Accepted, in_use: Snapshot, clusters: Mapping[str, Cluster], waiting: list[Waiting]
     ) -> Mapping[str, RouteConfiguration]:
         def ready(routes: RouteConfiguration) -> bool:
-            patient = not accepted.cds_settled or routes.name in in_use.route_configurations
-            missing = self._missing_clusters(now, routes.cluster_names, known) if patient else []
+            old = in_use.route_configurations.get(routes.name)
+            patient = not accepted.cds_settled or old is not None
+            absent = _absent_clusters(routes.cluster_names, clusters, old, in_use)
+            missing = self._missing_clusters(now, absent) if patient else []
             waiting.extend(Waiting("route configuration", routes.name, "cluster", item) for item in missing)
             return not missing
 
@@ -142,24 +142,22 @@ class Warming:
         now: float,
         accepted: Accepted,
         in_use: Snapshot,
-        known: Known,
+        clusters: Mapping[str, Cluster],
         routes: Mapping[str, RouteConfiguration],
         waiting: list[Waiting],
     ) -> Mapping[str, Listener]:
-        usable = {**in_use.route_configurations, **routes}
-
         def ready(listener: Listener) -> bool:
             old = in_use.listeners.get(listener.name)
             patient = not accepted.cds_settled or old is not None
-            named = _newly_named_clusters(listener, old, usable)
-            clusters = self._missing_clusters(now, named, known) if patient else []
-            waiting.extend(Waiting("listener", listener.name, "cluster", item) for item in clusters)
-            absent = [name for name in listener.rds_names if name not in usable]
+            reached = _newly_reached_clusters(listener, old, routes)
+            missing = self._missing_clusters(now, _absent_clusters(reached, clusters, old, in_use)) if patient else []
+            waiting.extend(Waiting("listener", listener.name, "cluster", item) for item in missing)
+            absent = _absent_route_configurations(listener, routes, old, in_use)
             # One that has arrived waits for clusters; the listener waits along, however long that is.
             arrived = [name for name in absent if name in accepted.route_configurations]
             unanswered = self._missing_route_configurations(now, absent, accepted)
             waiting.extend(Waiting("listener", listener.name, "route configuration", item) for item in unanswered)
-            return not clusters and not arrived and not unanswered
+            return not missing and not arrived and not unanswered
 
         return _choose(accepted.listeners, in_use.listeners, ready)
 
@@ -173,9 +171,9 @@ class Warming:
         noted = [self._route_configurations.miss(name, now, self._rds_fetch_timeout) for name in unanswered]
         return [missing for missing in noted if missing is not None]
 
-    def _missing_clusters(self, now: float, names: frozenset[str], known: Known) -> list[Missing]:
-        """The clusters among *names* that are worth waiting for."""
-        noted = [self._clusters.miss(name, now, self._dependency_timeout) for name in names.difference(*known)]
+    def _missing_clusters(self, now: float, absent: Collection[str]) -> list[Missing]:
+        """The clusters among *absent* that are worth waiting for."""
+        noted = [self._clusters.miss(name, now, self._dependency_timeout) for name in absent]
         return [missing for missing in noted if missing is not None]
 
     def _settle(self, accepted: Accepted, clusters: Collection[str]) -> None:
@@ -205,10 +203,26 @@ def _choose(accepted: Mapping[str, Value], in_use: Mapping[str, Value], ready: C
     return chosen
 
 
-def _newly_named_clusters(listener: Listener, old: Listener | None, usable: Mapping[str, RouteConfiguration]) -> frozenset[str]:
+def _absent_clusters(
+    names: frozenset[str], clusters: Mapping[str, Cluster], old: RouteConfiguration | Listener | None, in_use: Snapshot
+) -> frozenset[str]:
+    """Those of *names* that cannot be used.  A removed cluster can, if *old*, the value in use, names it: it is held for it."""
+    absent = names.difference(clusters)
+    return absent - (old.cluster_names & in_use.clusters.keys()) if absent and old is not None else absent
+
+
+def _absent_route_configurations(
+    listener: Listener, routes: Mapping[str, RouteConfiguration], old: Listener | None, in_use: Snapshot
+) -> frozenset[str]:
+    """Those it names that cannot be used.  A removed one can, if *old*, the listener in use, names it: it is kept for it."""
+    absent = listener.rds_names.difference(routes)
+    return absent - (old.rds_names & in_use.route_configurations.keys()) if absent and old is not None else absent
+
+
+def _newly_reached_clusters(listener: Listener, old: Listener | None, routes: Mapping[str, RouteConfiguration]) -> frozenset[str]:
     """Clusters that traffic can reach only once *listener* is in use: its own, and those of routes that it turns to."""
     turned_to = listener.rds_names - (old.rds_names if old is not None else frozenset())
-    return listener.cluster_names.union(*(usable[name].cluster_names for name in turned_to if name in usable))
+    return listener.cluster_names.union(*(routes[name].cluster_names for name in turned_to if name in routes))
 
 
 def _keep_named_route_configurations(

@@ -211,6 +211,15 @@ class TestRouteConfigurations:
         world.routes(routes("R"))
         assert world.routes().route_configurations == {}
 
+    def test_a_removed_cluster_that_others_hold_is_missing_to_routes_that_turn_to_it(self) -> None:
+        world = serving_world()
+        world.clusters(static_cluster("A"), static_cluster("B"))
+        world.routes(routes("R", "A"), routes("S", "B"))
+        world.clusters(static_cluster("A"))
+        assert waits(world.routes(routes("R", "B"), world.in_use.route_configurations["S"])) == {("R", "B")}
+        assert world.in_use.route_configurations["R"].cluster_names == {"A"}
+        assert set(world.after(5).route_configurations["R"].cluster_names) == {"B"}
+
 
 class TestListeners:
     def test_a_listener_waits_for_its_routes(self) -> None:
@@ -276,6 +285,15 @@ class TestListeners:
         plan = world.listeners(changed)
         assert plan.listeners == {"L": changed}
         assert set(plan.route_configurations) == {"R"}
+
+
+def test_routes_that_went_are_missing_to_a_listener_that_never_used_them() -> None:
+    world = World()
+    world.routes(routes("R"))
+    world.listeners(listener("L", "R", "S"))
+    plan = world.routes()
+    assert waits(plan) == {("L", "R"), ("L", "S")}
+    assert world.plan() == plan
 
 
 def test_without_a_change_the_plan_gives_back_the_same_mappings() -> None:
