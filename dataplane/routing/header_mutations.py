@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from dataplane.routing.route import HeaderAddition, HeaderMutations
+from dataplane.semantics import inline_headers
 from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
 
 if TYPE_CHECKING:
@@ -65,5 +66,6 @@ def apply_additions(
     for name, value in overwritten:
         target.remove(name)  # the new one goes to the end, as in Envoy
         target.add(name, value)
+    inline = inline_headers.REQUEST if target is request else inline_headers.RESPONSE
     for name, value in added:
-        target.add(name, value)
+        inline_headers.add(target, name, value, inline)

@@ -69,6 +69,18 @@ def test_empty_values_are_left_out_unless_they_are_wanted() -> None:
     assert after(HeaderMutations(request_add=(HeaderAddition(b"z", b"", 0, True),)), fields=()) == [(b"z", b"")]
 
 
+def test_headers_of_which_there_is_one_grow() -> None:
+    mutations = HeaderMutations(
+        request_add=(HeaderAddition(b"accept", b"b"), HeaderAddition(b"vary", b"y")),
+        response_add=(HeaderAddition(b"accept", b"b"), HeaderAddition(b"vary", b"y")),
+    )
+    fields = [(b"accept", b"a"), (b"vary", b"x")]
+    assert after(mutations, fields=tuple(fields)) == [(b"accept", b"a,b"), (b"vary", b"x"), (b"vary", b"y")]
+    response = ResponseHeaders(200, fields)
+    mutate_response((mutations,), RequestHeaders(b"GET", b"/", b"h"), response, StreamInfo())
+    assert response.fields == [(b"accept", b"a"), (b"vary", b"x,y"), (b"accept", b"b")]
+
+
 def test_responses_have_their_own_lists() -> None:
     mutations = HeaderMutations(
         request_add=(HeaderAddition(b"q", b"1"),), response_add=(HeaderAddition(b"r", b"2"),), response_remove=(b"server",)
