@@ -149,6 +149,33 @@ def test_clusters_come_and_go() -> None:
     run(test)
 
 
+def test_of_many_new_clusters_each_is_there_when_asked_for_and_the_rest_follows() -> None:
+    async def test(world: World) -> None:
+        count = 100
+        world.apply(*[static(f"c{number}", 1) for number in range(count)])
+        assert world.stat("cluster_manager.active_clusters") == count
+        assert world.stat("cluster.c0.membership_total") == 1
+        assert world.stat("cluster.c99.membership_total") == -1
+        assert [str(host.address) for host in world.cluster("c99").facts().hosts] == ["127.0.0.1:1"]
+        world.apply(*[static(f"c{number}", 2, 3) for number in range(count) if number != 98])
+        assert world.manager.get("c98") is None
+        await wait_until_async(lambda: world.stat("cluster.c97.membership_total") == 2, "all are made")
+        assert len(world.manager.facts()) == count - 1
+        assert world.stat("cluster.c98.membership_total") == -1
+
+    run(test)
+
+
+def test_looking_at_all_clusters_makes_them() -> None:
+    async def test(world: World) -> None:
+        eds = [Cluster(f"c{number}", DiscoveryType.EDS, eds_service_name=f"c{number}") for number in range(60)]
+        world.apply(*eds, c59=endpoints(7))
+        assert len(world.manager.facts()) == 60
+        assert world.hosts("c59") == ["127.0.0.1:7"]
+
+    run(test)
+
+
 def test_a_cluster_without_hosts_has_nobody_to_offer() -> None:
     async def test(world: World) -> None:
         world.apply(Cluster("c", DiscoveryType.EDS, eds_service_name="s"))
