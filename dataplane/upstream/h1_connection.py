@@ -274,6 +274,8 @@ class H1Connection(Dialled):
         receiver = self._receiver
         assert receiver is not None
         status = headers.status
+        if not self._persists:
+            self._pool.stats.cx_close_notify.value += 1
         if self._tunnel and (status == 101 or 200 <= status < 300):
             self._on_open_ended(receiver, headers, body)
         elif self._no_body or length == 0 or status == 204 or status == 304:
@@ -361,8 +363,6 @@ class H1Connection(Dialled):
             self._state = _IDLE
             self._pool.on_exchange_done(self)
             return
-        elif not self._persists:
-            self._pool.stats.cx_close_notify.value += 1
         self._pool.on_stream_ended()
         self._close(with_active_request=False)
 

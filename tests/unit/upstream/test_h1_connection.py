@@ -179,6 +179,15 @@ def test_a_connection_that_does_not_persist_is_closed(head: bytes) -> None:
     assert wire.ask().events == []
 
 
+def test_a_close_is_counted_when_it_is_announced() -> None:
+    wire = Wire()
+    _, peer = wire.exchange()
+    peer.send(OK + b"connection: close\r\n\r\n")
+    assert wire.counted()["upstream_cx_close_notify"] == 1
+    peer.finish()
+    assert wire.counted()["upstream_cx_close_notify"] == 1
+
+
 def test_http_10_with_keep_alive_persists() -> None:
     wire = Wire()
     _, peer = wire.exchange()
