@@ -36,7 +36,7 @@ def choose_weighted(action: ForwardAction, headers: RequestHeaders, random_value
         point -= choice.weight
         if point < 0:
             return choice
-    return choices[-1]
+    raise AssertionError("the weights add up to total_weight")
 
 
 class Timeouts(NamedTuple):
