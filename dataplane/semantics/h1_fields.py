@@ -9,6 +9,7 @@ vanishes from a value and is refused in a name.
 from __future__ import annotations
 
 import re
+from operator import itemgetter
 from typing import Final
 
 from dataplane.base.errors import ProtocolError
@@ -17,6 +18,7 @@ from dataplane.semantics.header_map import Field
 # Everything a line may hold besides CR and LF: no control character but the tab.
 PLAIN: Final = bytes(byte for byte in range(256) if byte == 9 or (byte >= 32 and byte != 127))
 
+_NAME: Final = itemgetter(0)
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FOLD: Final = re.compile(rb"\r?\n(?=[ \t])")
 _LINE_END: Final = re.compile(rb"\r?\n")
@@ -75,6 +77,19 @@ class FieldParser:
                 elif key in _REPEATING:
                     self._remember(line, field)
             fields.append(field)
+        return fields
+
+    def take(self, raw_fields: tuple[Field, ...], wanted: frozenset[bytes], found: list[Field]) -> list[Field]:
+        """As `parse`, of fields that were taken apart and found valid already: their names in lower case."""
+        if len(raw_fields) > self.max_count:
+            raise ProtocolError(431, "http1.too_many_headers")
+        known = self._known
+        try:
+            fields = [(known[name], value) for name, value in raw_fields]
+        except KeyError:
+            fields = [(known.get(name) or self._learn(name, b":"), value) for name, value in raw_fields]
+        if not wanted.isdisjoint(map(_NAME, fields)):
+            found += [field for field in fields if field[0] in wanted]
         return fields
 
     def _remember(self, line: bytes, field: Field) -> None:
