@@ -200,6 +200,7 @@ class H1Pool:
         self._forget(connection, local=reason is _TIMEOUT, with_active_request=False)
         self._fail_waiting(reason, details)
         self._connect_for_waiting()
+        self._close_needless_dials()
         self._look_empty()
 
     def _fail_waiting(self, reason: PoolFailure, details: str) -> None:
@@ -235,6 +236,7 @@ class H1Pool:
             receiver = stream.receiver
             assert receiver is not None
             stream.receiver = None
+            self._close_needless_dials()
             self._attach(connection, receiver)
         elif self.draining:
             connection.close()
@@ -311,9 +313,9 @@ class H1Pool:
     def close(self) -> None:
         """Break off everything.  Who waits or is under way hears nothing more."""
         self.draining = True
-        for stream in self._waiting:
-            stream.receiver = None
-        self._waiting.clear()
+        while self._waiting:
+            self._waiting.pop().receiver = None
+            self._not_waiting()
         for connection in list(self._connections):
             connection.abort()
 

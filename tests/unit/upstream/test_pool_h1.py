@@ -244,6 +244,30 @@ def test_a_draining_pool_gives_up_connects_nobody_waits_for() -> None:
     assert wire.emptied >= 1
 
 
+def test_a_draining_pool_gives_up_the_connects_that_others_made_needless() -> None:
+    wire = Wire()
+    wire.ask()
+    wire.ask()
+    wire.pool.drain()
+    first, second = wire.peers
+    first.accept().send(ANSWER)
+    assert second.closed
+    first.send(ANSWER)
+    assert first.closed
+    assert wire.emptied >= 1
+
+
+def test_a_draining_pool_gives_up_the_connects_of_those_that_failed() -> None:
+    wire = Wire()
+    wire.ask()
+    wire.ask()
+    wire.pool.drain()
+    first, second = wire.peers
+    first.refuse()
+    assert second.closed
+    assert wire.emptied >= 1
+
+
 def test_an_empty_pool_is_drained_at_once() -> None:
     wire = Wire()
     wire.pool.drain()
