@@ -52,6 +52,7 @@ class DownstreamConnection(Protocol):
     filter_chain: FilterChain
     remote_address: Address
     local_address: Address
+    negotiated_protocol: str  # what TLS agreed on by ALPN: "h2", "http/1.1"; "" without
 
     @property
     def info(self) -> StreamInfo: ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster as ClusterMessage
-from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, Http2ProtocolOptions
+from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions
 from envoy.config.core.v3.protocol_pb2 import HttpProtocolOptions as CommonMessage
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions as HttpMessage
 
@@ -21,16 +21,6 @@ from dataplane.snapshot.cluster import HttpProtocolOptions
 
 supports(HttpMessage, "common_http_protocol_options", "explicit_http_config")
 supports(HttpMessage.ExplicitHttpConfig, "http_protocol_options", "http2_protocol_options")
-supports(Http2ProtocolOptions)
-ignores(
-    Http2ProtocolOptions,
-    "hpack_table_size",
-    "max_concurrent_streams",
-    "initial_stream_window_size",
-    "initial_connection_window_size",
-    "connection_keepalive",
-    because="only clusters of management servers may be HTTP/2, and gRPC speaks to those with settings of its own",
-)
 supports(
     CommonMessage,
     "idle_timeout",

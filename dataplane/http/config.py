@@ -14,6 +14,8 @@ from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING
 
+from dataplane.semantics.h2_options import DEFAULT_HTTP2, Http2Options
+
 if TYPE_CHECKING:
     from dataplane.api.access_logger import AccessLogger
     from dataplane.observe.stream_info import StreamInfo
@@ -158,6 +160,7 @@ class HttpConnectionManagerConfig:
     headers_with_underscores_action: UnderscoresAction = UnderscoresAction.ALLOW
     stream_error_on_invalid_http_message: bool = False
     http1: Http1Options = Http1Options()
+    http2: Http2Options = DEFAULT_HTTP2
     upgrade_configs: tuple[UpgradeConfig, ...] = ()
 
     # times

@@ -12,17 +12,24 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from dataplane.http.codec.h1 import Http1Codec
+from dataplane.http.codec.h2 import Http2Codec
+from dataplane.http.config import CodecType
 from dataplane.http.manager import BoundManager
 from dataplane.http.stream import Stream
+from dataplane.observe import flags
+from dataplane.semantics.h2_session import PREFACE
 
 if TYPE_CHECKING:
     from dataplane.api.network_filter import DownstreamConnection
     from dataplane.base.deadlines import Deadline
     from dataplane.base.errors import ProtocolError
-    from dataplane.http.codec.interface import StreamEncoder
+    from dataplane.http.codec.interface import Codec, StreamEncoder
     from dataplane.http.config import HttpConnectionManagerConfig
 
 log = logging.getLogger("http")
+
+# As much of the preface as Envoy wants to see in the first bytes.
+_PREFACE_START: Final = PREFACE[:14]
 
 
 class HttpConnectionManagerFactory:
@@ -57,27 +64,43 @@ class HttpConnection:
         self._streams_begun = 0
         self.idle_since = downstream.info.start_at
         self._deadlines: list[Deadline] = []
-        self.codec = Http1Codec(self)
-        self.on_data = self.codec.on_data
+        self._draining = False  # an HTTP/2 client was told to go elsewhere with its next streams
+        self.codec: Codec = Http1Codec(self)
+        self._h2: Http2Codec | None = None  # the codec, if it is that
+        self._rq_by_protocol = manager.stats.rq_http1_total
+        self.on_data = self.codec.on_data if manager.config.codec_type is CodecType.HTTP1 else self._on_first_data
         self._watch: Deadline | None = None
         self._count_opened()
         self._arm_deadlines()
+
+    def _on_first_data(self, data: bytes) -> None:
+        """The protocol is the configured one, else what TLS negotiated, else what the first bytes look like."""
+        config, negotiated = self.manager.config, self.downstream.negotiated_protocol
+        by_bytes = not negotiated and data.startswith(_PREFACE_START)
+        if config.codec_type is CodecType.HTTP2 or negotiated == "h2" or by_bytes:
+            self.codec = self._h2 = Http2Codec(self)
+            stats = self.manager.stats
+            self._rq_by_protocol = stats.rq_http2_total
+            stats.cx_http2_total.inc()
+            stats.cx_http2_active.inc()
+        self.on_data = self.codec.on_data
+        self.on_data(data)
 
     # Streams
 
     def begin_stream(self, encoder: StreamEncoder, now: float) -> Stream:
         stats = self.manager.stats
         stats.rq_total.value += 1
-        stats.rq_http1_total.value += 1
+        self._rq_by_protocol.value += 1
         stats.rq_active.value += 1
-        if not self._streams_begun:
+        if not self._streams_begun and self._h2 is None:
             stats.cx_http1_total.inc()
             stats.cx_http1_active.inc()
         self._streams_begun += 1
         most = self.manager.config.max_requests_per_connection
         if most and self._streams_begun >= most and not self.closing:
             stats.cx_max_requests_reached.inc()
-            self.closing = True
+            self._begin_drain()
         return Stream(self, encoder, now)
 
     def end_stream(self, stream: Stream, delay_close: bool) -> None:
@@ -85,22 +108,48 @@ class HttpConnection:
         self.manager.stats.rq_active.value -= 1
         self.idle_since = stream.end_at
         stream.encoder.end_stream()
-        if self.closing and not self._gone and not self.codec.open_streams():
+        if self.closing and not self._gone and self.codec.is_idle:
             self._close(delay_close)
+
+    def on_codec_idle(self) -> None:
+        """The last response that waited for its client has gone out."""
+        if self.closing and not self._gone:
+            self._close(delay=True)
 
     def should_close(self, now: float) -> bool:
         """Whether a response sent now must be the last one."""
         drain = self.downstream.drain
-        if not self.closing and drain is not None and drain.should_close(now):
-            self.closing = True
+        if not self.closing and not self._draining and drain is not None and drain.should_close(now):
             self.manager.stats.cx_drain_close.inc()
+            self._begin_drain()
         return self.closing
 
+    def _begin_drain(self) -> None:
+        """An HTTP/2 client gets `drain_timeout` to send what is on its way; an HTTP/1 client is told with its response."""
+        if self._h2 is None:
+            self.closing = True
+        elif not self._draining:
+            self._draining = True
+            self._h2.shutdown_notice()
+            self._deadlines.append(self.manager.server.deadlines.arm(self.manager.config.drain_timeout, self._on_drain_timeout))
+
     def on_protocol_error(self, stream: Stream, error: ProtocolError) -> None:
-        """The codec cannot go on."""
+        """A request is not HTTP as we accept it; an HTTP/1 codec cannot go on."""
+        if self._h2 is not None:
+            self._h2.on_protocol_error(stream, error)
+            return
         self.manager.stats.cx_protocol_error.inc()
         self.closing = True
         stream.refuse_protocol(error)
+
+    def on_codec_error(self, details: str) -> None:
+        """An HTTP/2 codec cannot go on: all streams end with it."""
+        self.manager.stats.cx_protocol_error.inc()
+        self.closing = True
+        for stream in self.codec.open_streams():
+            stream.on_connection_lost(details, flags.DOWNSTREAM_PROTOCOL_ERROR)
+        if not self._gone:
+            self._close(delay=True)
 
     # What the network tells (api.network_filter.NetworkFilter)
 
@@ -110,6 +159,8 @@ class HttpConnection:
 
     def on_close(self, error: str) -> None:
         self._gone = True
+        if self._h2 is not None:
+            self._h2.on_close()
         streams = list(self.codec.open_streams())
         self._count_closed(bool(streams))
         details = "downstream_remote_disconnect" if self._ended_by_peer else "downstream_local_disconnect"
@@ -121,10 +172,16 @@ class HttpConnection:
             self._watch.cancel()
 
     def on_write_blocked(self) -> None:
+        if self._h2 is not None:
+            self._h2.on_write_blocked()
+            return
         for stream in self.codec.open_streams():
             stream.on_downstream_blocked()
 
     def on_write_ready(self) -> None:
+        if self._h2 is not None:
+            self._h2.on_write_ready()
+            return
         for stream in self.codec.open_streams():
             stream.on_downstream_ready()
 
@@ -132,8 +189,10 @@ class HttpConnection:
         """Nothing at once: HTTP/1 asks the client with its next response (`should_close`)."""
 
     def close_if_idle(self) -> None:
-        if not self.codec.open_streams() and not self.closing:
+        if self.codec.is_idle and not self.closing:
             self.closing = True
+            if self._h2 is not None:
+                self._h2.goaway()
             self._close(delay=False)
 
     # Times
@@ -159,12 +218,17 @@ class HttpConnection:
         left = [stream.check_idle(now) for stream in list(self.codec.open_streams())]
         if self._gone:
             return
+        if self._h2 is not None and not self._h2.is_idle:
+            left.append(self._h2.check_flush(now, self.manager.config.stream_idle_timeout))
         idle_timeout = self.manager.config.idle_timeout
-        if not left and idle_timeout and not self.closing:
+        if not left and idle_timeout and not self.closing and not self._draining:
             left.append(self.idle_since + idle_timeout - now)
             if left[0] <= 0:
                 self.manager.stats.cx_idle_timeout.inc()
-                self._close(delay=False)
+                if self._h2 is not None:
+                    self._begin_drain()
+                else:
+                    self._close(delay=False)
                 return
         self.watch(min((seconds for seconds in left if seconds > 0), default=0.0))
 
@@ -174,11 +238,19 @@ class HttpConnection:
         if not self._streams_begun:
             self._close(delay=False)
             return
+        if self._h2 is not None:
+            self._begin_drain()
+            return
         self.closing = True
         self._deadlines.append(self.manager.server.deadlines.arm(self.manager.config.drain_timeout, self._on_drain_timeout))
 
     def _on_drain_timeout(self) -> None:
-        if not self._gone and not self.codec.open_streams():
+        if self._gone:
+            return
+        if self._h2 is not None:
+            self.closing = True
+            self._h2.goaway()
+        if self.codec.is_idle:
             self._close(delay=True)
 
     def _close(self, delay: bool) -> None:
@@ -197,7 +269,9 @@ class HttpConnection:
     def _count_closed(self, active: bool) -> None:
         stats = self.manager.stats
         stats.cx_active.dec()
-        if self._streams_begun:
+        if self._h2 is not None:
+            stats.cx_http2_active.dec()
+        elif self._streams_begun:
             stats.cx_http1_active.dec()
         stats.cx_destroy.inc()
         if self._ended_by_peer:

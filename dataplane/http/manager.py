@@ -16,6 +16,7 @@ from dataplane.http.request_headers import RequestPreparation
 from dataplane.http.request_id import RequestIds
 from dataplane.http.response_headers import ResponseFinish
 from dataplane.http.stats import Http1Stats, HttpStats, ListenerHttpStats
+from dataplane.observe.http2_stats import Http2Stats
 from dataplane.semantics.h1_fields import FieldParser
 from dataplane.semantics.h1_head import RequestHeadParser
 
@@ -45,6 +46,7 @@ class BoundManager:
         fields = FieldParser(config.max_headers_count)
         self.trailer_fields: Final = fields
         self.parse_head: Final = RequestHeadParser(fields, self.max_head_bytes, config.http1.allow_chunked_length).parse
+        self.http2_stats: Final = Http2Stats(server.stats)
         http1_stats = Http1Stats(server.stats.scope("http1."))
         preparation = RequestPreparation(config, server, self.stats, http1_stats, RequestIds())
         self.peer: Final = preparation.peer

@@ -15,6 +15,8 @@ class HttpStats:
         self.cx_active: Final = scope.gauge("downstream_cx_active")
         self.cx_http1_total: Final = scope.counter("downstream_cx_http1_total")
         self.cx_http1_active: Final = scope.gauge("downstream_cx_http1_active")
+        self.cx_http2_total: Final = scope.counter("downstream_cx_http2_total")
+        self.cx_http2_active: Final = scope.gauge("downstream_cx_http2_active")
         self.cx_destroy: Final = scope.counter("downstream_cx_destroy")
         self.cx_destroy_active_rq: Final = scope.counter("downstream_cx_destroy_active_rq")
         self.cx_destroy_local: Final = scope.counter("downstream_cx_destroy_local")
@@ -34,6 +36,7 @@ class HttpStats:
         self.flow_control_resumed: Final = scope.counter("downstream_flow_control_resumed_reading_total")
         self.rq_total: Final = scope.counter("downstream_rq_total")
         self.rq_http1_total: Final = scope.counter("downstream_rq_http1_total")
+        self.rq_http2_total: Final = scope.counter("downstream_rq_http2_total")
         self.rq_active: Final = scope.gauge("downstream_rq_active")
         self.rq_completed: Final = scope.counter("downstream_rq_completed")
         self.rq_by_class: Final = rq_by_class(scope)
@@ -48,6 +51,7 @@ class HttpStats:
         self.rq_rx_reset: Final = scope.counter("downstream_rq_rx_reset")
         self.rq_tx_reset: Final = scope.counter("downstream_rq_tx_reset")
         self.rq_timeout: Final = scope.counter("downstream_rq_timeout")
+        self.rq_too_many_premature_resets: Final = scope.counter("downstream_rq_too_many_premature_resets")
         self.rq_too_large: Final = scope.counter("downstream_rq_too_large")
         self.rq_ws_on_non_ws_route: Final = scope.counter("downstream_rq_ws_on_non_ws_route")
         self.rs_too_large: Final = scope.counter("rs_too_large")
@@ -57,21 +61,17 @@ class HttpStats:
     def _declare_what_never_counts_here(scope: Scope) -> None:
         """Dashboards expect these at 0 even where no protocol or feature ever moves them."""
         for name in (
-            "downstream_cx_http2_total",
             "downstream_cx_http3_total",
             "downstream_cx_overload_disable_keepalive",
             "downstream_cx_ssl_total",
             "downstream_cx_upgrades_total",
-            "downstream_rq_http2_total",
             "downstream_rq_http3_total",
             "downstream_rq_overload_close",
             "downstream_rq_rejected_via_ip_detection",
-            "downstream_rq_too_many_premature_resets",
         ):
             scope.counter(name)
         for name in (
             "downstream_cx_http1_soft_drain",
-            "downstream_cx_http2_active",
             "downstream_cx_http3_active",
             "downstream_cx_rx_bytes_buffered",
             "downstream_cx_ssl_active",

@@ -157,7 +157,11 @@ class Stream(StreamInfo):
             self.request_complete = False
             self.connection.on_protocol_error(self, DownstreamProtocolError(refusal.status, refusal.details))
             return
-        if refusal.status == 400 and not self.manager.config.stream_error_on_invalid_http_message:
+        if (
+            refusal.status == 400
+            and self.encoder.closes_with_header
+            and not self.manager.config.stream_error_on_invalid_http_message
+        ):
             self.connection.closing = True
         added = ((b"location", refusal.location),) if refusal.location else ()
         self.local_reply(refusal.status, details=refusal.details, headers=added)
@@ -173,10 +177,10 @@ class Stream(StreamInfo):
         else:
             self.local_reply(error.status, reason(error.status), details=error.details)
 
-    def on_connection_lost(self, details: str) -> None:
-        """The client, or we, closed the connection under the stream."""
+    def on_connection_lost(self, details: str, flag: int = response_flags.DOWNSTREAM_CONNECTION_TERMINATION) -> None:
+        """The client, or we, closed the connection under the stream, or the stream itself; flag says which."""
         if not self.finished:
-            self.response_flags |= response_flags.DOWNSTREAM_CONNECTION_TERMINATION
+            self.response_flags |= flag
             self.response_code_details = details
             self._finish(reset=True)
 
@@ -318,6 +322,8 @@ class Stream(StreamInfo):
             self._answer_early()
         if self.encoder.closes_with_header:
             self._tell_whether_it_closes(headers, now)
+        elif self.connection.downstream.drain is not None:
+            self.connection.should_close(now)
         self.response_complete = end_stream
         self.encoder.encode_headers(headers, end_stream)
         if end_stream:

@@ -58,6 +58,7 @@ class Connection(StreamInfo, asyncio.Protocol):
     transport: asyncio.Transport
     write: Callable[[bytes], None]
     drain: DrainDecision | None = None
+    negotiated_protocol = ""  # a TLS transport socket sets it
     is_writable = True
     _closing = False  # we decided to close: nothing more goes to the filter
     _delayed_close: Deadline | None = None

@@ -67,6 +67,10 @@ class Http1Codec(ResponseWriter):
     def open_streams(self) -> Iterable[Stream]:
         return () if self._stream is None else (self._stream,)
 
+    @property
+    def is_idle(self) -> bool:
+        return self._stream is None
+
     def on_data(self, data: bytes) -> None:
         self._manager.stats.cx_rx_bytes_total.value += len(data)
         if self._state == _WAIT:

@@ -51,5 +51,9 @@ class Codec(Protocol):
     def open_streams(self) -> Iterable[Stream]:
         """Those that have begun and not ended; one that has only begun to be read as well."""
 
+    @property
+    def is_idle(self) -> bool:
+        """No stream is open, and nothing of one that ended still waits to be sent."""
+
     def flush(self) -> None:
         """Write what is held back to be written together."""

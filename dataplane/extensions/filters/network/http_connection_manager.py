@@ -28,6 +28,7 @@ from dataplane.compile.data_source import read_data_source
 from dataplane.compile.fields import find_extension, type_name
 from dataplane.compile.filter_chain import NETWORK_FILTER_KIND, check_terminal, compile_ranges
 from dataplane.compile.header_mutations import compile_additions
+from dataplane.compile.http2_options import compile_http2_options
 from dataplane.compile.route_config import compile_route_configuration
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import seconds_or, wrapped
@@ -46,6 +47,7 @@ supports(
     "tracing",
     "common_http_protocol_options",
     "http_protocol_options",
+    "http2_protocol_options",
     "server_name",
     "server_header_transformation",
     "scheme_header_transformation",
@@ -74,7 +76,7 @@ supports(
     "stream_error_on_invalid_http_message",
     "strip_trailing_host_dot",
     "append_x_forwarded_port",
-    codec_type=("AUTO", "HTTP1"),
+    codec_type=("AUTO", "HTTP1", "HTTP2"),
     forward_client_cert_details=("SANITIZE", "FORWARD_ONLY", "APPEND_FORWARD", "SANITIZE_SET"),
 )
 ignores(
@@ -217,6 +219,7 @@ def _limits(message: HttpConnectionManager, at: FieldPath) -> dict[str, Any]:
             values.UnderscoresAction, common.headers_with_underscores_action, at_common / "headers_with_underscores_action"
         ),
         "stream_error_on_invalid_http_message": stream_error,
+        "http2": compile_http2_options(message.http2_protocol_options, at / "http2_protocol_options", stream_error),
         "http1": values.Http1Options(
             accept_http_10=http1.accept_http_10,
             default_host_for_http_10=http1.default_host_for_http_10.encode(),

@@ -1,0 +1,407 @@
+"""HTTP/2 towards downstream: one connection's frames to streams, and their responses to frames.
+
+Here: streams by number, limits of heads, floods, what each mistake of a client costs.  Not here: the protocol (semantics.h2_session), one
+stream (http.codec.h2_stream), when a connection ends (http.connection_manager).
+A message that breaks the rules ends the connection, as Envoy does unless told otherwise.
+Envoy differs: it closes without a word, we send a GOAWAY that says why.
+Envoy: Http2::ServerConnectionImpl.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from random import random
+from typing import TYPE_CHECKING, Any, Final
+
+from dataplane.http.codec.h2_stream import Http2Stream
+from dataplane.observe import flags
+from dataplane.semantics import h2_session
+from dataplane.semantics.h2_headers import header_bytes, request_headers
+from dataplane.semantics.h2_keepalive import Keepalive
+from dataplane.semantics.h2_session import H2Session
+from dataplane.semantics.header_map import HeaderMap
+
+if TYPE_CHECKING:
+    from dataplane.base.errors import ProtocolError
+    from dataplane.http.connection_manager import HttpConnection
+    from dataplane.http.stream import Stream
+
+_FRAME: Final = 16384
+_DATA_FRAMES_AHEAD: Final = 5  # window updates that need no reason, as Envoy
+
+# Envoy: overload.premature_reset_total_stream_count and overload.premature_reset_min_stream_lifetime_seconds.
+_PREMATURE_TOTAL: Final = 500
+_PREMATURE_SECONDS: Final = 1.0
+
+
+def _nowhere(data: bytes) -> None:
+    """Where a closed connection writes."""
+
+
+class Http2Codec:
+    """Implements http.codec.interface.Codec."""
+
+    __slots__ = (
+        "_closed",
+        "_connection",
+        "_data_frames",
+        "_empty_frames",
+        "_ended",
+        "_enlisted",
+        "_http2",
+        "_keepalive",
+        "_lingering",
+        "_manager",
+        "_max_bytes",
+        "_max_count",
+        "_options",
+        "_premature",
+        "_resets",
+        "_streams",
+        "_updates",
+        "_waiting",
+        "_write",
+        "_wrote",
+        "session",
+        "stats",
+    )
+
+    protocol = "HTTP/2"
+
+    def __init__(self, connection: HttpConnection) -> None:
+        manager = connection.manager
+        config = manager.config
+        self._connection = connection
+        self._manager = manager
+        self._write = connection.downstream.write
+        self._options = config.http2
+        self._max_bytes = config.max_request_headers_kb * 1024
+        self._max_count = config.max_headers_count
+        self.stats = manager.stats
+        self._http2 = manager.http2_stats
+        self._http2.nghttp2_downstream_connections.inc()
+        self.session = H2Session(
+            config.http2, client=False, max_header_bytes=self._max_bytes, max_header_count=config.max_headers_count
+        )
+        self._streams: dict[int, Http2Stream] = {}
+        self._lingering: dict[int, Http2Stream] = {}  # answered, not yet closed: bytes wait, or the request goes on
+        self._resets: set[int] = set()  # streams that we reset, until the session has said so
+        self._wrote: list[Http2Stream] = []
+        self._waiting: set[Http2Stream] = set()  # blocked by the client's window
+        self._enlisted = False
+        self._closed = False
+        self._empty_frames = 0
+        self._data_frames = _DATA_FRAMES_AHEAD
+        self._updates = 0
+        self._ended = 0
+        self._premature = 0
+        self._keepalive: Keepalive | None = None
+        if config.http2.keepalive.interval:
+            self._keepalive = Keepalive(config.http2.keepalive, self, manager.server.deadlines, random)
+
+    # From the socket (http.codec.interface.Codec)
+
+    def on_data(self, data: bytes) -> None:
+        self.stats.cx_rx_bytes_total.value += len(data)
+        if self._closed:
+            return
+        session = self.session
+        self._handle(session.receive(data))
+        if session.error and not self._closed:
+            self._on_unbearable(session.error)
+        elif session.wants_write:
+            self.enlist()
+
+    def _handle(self, events: list[Any]) -> None:
+        for event in events:
+            handler = _HANDLERS.get(type(event))
+            if handler is not None:
+                handler(self, event)
+                if self._closed:
+                    return
+
+    def open_streams(self) -> Iterable[Stream]:
+        return [each.stream for each in self._streams.values()]
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._streams and not self._lingering
+
+    def flush(self) -> None:
+        """Write what the session has.  While the socket is full it keeps it, in the limits of each stream."""
+        self._enlisted = False
+        if not self._connection.downstream.is_writable:
+            return
+        session = self.session
+        data = session.take_output()
+        if data:
+            self.stats.cx_tx_bytes_total.value += len(data)
+            self._write(data)
+        if self._closed:
+            return
+        self._handle(session.events())
+        if self._wrote or self._waiting:
+            self._look_at_queues()
+        if self._lingering:
+            self._look_at_lingering()
+
+    def enlist(self) -> None:
+        if not self._enlisted:
+            self._enlisted = True
+            self._manager.writes.add(self)
+
+    def on_data_queued(self, stream: Http2Stream, size: int) -> None:
+        """A piece of a response waits to be sent."""
+        self._data_frames += size // _FRAME + 1
+        if not stream.local_ended:
+            self._wrote.append(stream)
+        self.enlist()
+
+    def on_write_blocked(self) -> None:
+        for stream in list(self._streams.values()):
+            stream.block()
+
+    def on_write_ready(self) -> None:
+        for stream in list(self._streams.values()):
+            stream.unblock()
+        self.flush()
+
+    def on_close(self) -> None:
+        """The socket is gone."""
+        self._closed = True
+        self._write = _nowhere
+        self._lingering.clear()
+        if self._keepalive is not None:
+            self._keepalive.stop()
+
+    # Events, in the order of their frames
+
+    def _on_request(self, event: h2_session.RequestReceived) -> None:
+        self._empty_frames = 0
+        connection = self._connection
+        received = event.headers
+        encoder = Http2Stream(self, event.stream_id, event.end_stream)
+        headers, size = request_headers(received)
+        stream = encoder.stream = connection.begin_stream(encoder, self._manager.clock())
+        self._streams[event.stream_id] = encoder
+        self._http2.streams_active.value += 1
+        stream.request_headers_bytes = size
+        if len(received) > self._max_count or size > self._max_bytes:
+            self._refuse_size(encoder, size)
+            return
+        stream.decode_headers(headers, event.end_stream)
+
+    def _refuse_size(self, encoder: Http2Stream, size: int) -> None:
+        """Envoy says nothing but RST_STREAM, and logs it as if the client had reset the stream."""
+        if size > self._max_bytes:
+            self._http2.header_list_size_too_large.inc()
+            details = "http2.header_list_size_too_large"
+        else:
+            self._http2.header_overflow.inc()
+            details = "http2.too_many_headers"
+        encoder.stream.on_connection_lost(details, flags.DOWNSTREAM_REMOTE_RESET)
+
+    def _on_body(self, event: h2_session.DataReceived) -> None:
+        data = event.data
+        if data:
+            self._empty_frames = 0
+        elif not event.end_stream:
+            self._empty_frames += 1
+            if self._empty_frames > self._options.max_consecutive_inbound_frames_with_empty_payload:
+                self._http2.inbound_empty_frames_flood.inc()
+                self._fail("http2.inbound_empty_frames_flood", h2_session.ENHANCE_YOUR_CALM)
+                return
+        encoder = self._streams.get(event.stream_id)
+        if encoder is not None:
+            encoder.decode_data(data, event.end_stream)
+            return
+        self.session.acknowledge(event.stream_id, len(data))
+        if event.end_stream and (lingering := self._lingering.get(event.stream_id)) is not None:
+            lingering.remote_ended = True
+
+    def _on_trailers(self, event: h2_session.TrailersReceived) -> None:
+        self._http2.trailers.inc()
+        self._empty_frames = 0
+        encoder = self._streams.get(event.stream_id) or self._lingering.get(event.stream_id)
+        if encoder is None:
+            return
+        encoder.remote_ended = True
+        size = header_bytes(event.headers)
+        if len(event.headers) > self._max_count or size > self._max_bytes:
+            self._refuse_size(encoder, size)
+        else:
+            encoder.stream.decode_trailers(HeaderMap(list(event.headers)))
+
+    def _on_reset(self, event: h2_session.StreamReset) -> None:
+        self._http2.rx_reset.inc()
+        self._lingering.pop(event.stream_id, None)
+        encoder = self._streams.get(event.stream_id)
+        if encoder is None:
+            return
+        self._resets.add(event.stream_id)  # closed already: nothing is to be sent for it
+        stream = encoder.stream
+        if self._manager.clock() - stream.start_at < _PREMATURE_SECONDS:
+            self._premature += 1
+        refused = event.error_code == h2_session.REFUSED_STREAM
+        stream.on_connection_lost("http2.remote_refuse" if refused else "http2.remote_reset", flags.DOWNSTREAM_REMOTE_RESET)
+        if self._premature * 2 >= max(_PREMATURE_TOTAL, self._ended):
+            self.stats.rq_too_many_premature_resets.inc()
+            self._fail("too_many_premature_resets", h2_session.ENHANCE_YOUR_CALM)
+
+    def _on_stream_closed(self, event: h2_session.StreamClosed) -> None:
+        """Both sides are done with it; or one of them broke a rule, which nothing else tells."""
+        stream_id = event.stream_id
+        self._lingering.pop(stream_id, None)
+        if stream_id in self._resets:
+            self._resets.discard(stream_id)
+        elif event.error_code:
+            self._on_broken_message(stream_id)
+
+    def _on_broken_message(self, stream_id: int) -> None:
+        self._http2.rx_messaging_error.inc()
+        encoder = self._streams.get(stream_id)
+        if encoder is None:  # refused with its head: even that is a stream for the log
+            encoder = Http2Stream(self, stream_id, False)
+            encoder.stream = self._connection.begin_stream(encoder, self._manager.clock())
+            self._streams[stream_id] = encoder
+            self._http2.streams_active.value += 1
+            details = "http2.invalid.header.field"
+        else:
+            details = "http2.violation.of.messaging.rule"
+        self._resets.add(stream_id)
+        self.refuse(encoder.stream, details)
+        self._resets.discard(stream_id)
+
+    def _on_window(self, event: h2_session.WindowUpdated) -> None:
+        """Envoy's measure: so many for each stream and each frame that we sent."""
+        self._updates += 1
+        allowed = self._options.max_inbound_window_update_frames_per_data_frame_sent * self._data_frames
+        if self._updates > allowed + 2 * (self._ended + len(self._streams)):
+            self._http2.inbound_window_update_frames_flood.inc()
+            self._fail("codec_error:Too_many_WINDOW_UPDATE_frames", h2_session.ENHANCE_YOUR_CALM)
+
+    def _on_pong(self, event: h2_session.PingAcknowledged) -> None:
+        if self._keepalive is not None:
+            self._keepalive.on_answer()
+
+    def _on_ended(self, event: h2_session.ConnectionClosed) -> None:
+        """The session has given up on the client; an orderly GOAWAY of the client's is none of our business."""
+        if event.error_code:
+            reason = event.debug_data.decode("latin-1") or "http2_protocol_error"
+            self._fail(f"codec_error:{reason.replace(' ', '_')}", None)
+
+    # What goes wrong
+
+    def refuse(self, stream: Stream, details: str) -> None:
+        """The stream's message breaks the rules."""
+        if self._options.stream_error_on_invalid_message:
+            stream.encoder.reset_code = h2_session.PROTOCOL_ERROR  # type: ignore[attr-defined]  # an Http2Stream
+            stream.on_connection_lost(details, flags.DOWNSTREAM_PROTOCOL_ERROR)
+        else:
+            self._fail(details, h2_session.PROTOCOL_ERROR)
+
+    def on_protocol_error(self, stream: Stream, error: ProtocolError) -> None:
+        self.refuse(stream, error.details.replace("http1.", "http2."))
+
+    def _on_unbearable(self, reason: str) -> None:
+        """The session is broken and says nothing more."""
+        if "flood" in reason.lower():
+            self._http2.outbound_control_flood.inc()
+            reason = "Too_many_control_frames_in_the_outbound_queue."
+        self._fail(f"codec_error:{reason.replace(' ', '_')}", None)
+
+    def _fail(self, details: str, code: int | None) -> None:
+        """Give the connection up.  code: what to tell the client; None: it was told, or cannot be."""
+        if code is not None:
+            self.session.terminate(code)
+        self._closed = True
+        self._connection.on_codec_error(details)
+
+    def on_keepalive_timeout(self) -> None:
+        self._http2.keepalive_timeout.inc()
+        self._connection.downstream.close("http2_ping_timeout")
+
+    # The end of streams and of the connection
+
+    def end_stream(self, encoder: Http2Stream) -> None:
+        """The exchange is over for us: close the stream, once what waits has gone out."""
+        stream_id = encoder.stream_id
+        if self._streams.pop(stream_id, None) is None:
+            return
+        self._ended += 1
+        self._http2.streams_active.value -= 1
+        self._waiting.discard(encoder)
+        if encoder.local_ended:
+            encoder.ended_at = encoder.stream.end_at
+            self._lingering[stream_id] = encoder
+        elif stream_id in self._resets:
+            self._resets.discard(stream_id)
+        elif not self._closed:
+            self._reset(stream_id, encoder.reset_code)
+
+    def _reset(self, stream_id: int, code: int) -> None:
+        self._http2.tx_reset.inc()
+        self._resets.add(stream_id)
+        self.session.reset_stream(stream_id, code)
+        self.enlist()
+
+    def shutdown_notice(self) -> None:
+        self._http2.goaway_sent.inc()
+        self.session.shutdown_notice()
+        self.enlist()
+
+    def goaway(self) -> None:
+        self._http2.goaway_sent.inc()
+        self.session.goaway()
+        self.enlist()
+
+    def _look_at_queues(self) -> None:
+        """Responses that outgrow what may wait of one stream make their upstreams wait."""
+        queued, waiting = self.session.queued, self._waiting
+        for stream in list(waiting):
+            if queued(stream.stream_id) * 2 <= stream.stream.buffer_limit:
+                waiting.discard(stream)
+                stream.unblock()
+        wrote, self._wrote = self._wrote, []
+        for stream in wrote:
+            is_open = not stream.local_ended and stream.stream_id in self._streams
+            if is_open and stream not in waiting and queued(stream.stream_id) > stream.stream.buffer_limit:
+                waiting.add(stream)
+                stream.block()
+
+    def _look_at_lingering(self) -> None:
+        """A response that has gone out whole ends a request that has not: RST_STREAM, which takes nothing back."""
+        for stream_id in [each for each in self._lingering if not self.session.queued(each)]:
+            encoder = self._lingering.pop(stream_id)
+            if not encoder.remote_ended:
+                self._reset(stream_id, h2_session.NO_ERROR)
+        if self.is_idle:
+            self._connection.on_codec_idle()
+
+    def check_flush(self, now: float, timeout: float) -> float:
+        """Give up responses that their clients do not take.  Returns the seconds until one more is due, 0.0: none."""
+        left = 0.0
+        for stream_id, encoder in list(self._lingering.items()):
+            rest = encoder.ended_at + timeout - now
+            if rest <= 0:
+                self._http2.tx_flush_timeout.inc()
+                del self._lingering[stream_id]
+                self._reset(stream_id, h2_session.INTERNAL_ERROR)
+            elif not left or rest < left:
+                left = rest
+        return left
+
+    def __repr__(self) -> str:
+        return f"<Http2Codec streams={len(self._streams)} lingering={len(self._lingering)}{' closed' if self._closed else ''}>"
+
+
+_HANDLERS: Final[dict[type[Any], Callable[[Http2Codec, Any], None]]] = {
+    h2_session.RequestReceived: Http2Codec._on_request,  # its own methods
+    h2_session.DataReceived: Http2Codec._on_body,
+    h2_session.TrailersReceived: Http2Codec._on_trailers,
+    h2_session.StreamReset: Http2Codec._on_reset,
+    h2_session.StreamClosed: Http2Codec._on_stream_closed,
+    h2_session.WindowUpdated: Http2Codec._on_window,
+    h2_session.PingAcknowledged: Http2Codec._on_pong,
+    h2_session.ConnectionClosed: Http2Codec._on_ended,
+}

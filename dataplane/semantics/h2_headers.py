@@ -1,0 +1,91 @@
+"""Header lists of HTTP/2 to ours and back: pseudo-headers, `host`, cookies.
+
+Here: conversions.  The protocol library has checked order, names and values before (RFC 9113 section 8.2, 8.3).
+Not here: what a proxy takes off a message (hop_by_hop).
+Envoy: Http2::ConnectionImpl::saveHeader; cookies are joined (RFC 9113 section 8.2.3), `host` counts only without `:authority`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from dataplane.semantics.header_map import Field, HeaderMap, RequestHeaders, ResponseHeaders
+
+_COLON: Final = ord(":")
+_STATUS: Final = {status: (b":status", b"%d" % status) for status in range(100, 600)}
+_SPECIAL: Final = frozenset({b"host", b"cookie"})
+
+
+def request_headers(received: Iterable[Field]) -> tuple[RequestHeaders, int]:
+    """A request's head, and its size as Envoy counts it: names and values."""
+    pseudo: dict[bytes, bytes] = {}
+    fields: list[Field] = []
+    size, special = 0, False
+    for field in received:
+        name, value = field
+        size += len(name) + len(value)
+        if name[0] == _COLON:
+            pseudo[name] = value
+        else:
+            fields.append(field)
+            special = special or name in _SPECIAL
+    get = pseudo.get
+    headers = RequestHeaders(
+        get(b":method", b""),
+        get(b":path", b""),
+        get(b":authority", b""),
+        get(b":scheme", b"http"),
+        fields,
+        get(b":protocol", b""),
+    )
+    if special:
+        _take_host(headers)
+        _join_cookies(headers)
+    return headers, size
+
+
+def _take_host(headers: RequestHeaders) -> None:
+    host = headers.get(b"host")
+    if host is not None:
+        headers.authority = headers.authority or host
+        headers.remove(b"host")
+
+
+def _join_cookies(headers: HeaderMap) -> None:
+    cookies = headers.get_all(b"cookie")
+    if len(cookies) > 1:
+        headers.set(b"cookie", b"; ".join(cookies))
+
+
+def response_headers(received: Iterable[Field]) -> ResponseHeaders:
+    """A response's head.  `:status` comes first; the library checked that it is a number of three digits."""
+    (_, status), *fields = received
+    return ResponseHeaders(int(status), fields)
+
+
+def header_bytes(received: Iterable[Field]) -> int:
+    """The size of a header list as Envoy counts it."""
+    return sum(len(name) + len(value) for name, value in received)
+
+
+def request_fields(headers: RequestHeaders) -> list[Field]:
+    """What is sent for a request.  A CONNECT has neither path nor scheme unless it is an extended one."""
+    if headers.method == b"CONNECT" and not headers.protocol:
+        return [(b":method", b"CONNECT"), (b":authority", headers.authority), *headers.fields]
+    fields = [
+        (b":method", headers.method),
+        (b":path", headers.path),
+        (b":scheme", headers.scheme),
+        (b":authority", headers.authority),
+    ]
+    if headers.protocol:
+        fields.append((b":protocol", headers.protocol))
+    fields += headers.fields
+    return fields
+
+
+def response_fields(headers: ResponseHeaders) -> list[Field]:
+    """What is sent for a response."""
+    status = headers.status
+    return [_STATUS.get(status) or (b":status", b"%d" % status), *headers.fields]
