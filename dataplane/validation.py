@@ -1,25 +1,28 @@
 """Would a proxy accept this?  Resources in, verdicts out: for `--mode validate`, for the control plane before it stores, for tests.
 
-Pure, but for files that a configuration names.  Every problem is reported, with its place in the text it came from.
+Pure, but for files that a configuration names; on another machine than the proxy's they are not looked at.
+Every problem is reported, with its place in the text it came from.
 Not here: reading texts (bootstrap), the rules themselves (compile, bootstrap.rules).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from envoy.service.discovery.v3.discovery_pb2 import DiscoveryResponse
 from google.protobuf.message import Message
 
-from dataplane.base.errors import ConfigError, FieldPath, InvalidResource
+from dataplane.base.errors import ConfigError, FieldPath, InvalidResource, NotKnownHere
 from dataplane.bootstrap.load import BootstrapError, LoadedBootstrap
 from dataplane.bootstrap.resources import ParsedResource, name_of, parse_discovery_response, read_resources
 from dataplane.bootstrap.rules import bootstrap_errors, deprecation_warnings, start_errors
 from dataplane.bootstrap.source import Place
 from dataplane.bootstrap.text import is_protobuf
 from dataplane.compile.context import CompileContext
+from dataplane.compile.elsewhere import elsewhere
 from dataplane.compile.fields import unpack_typed
 from dataplane.compile.message_types import type_url_of
 from dataplane.compile.resource import compile_resource
@@ -78,8 +81,11 @@ def resource_from_message(message: Message) -> ParsedResource:
     return ParsedResource(type_url_of(message), name_of(message), message)
 
 
-def check_resources(resources: Sequence[ParsedResource]) -> list[Problem]:
-    """What a proxy that discovers them would answer with a NACK, for each of *resources* by itself, and names that are given twice."""
+def check_resources(resources: Sequence[ParsedResource], *, local: bool = True) -> list[Problem]:
+    """What a proxy that discovers them would answer with a NACK, for each of *resources* by itself, and names that are given twice.
+
+    local: this is the proxy's machine.  Otherwise no file and no environment variable is touched; what depends on them is not judged.
+    """
     problems: list[Problem] = []
     seen: set[tuple[str, str]] = set()
     for resource in resources:
@@ -87,7 +93,7 @@ def check_resources(resources: Sequence[ParsedResource]) -> list[Problem]:
         if key in seen:
             problems += _problems(resource, [ConfigError(resource.root, "given more than once")])
         seen.add(key)
-        problems += _problems(resource, _errors(resource))
+        problems += _problems(resource, _errors(resource, local))
     return problems
 
 
@@ -135,13 +141,16 @@ def load_problems(error: BootstrapError) -> list[Problem]:
     return [_problem(each, place, None) for each, place in zip(error.errors, error.places, strict=True)]
 
 
-def _errors(resource: ParsedResource) -> Sequence[ConfigError]:
+def _errors(resource: ParsedResource, local: bool) -> Sequence[ConfigError]:
     if not resource.name:
         return [ConfigError(resource.root, "a resource needs a name")]
     try:
-        compile_resource(resource.type_url, resource.message, CompileContext(added_via_api=True))
+        with nullcontext() if local else elsewhere():
+            compile_resource(resource.type_url, resource.message, CompileContext(added_via_api=True))
     except InvalidResource as error:
         return error.errors
+    except NotKnownHere:
+        return ()  # as far as can be judged here nothing is wrong
     return ()
 
 

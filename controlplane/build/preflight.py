@@ -55,7 +55,7 @@ def check(documents: Sequence[Document], encoded: Sequence[EncodedResource]) -> 
             parsed.append(validation.resource_from_message(messages.decode(resource.type_url, resource.body)))
         except (messages.UnknownType, DecodeError) as error:
             problems.append(Problem(str(error), document=position))
-    problems += map(_problem, validation.check_resources(parsed))
+    problems += map(_problem, validation.check_resources(parsed, local=False))
     resources = [Resource.of(each.type_url, each.name, messages.encode(each.message)) for each in parsed]
     return Checked(tuple(resources), tuple(problems))
 

@@ -90,16 +90,25 @@ class InvalidResource(ProxyError):
         self.errors = tuple(errors)
 
 
+class NotKnownHere(ProxyError):
+    """What a configuration names (a file, an environment variable) is on the machine that will use it, and this is another one.
+
+    No ConfigError: nothing is wrong.  Only raised inside of `compile.elsewhere`.
+    """
+
+
 class Problems:
     """Collects the errors of one resource, so that a compile reports all of them and not the first.
 
     `with problems.collect(): ...` keeps a ConfigError and goes on after the block; `raise_if_any()` ends the collection.
+    not_known_here: a part could not be judged; then the result is not whole either, and `raise_if_any()` says so.
     """
 
-    __slots__ = ("errors",)
+    __slots__ = ("errors", "not_known_here")
 
     def __init__(self) -> None:
         self.errors: list[ConfigError] = []
+        self.not_known_here: NotKnownHere | None = None
 
     def add(self, at: FieldPath, reason: str) -> None:
         self.errors.append(ConfigError(at, reason))
@@ -112,10 +121,14 @@ class Problems:
             self.errors.append(error)
         except InvalidResource as error:
             self.errors.extend(error.errors)
+        except NotKnownHere as unknown:
+            self.not_known_here = unknown
 
     def raise_if_any(self) -> None:
         if self.errors:
             raise InvalidResource(self.errors)
+        if self.not_known_here is not None:
+            raise self.not_known_here
 
 
 class ProtocolError(ProxyError):

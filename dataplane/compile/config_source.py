@@ -16,6 +16,7 @@ from envoy.config.core.v3.config_source_pb2 import ConfigSource as ConfigSourceM
 from envoy.config.core.v3.config_source_pb2 import PathConfigSource as PathMessage
 
 from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.compile.elsewhere import is_elsewhere
 from dataplane.compile.grpc_service import compile_grpc_service
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import seconds_or
@@ -64,7 +65,7 @@ def _specifier(message: ConfigSourceMessage, at: FieldPath) -> AdsConfigSource |
 
 
 def _path_source(path: str, watched_directory: str, at: FieldPath) -> PathConfigSource:
-    if not os.path.lexists(path):
+    if not is_elsewhere() and not os.path.lexists(path):
         raise ConfigError(at, f"paths must refer to an existing path in the system: '{path}' does not exist")
     return PathConfigSource(path, watched_directory)
 

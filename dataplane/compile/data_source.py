@@ -9,6 +9,7 @@ from typing import Final
 from envoy.config.core.v3.base_pb2 import DataSource
 
 from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.compile.elsewhere import only_local
 from dataplane.compile.support import supports
 
 supports(DataSource, "filename", "inline_bytes", "inline_string", "environment_variable")
@@ -18,18 +19,21 @@ _MAX_FILE_BYTES: Final = 64 << 20
 
 
 def read_data_source(source: DataSource, at: FieldPath) -> bytes:
-    """The bytes; where nothing is set, nothing is read."""
+    """The bytes; where nothing is set, nothing is read.  Raises NotKnownHere for another machine's files and variables."""
     kind = source.WhichOneof("specifier")
     if kind == "inline_bytes":
         return bytes(source.inline_bytes)
     if kind == "inline_string":
         return str(source.inline_string).encode()
+    if kind is None:
+        return b""
+    only_local(f"{at / kind}")
     if kind == "environment_variable":
         value = os.environ.get(source.environment_variable)
         if value is None:
             raise ConfigError(at / kind, f"Environment variable doesn't exist: {source.environment_variable}")
         return os.fsencode(value)
-    return b"" if kind is None else _read_file(source.filename, at / kind)
+    return _read_file(source.filename, at / kind)
 
 
 def _read_file(name: str, at: FieldPath) -> bytes:

@@ -15,6 +15,7 @@ from dataplane.api.registry import extension
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.access_log import KIND, compile_format
 from dataplane.compile.context import CompileContext
+from dataplane.compile.elsewhere import is_elsewhere
 from dataplane.compile.support import supports
 from dataplane.compile.units import struct_dict
 from dataplane.extensions.common.line_logger import LineLogger
@@ -41,5 +42,7 @@ def _format(config: FileAccessLog, at: FieldPath) -> TextFormat | JsonFormat:
 
 def _check_path(path: str, at: FieldPath) -> None:
     """What can be known without opening it: the file is only made when there is something to write."""
+    if is_elsewhere():
+        return
     if os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or "."):
         raise ConfigError(at, f"unable to open file '{path}': No such file or directory")
