@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,14 +11,19 @@ class SocketAddress:
 
     host: str
     port: int
+    text: str = field(init=False, repr=False, compare=False)
+    """`127.0.0.1:80` or `[::1]:80`: the form of Envoy's logs, stats and admin output.  Made once, since every log line asks."""
+
+    def __post_init__(self) -> None:
+        text = f"[{self.host}]:{self.port}" if self.is_ipv6 else f"{self.host}:{self.port}"
+        object.__setattr__(self, "text", text)
 
     @property
     def is_ipv6(self) -> bool:
         return ":" in self.host
 
     def __str__(self) -> str:
-        """`127.0.0.1:80` or `[::1]:80`: the form of Envoy's logs, stats and admin output."""
-        return f"[{self.host}]:{self.port}" if self.is_ipv6 else f"{self.host}:{self.port}"
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,10 @@ class PipeAddress:
 
     path: str
     mode: int = 0
+
+    @property
+    def text(self) -> str:
+        return self.path
 
     def __str__(self) -> str:
         return self.path

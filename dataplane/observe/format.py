@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.observe import operators
-from dataplane.observe.operators import Fact, OfAll, OfHeader, OfInfo, Reader, header_index, header_reader
+from dataplane.observe.operators import OfAll, OfHeader, OfInfo, header_index, header_reader
 
 if TYPE_CHECKING:
     from dataplane.observe.stream_info import StreamInfo
@@ -66,62 +65,20 @@ def _parse(text: str, at: FieldPath) -> list[_Part]:
 class TextFormat:
     """A compiled format string.  Shared, immutable.
 
-    A log line is a tenth of a small request's cost, so operators are evaluated kind by kind, all headers of a side through one index, and put
-    into their places by one `itemgetter`: a third less than one call each (bench scenario h1).
+    A log line is a tenth of a small request's cost, so the format becomes one Python function, as a dataclass's `__init__` does: all headers
+    of a side through one index, the commonest facts without a call (the default format: 6 to 4 µs, bench scenario h1).
     """
 
-    __slots__ = ("_facts", "_headers", "_missing", "_others", "_placed", "_template", "constant")
+    __slots__ = ("constant", "render")
 
     def __init__(self, text: str, at: FieldPath, *, omit_empty_values: bool = False) -> None:
         parts = _parse(text, at)
-        self._template = "".join(part.replace("%", "%%") if isinstance(part, str) else "%s" for part in parts)
-        self._missing = "" if omit_empty_values else "-"
-        found = [part for part in parts if not isinstance(part, str)]
-        facts: list[tuple[int, Fact]] = []
-        headers: dict[str, list[tuple[int, OfHeader]]] = {}
-        others: list[tuple[int, Reader]] = []
-        for place, part in enumerate(found):
-            if isinstance(part, OfInfo):
-                facts.append((place, part.read))
-            elif isinstance(part, OfHeader):
-                headers.setdefault(part.side, []).append((place, part))
-            else:
-                others.append((place, part.read))
-        for side in [side for side, group in headers.items() if len(group) < _WORTH_AN_INDEX]:
-            others += [(place, header_reader(each)) for place, each in headers.pop(side)]
-        self._facts = tuple(read for _, read in facts)
-        self._headers = tuple(
-            (side, tuple((each.main, each.alternative, each.length) for _, each in group)) for side, group in headers.items()
-        )
-        self._others = tuple(read for _, read in others)
-        in_groups = [place for group in headers.values() for place, _ in group]
-        self._placed = _placing([*(place for place, _ in facts), *in_groups, *(place for place, _ in others)])
+        self.render: Final = _text_function(parts, "" if omit_empty_values else "-")
+        """The text as a wire string; a missing value prints as `-` (as nothing with omit_empty_values)."""
         self.constant: bytes | None = None
         """The whole result as bytes where no operator takes part, else None."""
-        if not found:
-            self.constant = (self._template % ()).encode("latin-1")
-
-    def render(
-        self,
-        request: RequestHeaders | None,
-        response: ResponseHeaders | None,
-        trailers: HeaderMap | None,
-        info: StreamInfo,
-    ) -> str:
-        """The text as a wire string; a missing value prints as `-` (as nothing with omit_empty_values)."""
-        missing = self._missing
-        values: list[str | int] = [missing if (value := fact(info)) is None else value for fact in self._facts]
-        for side, names in self._headers:
-            index = header_index(side, request if side == "request" else response if side == "response" else trailers)
-            for main, alternative, length in names:
-                header = index.get(main)
-                if header is None and alternative is not None:
-                    header = index.get(alternative)
-                values.append(missing if header is None else header[:length].decode("latin-1"))
-        for read in self._others:
-            other = read(request, response, trailers, info)
-            values.append(missing if other is None else other)
-        return self._template % self._placed(values)
+        if all(isinstance(part, str) for part in parts):
+            self.constant = "".join(part for part in parts if isinstance(part, str)).encode("latin-1")
 
     def render_bytes(
         self,
@@ -133,10 +90,42 @@ class TextFormat:
         return self.constant or self.render(request, response, trailers, info).encode("latin-1")
 
 
-def _placing(places: list[int]) -> Callable[[list[str | int]], tuple[object, ...]]:
-    """A function that puts values, given in the order of *places*, where they belong."""
-    order = sorted(range(len(places)), key=places.__getitem__)
-    return itemgetter(*order) if len(order) > 1 else tuple
+_Render = Callable[["RequestHeaders | None", "ResponseHeaders | None", "HeaderMap | None", "StreamInfo"], str]
+
+
+def _text_function(parts: Sequence[_Part], missing: str) -> _Render:
+    """Write the function that renders *parts*.  Nothing of the configuration gets into its source but through `repr`."""
+    names: dict[str, object] = {"missing": missing, "header_index": header_index}
+    headers = [part for part in parts if isinstance(part, OfHeader)]
+    indexed = sorted({part.side for part in headers if sum(1 for each in headers if each.side == part.side) >= _WORTH_AN_INDEX})
+    template = "".join(part.replace("%", "%%") if isinstance(part, str) else "%s" for part in parts)
+    values: list[str] = []
+    for number, part in enumerate(parts):
+        if isinstance(part, str):
+            continue
+        if isinstance(part, OfHeader) and part.side in indexed:
+            values.append(_header_expression(part))
+            continue
+        if isinstance(part, OfInfo) and part.expression:
+            values.append(part.expression)
+            continue
+        call = f"read_{number}(info)" if isinstance(part, OfInfo) else f"read_{number}(request, response, trailers, info)"
+        names[f"read_{number}"] = header_reader(part) if isinstance(part, OfHeader) else part.read
+        values.append(f"missing if (value := {call}) is None else value")
+    lines = ["def render(request, response, trailers, info):"]
+    lines += [f"    {side} = header_index({side!r}, {side}).get" for side in indexed]
+    lines.append(f"    return {template!r} % ({''.join(f'{value}, ' for value in values)})")
+    exec("\n".join(lines), names)
+    render: _Render = names["render"]  # type: ignore[assignment]  # made by the line above
+    return render
+
+
+def _header_expression(header: OfHeader) -> str:
+    found = f"{header.side}({header.main!r})"
+    if header.alternative is not None:
+        found = f"{header.side}({header.main!r}, {header.side}({header.alternative!r}))"
+    cut = "" if header.length is None else f"[:{header.length}]"
+    return f"missing if (value := {found}) is None else value{cut}.decode('latin-1')"
 
 
 _Build = Callable[["RequestHeaders | None", "ResponseHeaders | None", "HeaderMap | None", "StreamInfo"], Json]
