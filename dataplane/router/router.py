@@ -439,8 +439,10 @@ class RouterStream:
         self._over = True
         if self._deadline is not None:
             self._deadline.cancel()
+            self._deadline = None  # it holds us: a circle that only the garbage collector would open
         if self._backoff is not None:
             self._backoff.cancel()
+            self._backoff = None
         if self._retries is not None:
             self._retries.release()
         attempt, self._attempt = self._attempt, None
