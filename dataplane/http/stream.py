@@ -320,7 +320,9 @@ class Stream(StreamInfo):
         self.manager.finish_response(headers, self.request_headers)
         if not self.request_complete:
             self._answer_early()
-        if self.encoder.closes_with_header:
+        connection = self.connection
+        ends = self.close_after or connection.closing or connection.downstream.drain is not None
+        if (ends or self.protocol == "HTTP/1.0") and self.encoder.closes_with_header:
             self._tell_whether_it_closes(headers, now)
         elif self.connection.downstream.drain is not None:
             self.connection.should_close(now)

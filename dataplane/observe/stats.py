@@ -72,20 +72,18 @@ class Histogram:
     Kept as value → count with two significant digits, the resolution of Envoy's log-linear buckets.
     """
 
-    __slots__ = ("_latched", "count", "counts", "interval", "name", "total", "unit")
+    __slots__ = ("_latched", "counts", "interval", "name", "total", "unit")
 
     def __init__(self, name: str, unit: str) -> None:
         self.name = name
         self.unit = unit
         self.counts: dict[int, int] = {}
-        self.count = 0
         self.total = 0
         self.interval: dict[int, int] = {}
         """What was recorded between the last two flushes."""
         self._latched: dict[int, int] = {}
 
     def record(self, value: int) -> None:
-        self.count += 1
         self.total += value
         if value >= 100:
             scale = 10 ** (len(str(value)) - 2)
@@ -100,8 +98,12 @@ class Histogram:
         self._latched = dict(self.counts)
 
     @property
+    def count(self) -> int:
+        return sum(self.counts.values())
+
+    @property
     def used(self) -> bool:
-        return self.count != 0
+        return bool(self.counts)
 
 
 class StatsStore:

@@ -35,11 +35,22 @@ _NOTICED: Final = _TO_ROUTER | {_EXPECTED, ATTEMPT_COUNT}
 
 
 class RequestWishes:
-    """What the request itself asked of the router.  One shared instance says: nothing."""
+    """What the request itself asked of the router.  One shared instance says: nothing.
 
-    __slots__ = ("alt_response", "alt_stat_name", "policy", "times")
+    spoke: it had a header that speaks to the router, or that the router sets.
+    """
 
-    def __init__(self, times: Timeouts, policy: RetryPolicy | None, alt_stat_name: str, alt_response: bool) -> None:
+    __slots__ = ("alt_response", "alt_stat_name", "policy", "spoke", "times")
+
+    def __init__(
+        self,
+        times: Timeouts,
+        policy: RetryPolicy | None,
+        alt_stat_name: str = "",
+        alt_response: bool = False,
+        spoke: bool = False,
+    ) -> None:
+        self.spoke = spoke
         self.times = times
         self.policy = policy
         self.alt_stat_name = alt_stat_name
@@ -54,19 +65,20 @@ def take_wishes(action: ForwardAction, headers: RequestHeaders, respect_expected
             return _nothing_asked(action.timeout)
         policy = policy_for(policy, headers)
         per_try = 0.0 if policy is None else policy.per_try_timeout
-        return RequestWishes(decide_timeouts(action.timeout, per_try), policy, "", False)
+        return RequestWishes(decide_timeouts(action.timeout, per_try), policy)
     policy = policy_for(policy, headers)
     per_try = 0.0 if policy is None else policy.per_try_timeout
     asked = headers.get(_EXPECTED) if respect_expected else None
     times = decide_timeouts(action.timeout, per_try, asked or headers.get(_TOTAL), headers.get(_PER_TRY))
-    wishes = RequestWishes(times, policy, (headers.get(ALT_STAT_NAME) or b"").decode("latin-1"), ALT_RESPONSE in headers)
+    alt_stat_name = (headers.get(ALT_STAT_NAME) or b"").decode("latin-1")
+    wishes = RequestWishes(times, policy, alt_stat_name, ALT_RESPONSE in headers, spoke=True)
     headers.fields = [field for field in headers.fields if field[0] not in _TO_ROUTER]
     return wishes
 
 
 @lru_cache(maxsize=1024)
 def _nothing_asked(timeout: float) -> RequestWishes:
-    return RequestWishes(decide_timeouts(timeout, 0.0), None, "", False)
+    return RequestWishes(decide_timeouts(timeout, 0.0), None)
 
 
 @lru_cache(maxsize=4096)

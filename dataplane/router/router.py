@@ -141,8 +141,8 @@ class RouterStream:
         info.upstream_cluster = name
         info.upstream_cluster_stat_name = cluster.stat_name
         self._internal = _INTERNAL in headers.fields
-        invalid = request_plan.find_invalid(headers, bound.config.strict_check_headers)
-        if invalid:
+        strict = bound.config.strict_check_headers
+        if strict and (invalid := request_plan.find_invalid(headers, strict)):
             self.stream.local_reply(
                 400, invalid, details="request_headers_failed_strict_check", flags=flags.INVALID_ENVOY_REQUEST_HEADERS
             )
@@ -165,7 +165,11 @@ class RouterStream:
             self._retries = Retries(wishes.policy, self.cluster, action.priority)
             self._body = []
         if bound.tells and wishes.times.expected_ms:
-            headers.set(*request_plan.expected_timeout(wishes.times.expected_ms))
+            field = request_plan.expected_timeout(wishes.times.expected_ms)
+            if wishes.spoke:
+                headers.set(*field)
+            else:
+                headers.fields.append(field)
         if route.include_attempt_count:
             headers.set(request_plan.ATTEMPT_COUNT, b"1")
         if self._levels or choice is not None or request_plan.changes_target(action):

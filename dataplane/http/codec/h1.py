@@ -225,13 +225,15 @@ class Http1Codec(ResponseWriter):
         complete = self._state == _WAIT
         self._stream = None
         self._decoder = None
-        self.flush()
+        if self._out:
+            self.flush()
         if not complete or self._connection.closing:
             self._state = _CLOSED
             self.ahead = b""
             return
         self._state = _HEAD
-        self._resume_all()
+        if self._paused:
+            self._resume_all()
         if not self._reading and self.ahead:
             data, self.ahead = self.ahead, b""
             self._read(data)
@@ -255,6 +257,5 @@ class Http1Codec(ResponseWriter):
                 self._connection.downstream.resume_reading()
 
     def _resume_all(self) -> None:
-        if self._paused:
-            self._paused = 1
-            self.resume_reading()
+        self._paused = 1
+        self.resume_reading()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _WORD_START: Final = re.compile(rb"(?:^|[^0-9A-Za-z])[a-z]")
 _STATUS_LINES: Final = {status: b"HTTP/1.1 %d %b" % (status, phrase) for status, phrase in REASONS.items()}
+_COLON: Final = b": ".join
 # Joined behind a status line and field lines, each gives what must follow.
 _END: Final = (b"", b"")
 _NO_BODY_END: Final = (b"content-length: 0", b"", b"")
@@ -29,7 +30,7 @@ _CHUNKED_END: Final = (b"transfer-encoding: chunked", b"", b"")
 class ResponseWriter:
     """The writing half of an HTTP/1 codec."""
 
-    __slots__ = ("_chunked", "_connect", "_enlisted", "_head_only", "_manager", "_out", "_size", "_write", "protocol")
+    __slots__ = ("_chunked", "_connect", "_enlisted", "_head_only", "_manager", "_out", "_proper_case", "_write", "protocol")
 
     closes_with_header: Final = True
 
@@ -37,7 +38,7 @@ class ResponseWriter:
         self._write = write
         self._manager = manager
         self._out: list[bytes] = []
-        self._size = 0
+        self._proper_case = manager.config.http1.proper_case_headers
         self._enlisted = False
         self._chunked = False
         self._head_only = False
@@ -60,7 +61,8 @@ class ResponseWriter:
         if self.protocol is HTTP_10:
             line = b"HTTP/1.0" + line[8:]
         self._chunked = False
-        head = b"\r\n".join([line, *self._lines(headers), *_END])
+        lines = self._lines(headers) if self._proper_case else map(_COLON, headers.fields)
+        head = b"\r\n".join([line, *lines, *_END])
         if b"\r\ncontent-length: " not in head and not self._has_length(head):
             head = head[:-2] + b"\r\n".join(self._framing(status, end_stream))
         self._out.append(head)
@@ -104,12 +106,12 @@ class ResponseWriter:
             self._write(data)
 
     def _lines(self, headers: HeaderMap) -> list[bytes]:
-        if self._manager.config.http1.proper_case_headers:
+        if self._proper_case:
             return [proper_case(name) + b": " + value for name, value in headers.fields]
-        return list(map(b": ".join, headers.fields))
+        return list(map(_COLON, headers.fields))
 
     def _has_length(self, head: bytes) -> bool:
-        return self._manager.config.http1.proper_case_headers and b"\r\nContent-Length: " in head
+        return self._proper_case and b"\r\nContent-Length: " in head
 
     def _framing(self, status: int, end_stream: bool) -> tuple[bytes, ...]:
         """How the end of a body without content-length is told."""
@@ -123,7 +125,7 @@ class ResponseWriter:
         return self._cased(_CHUNKED_END)
 
     def _cased(self, end: tuple[bytes, ...]) -> tuple[bytes, ...]:
-        if not self._manager.config.http1.proper_case_headers:
+        if not self._proper_case:
             return end
         name, colon, value = end[0].partition(b":")
         return (proper_case(name) + colon + value, *end[1:])
