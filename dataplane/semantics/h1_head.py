@@ -24,6 +24,7 @@ METHODS: Final = frozenset(
     b"ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE MSEARCH NOTIFY OPTIONS PATCH POST "
     b"PROPFIND PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND UNLINK UNLOCK UNSUBSCRIBE".split()
 )
+_PLAIN_METHODS: Final = METHODS - {b"CONNECT"}  # whose target is a path
 # Envoy refuses a request (codec_error) as soon as its first byte begins no method: TLS on a clear port is not waited for.
 FIRST_BYTES_OF_METHODS: Final = frozenset(method[0] for method in METHODS)
 
@@ -88,7 +89,7 @@ class RequestHeadParser:
         known = self._blocks.get(block)
         if known is not None:
             start = line.split(b" ")
-            if len(start) == 3 and start[2] == b"HTTP/1.1" and start[0] in METHODS and _PATH.fullmatch(start[1]):
+            if len(start) == 3 and start[2] == b"HTTP/1.1" and start[0] in _PLAIN_METHODS and _PATH.fullmatch(start[1]):
                 return RequestHeaders(start[0], start[1], known[0], b"http", list(known[1])), NOT_GIVEN, True, HTTP_11, True
         if len(head) > self._max_bytes:
             raise ProtocolError(431, "http1.headers_too_large")
