@@ -14,6 +14,7 @@ from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 from google.protobuf.message import DecodeError, Message
 
 from dataplane.base.errors import ConfigError, FieldPath, InvalidResource
@@ -24,6 +25,7 @@ from dataplane.compile.endpoint import compile_load_assignment
 from dataplane.compile.listener import compile_listener
 from dataplane.compile.message_types import TYPE_URL_PREFIX
 from dataplane.compile.route_config import compile_route_configuration
+from dataplane.compile.secret import compile_secret
 from dataplane.compile.support_walk import check_support
 
 
@@ -50,6 +52,7 @@ _KINDS: Final = {
         _Kind(ClusterLoadAssignment, "cluster_name", compile_load_assignment),
         _Kind(RouteConfiguration, "name", compile_route_configuration),
         _Kind(Listener, "name", compile_listener),
+        _Kind(Secret, "name", compile_secret),
     )
 }
 

@@ -14,13 +14,20 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
 
+from dataplane.api.listener_filter import Inspected
 from dataplane.base.address import Address, PipeAddress, SocketAddress
+from dataplane.listener.inspection import InspectionRun
 from dataplane.observe.stream_info import StreamInfo
 from dataplane.snapshot.listener import FilterChain
 
 if TYPE_CHECKING:
+    from dataplane.api.listener_filter import ListenerFilter
     from dataplane.api.network_filter import DrainDecision, NetworkFilter, ServerContext
+    from dataplane.api.transport_socket import DownstreamTransportSocket
     from dataplane.base.deadlines import Deadline
+    from dataplane.listener.stats import ListenerStats
+    from dataplane.observe.stats import Scope
+    from dataplane.observe.tls_facts import TlsFacts
     from dataplane.snapshot.listener import Listener
 
 log = logging.getLogger("connection")
@@ -42,12 +49,14 @@ class Acceptor(Protocol):
     server: ServerContext
     stat_prefix: str
     config: Listener
+    scope: Scope
+    stats: ListenerStats
 
     def on_accepted(self, connection: Connection) -> None: ...
 
     def on_closed(self, connection: Connection) -> None: ...
 
-    def choose_filter_chain(self, connection: Connection) -> FilterChain | None: ...
+    def choose_filter_chain(self, connection: Connection, inspected: Inspected | None) -> FilterChain | None: ...
 
 
 class Connection(StreamInfo, asyncio.Protocol):
@@ -61,6 +70,8 @@ class Connection(StreamInfo, asyncio.Protocol):
     negotiated_protocol = ""  # a TLS transport socket sets it
     is_writable = True
     _closing = False  # we decided to close: nothing more goes to the filter
+    alpn = ""  # what TLS agreed on
+    _handshake_deadline: Deadline | None = None
     _delayed_close: Deadline | None = None
     _on_delayed_close_timeout: Callable[[], None] | None = None
 
@@ -83,14 +94,37 @@ class Connection(StreamInfo, asyncio.Protocol):
         self.start_wall = time.time()
         self._learn_addresses(transport)
         self.acceptor.on_accepted(self)
-        chain = self.acceptor.choose_filter_chain(self)
-        if chain is None or not chain.network_filters:
-            self._refuse()
+        if self.listener.listener_filters:
+            self._inspect(transport)
+        else:
+            self._enter_chain(None)
+
+    def on_inspected(self, inspected: Inspected) -> None:
+        """listener.inspection.Waiting."""
+        self.requested_server_name = inspected.server_name
+        self._enter_chain(inspected)
+
+    def on_not_inspected(self) -> None:
+        """listener.inspection.Waiting."""
+        self.close("listener_filter_closed")
+
+    def on_secured(self, tls: TlsFacts) -> None:
+        """api.transport_socket.SecuredProtocol."""
+        self._handshake_over()
+        self.downstream_tls = tls
+        self.alpn = tls.alpn
+        self.requested_server_name = tls.server_name or self.requested_server_name
+        if self._closing:
             return
-        self.filter_chain = chain
-        self.filter_chain_name = chain.name
-        transport.set_write_buffer_limits(self.listener.per_connection_buffer_limit)
-        self.filter = chain.network_filters[-1].create(self)
+        self.filter = self.filter_chain.network_filters[-1].create(self)
+        if not self.is_writable:
+            self.filter.on_write_blocked()
+
+    def on_not_secured(self, reason: str) -> None:
+        """api.transport_socket.SecuredProtocol."""
+        self._handshake_over()
+        self._closing = True
+        self.downstream_transport_failure_reason = reason
 
     def data_received(self, data: bytes) -> None:
         if not self._closing:
@@ -110,6 +144,7 @@ class Connection(StreamInfo, asyncio.Protocol):
         if self._delayed_close is not None:
             self._delayed_close.cancel()
             self._delayed_close = None
+        self._handshake_over()
         self.end_at = self.server.clock()
         if self.filter is not None:
             self.filter.on_close("" if exc is None else str(exc) or type(exc).__name__)
@@ -170,6 +205,57 @@ class Connection(StreamInfo, asyncio.Protocol):
         log.exception("[C%d] internal error", self.id)
         self.server.stats.counter("server.internal_error").inc()
         self.abort()
+
+    def _inspect(self, transport: asyncio.Transport) -> None:
+        listener, server = self.listener, self.server
+        inspected = Inspected(self.local_address, self.remote_address, server.stats)
+        filters = cast("tuple[ListenerFilter, ...]", listener.listener_filters)
+        run = InspectionRun(self, inspected, filters, listener.continue_on_listener_filters_timeout, self.acceptor.stats)
+        run.start(transport, server.deadlines, listener.listener_filters_timeout)
+
+    def _enter_chain(self, inspected: Inspected | None) -> None:
+        """Begin to work.  The bytes that were inspected are the first ones."""
+        chain = self.acceptor.choose_filter_chain(self, inspected)
+        if chain is None or not chain.network_filters:
+            self._refuse()
+            return
+        transport = self.transport
+        self.filter_chain = chain
+        self.filter_chain_name = chain.name
+        transport.set_write_buffer_limits(self.listener.per_connection_buffer_limit)
+        first = b"" if inspected is None else inspected.data
+        if chain.transport_socket is not None:
+            self._secure(transport, cast("DownstreamTransportSocket", chain.transport_socket), first)
+            return
+        if inspected is not None:
+            transport.set_protocol(self)
+        self.filter = chain.network_filters[-1].create(self)
+        if first:
+            self.data_received(first)
+
+    def _secure(self, transport: asyncio.Transport, socket: DownstreamTransportSocket, first: bytes) -> None:
+        layer = socket.accept(transport, self, self.server.holder.current.secrets, self.acceptor.scope)
+        if layer is None:
+            self.close("secret_not_ready")
+            return
+        transport.set_protocol(layer)
+        self.transport = layer.transport
+        self.write = self.transport.write
+        timeout = self.filter_chain.transport_socket_connect_timeout
+        if timeout:
+            self._handshake_deadline = self.server.deadlines.arm(timeout, self._on_handshake_timeout)
+        if first:
+            layer.data_received(first)
+
+    def _on_handshake_timeout(self) -> None:
+        self._handshake_deadline = None
+        self.acceptor.stats.cx_transport_socket_connect_timeout.inc()
+        self.close("transport socket timeout was reached")
+
+    def _handshake_over(self) -> None:
+        if self._handshake_deadline is not None:
+            self._handshake_deadline.cancel()
+            self._handshake_deadline = None
 
     def _refuse(self) -> None:
         """No filter chain is meant for this connection.  Envoy closes it without a word."""

@@ -19,6 +19,7 @@ from dataplane.listener.stats import ListenerStats, stat_prefix
 from dataplane.routing.filter_chain_match import find_filter_chain
 
 if TYPE_CHECKING:
+    from dataplane.api.listener_filter import Inspected
     from dataplane.api.network_filter import DrainDecision, ServerContext
     from dataplane.snapshot.listener import FilterChain, Listener
 
@@ -48,8 +49,8 @@ class ActiveListener:
         self.on_idle: Callable[[], None] | None = None
         self._drain: DrainDecision | None = None
         self._next_connection_id = next_connection_id
-        self._scope = server.stats.scope(self.stat_prefix)
-        self._stats = ListenerStats(self._scope, worker)
+        self.scope = server.stats.scope(self.stat_prefix)
+        self.stats = ListenerStats(self.scope, worker)
         self._servers: list[asyncio.Server] = []
         self._sockets: Sockets = {}
 
@@ -104,16 +105,27 @@ class ActiveListener:
             if connection.filter is not None:
                 connection.filter.close_if_idle()
 
-    def choose_filter_chain(self, connection: Connection) -> FilterChain | None:
-        chain = find_filter_chain(self.config, connection.local_address, connection.remote_address)
+    def choose_filter_chain(self, connection: Connection, inspected: Inspected | None) -> FilterChain | None:
+        local, remote = connection.local_address, connection.remote_address
+        if inspected is None:
+            chain = find_filter_chain(self.config, local, remote)
+        else:
+            chain = find_filter_chain(
+                self.config,
+                local,
+                remote,
+                server_name=inspected.server_name,
+                transport_protocol=inspected.transport_protocol,
+                application_protocols=inspected.application_protocols,
+            )
         if chain is None:
-            self._stats.no_filter_chain_match.inc()
+            self.stats.no_filter_chain_match.inc()
         return chain
 
     def on_accepted(self, connection: Connection) -> None:
         self.connections.add(connection)
         connection.drain = self._drain
-        stats = self._stats
+        stats = self.stats
         stats.cx_total.inc()
         stats.cx_active.inc()
         stats.worker_cx_total.inc()
@@ -121,7 +133,7 @@ class ActiveListener:
 
     def on_closed(self, connection: Connection) -> None:
         self.connections.discard(connection)
-        stats = self._stats
+        stats = self.stats
         stats.cx_destroy.inc()
         stats.cx_active.dec()
         stats.worker_cx_active.dec()
@@ -133,7 +145,7 @@ class ActiveListener:
 
     def drop_stats(self) -> None:
         """Forget the counters: the listener is gone for good."""
-        self._scope.store.drop(self._scope.prefix)  # HTTP connection managers count below it, too
+        self.scope.store.drop(self.scope.prefix)  # HTTP connection managers count below it, too
 
     def _new_connection(self) -> Connection:
         return Connection(self, self._next_connection_id())

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dataplane.base.address import Address
+    from dataplane.observe.tls_facts import TlsFacts
 
 
 class StreamInfo:
@@ -67,6 +68,8 @@ class StreamInfo:
     downstream_local_address: Address | None = None
     requested_server_name: str = ""
     downstream_transport_failure_reason: str = ""
+    downstream_tls: TlsFacts | None = None
+    upstream_tls: TlsFacts | None = None
     listener_name: str = ""
     filter_chain_name: str = ""
 

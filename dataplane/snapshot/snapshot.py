@@ -7,12 +7,15 @@ a difference is `is not`.  Nothing here changes after it was made, but the holde
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from dataplane.routing.route import RouteConfiguration
 from dataplane.snapshot.cluster import Cluster, LoadAssignment
 from dataplane.snapshot.listener import Listener
+from dataplane.snapshot.secret import SecretValue
+
+_NO_SECRETS: Mapping[str, SecretValue] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class Snapshot:
     route_configurations: Mapping[str, RouteConfiguration]  # from RDS, by name
     clusters: Mapping[str, Cluster]
     assignments: Mapping[str, LoadAssignment]  # from EDS, by cluster name
+    secrets: Mapping[str, SecretValue] = field(default_factory=lambda: _NO_SECRETS)  # by SecretReference.key
 
 
 EMPTY = Snapshot(0, MappingProxyType({}), MappingProxyType({}), MappingProxyType({}), MappingProxyType({}))

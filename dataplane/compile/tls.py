@@ -1,0 +1,190 @@
+"""DownstreamTlsContext and UpstreamTlsContext → snapshot.tls.
+
+Here: the shape and the rules that need no certificate of a peer.  Not here: secrets (secret), SSL contexts (extensions.transport_sockets.tls).
+Cipher suites and curves carry BoringSSL's names; what OpenSSL cannot do is refused, not approximated.
+Envoy: extensions.transport_sockets.tls.v3.{CommonTlsContext, DownstreamTlsContext, UpstreamTlsContext, TlsParameters, SdsSecretConfig}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from envoy.extensions.transport_sockets.tls.v3.common_pb2 import TlsParameters as ParametersMessage
+from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import SdsSecretConfig
+from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import CommonTlsContext, DownstreamTlsContext, UpstreamTlsContext
+
+from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.compile.cipher_suites import DEFAULT_CIPHERS, cipher_list
+from dataplane.compile.config_source import compile_config_source
+from dataplane.compile.context import CompileContext
+from dataplane.compile.secret import compile_certificate
+from dataplane.compile.support import ignores, supports
+from dataplane.compile.units import wrapped
+from dataplane.compile.validation_context import check_validation, compile_validation
+from dataplane.snapshot.secret import SecretReference, TlsCertificate, ValidationContext
+from dataplane.snapshot.tls import CommonTls, DownstreamTls, TlsParameters, UpstreamTls
+
+supports(
+    CommonTlsContext,
+    "tls_params",
+    "tls_certificates",
+    "tls_certificate_sds_secret_configs",
+    "validation_context",
+    "validation_context_sds_secret_config",
+    "combined_validation_context",
+    "alpn_protocols",
+)
+supports(
+    CommonTlsContext.CombinedCertificateValidationContext, "default_validation_context", "validation_context_sds_secret_config"
+)
+supports(DownstreamTlsContext, "common_tls_context", "require_client_certificate", "prefer_client_ciphers")
+supports(DownstreamTlsContext, "disable_stateless_session_resumption", ocsp_staple_policy=("LENIENT_STAPLING",))
+ignores(DownstreamTlsContext, "require_sni", because="Envoy does not implement it either")
+ignores(
+    DownstreamTlsContext,
+    "full_scan_certs_on_sni_mismatch",
+    because="among certificates that are not for the name the first of each key type is taken, which the scan ends with, too",
+)
+supports(UpstreamTlsContext, "common_tls_context", "sni", "auto_host_sni", "auto_sni_san_validation", "max_session_keys")
+ignores(UpstreamTlsContext, "allow_renegotiation", because="TLS 1.3 has none, and no server of today asks for one")
+ignores(UpstreamTlsContext, "enforce_rsa_key_usage", because="Envoy enforces it always, so does OpenSSL")
+supports(ParametersMessage, "tls_minimum_protocol_version", "tls_maximum_protocol_version", "cipher_suites", "ecdh_curves")
+supports(SdsSecretConfig, "name", "sds_config")
+
+_VERSIONS: Final = {
+    ParametersMessage.TLSv1_0: "TLSv1",
+    ParametersMessage.TLSv1_1: "TLSv1_1",
+    ParametersMessage.TLSv1_2: "TLSv1_2",
+    ParametersMessage.TLSv1_3: "TLSv1_3",
+}
+_CURVES: Final = {
+    "X25519": "X25519",
+    "P-256": "prime256v1",
+    "prime256v1": "prime256v1",
+    "P-384": "secp384r1",
+    "secp384r1": "secp384r1",
+    "P-521": "secp521r1",
+    "secp521r1": "secp521r1",
+}
+# What OpenSSL prefers by itself begins with these: asking for them only leaves out what no client needs.
+_LIBRARY_CHOICE: Final = frozenset({("X25519", "prime256v1"), ("X25519", "prime256v1", "secp384r1")})
+_LONGEST_ALPN: Final = 255
+
+
+def compile_downstream_tls(message: DownstreamTlsContext, at: FieldPath, context: CompileContext) -> DownstreamTls:
+    at_common = at / "common_tls_context"
+    common = _common(message.common_tls_context, at_common, context, "TLSv1_3")
+    if not common.certificates and not common.certificate_references:
+        raise ConfigError(at_common, "No TLS certificates found for server context")
+    if common.certificates and common.certificate_references:
+        raise ConfigError(at_common, "SDS and non-SDS TLS certificates may not be mixed in server contexts")
+    return DownstreamTls(
+        common,
+        require_client_certificate=wrapped(message, "require_client_certificate", False),
+        stateless_resumption=not message.disable_stateless_session_resumption,
+        prefer_client_ciphers=message.prefer_client_ciphers,
+    )
+
+
+def compile_upstream_tls(message: UpstreamTlsContext, at: FieldPath, context: CompileContext) -> UpstreamTls:
+    if "\0" in message.sni:
+        raise ConfigError(at / "sni", "SNI names containing NULL-byte are not allowed")
+    at_common = at / "common_tls_context"
+    common = _common(message.common_tls_context, at_common, context, "TLSv1_3")
+    if len(common.certificates) + len(common.certificate_references) > 1:
+        raise ConfigError(at_common / "tls_certificates", "Multiple TLS certificates are not supported for client contexts")
+    if message.auto_sni_san_validation and common.validation is None and common.validation_reference is None:
+        reason = "'auto_sni_san_validation' was configured without a validation context"
+        raise ConfigError(at / "auto_sni_san_validation", reason)
+    return UpstreamTls(
+        common,
+        sni=message.sni,
+        auto_host_sni=message.auto_host_sni,
+        auto_sni_san_validation=message.auto_sni_san_validation,
+        max_session_keys=wrapped(message, "max_session_keys", 1),
+    )
+
+
+def _common(message: CommonTlsContext, at: FieldPath, context: CompileContext, highest: str) -> CommonTls:
+    """Errors of the parts go to the context."""
+    certificates: list[TlsCertificate] = []
+    references: list[SecretReference] = []
+    parameters = TlsParameters("TLSv1_2", highest, DEFAULT_CIPHERS)
+    validation: tuple[ValidationContext | None, SecretReference | None] = (None, None)
+    for index, certificate in enumerate(message.tls_certificates):
+        with context.problems.collect():
+            certificates.append(compile_certificate(certificate, at / "tls_certificates" / index))
+    for index, reference in enumerate(message.tls_certificate_sds_secret_configs):
+        with context.problems.collect():
+            references.append(_reference(reference, at / "tls_certificate_sds_secret_configs" / index, context))
+    with context.problems.collect():
+        validation = _validation(message, at, context)
+    with context.problems.collect():
+        parameters = _parameters(message.tls_params, at / "tls_params", highest)
+    common = CommonTls(
+        parameters, tuple(certificates), tuple(references), *validation, alpn=_alpn(message.alpn_protocols, at / "alpn_protocols")
+    )
+    context.problems.raise_if_any()
+    return common
+
+
+def _validation(
+    message: CommonTlsContext, at: FieldPath, context: CompileContext
+) -> tuple[ValidationContext | None, SecretReference | None]:
+    match message.WhichOneof("validation_context_type"):
+        case None:
+            return None, None
+        case "validation_context":
+            validation = compile_validation(message.validation_context, at / "validation_context")
+            check_validation(validation, at / "validation_context")
+            return validation, None
+        case "validation_context_sds_secret_config":
+            at_secret = at / "validation_context_sds_secret_config"
+            return None, _reference(message.validation_context_sds_secret_config, at_secret, context)
+        case "combined_validation_context":
+            at_combined = at / "combined_validation_context"
+            combined = message.combined_validation_context
+            at_secret = at_combined / "validation_context_sds_secret_config"
+            reference = _reference(combined.validation_context_sds_secret_config, at_secret, context)
+            # Its rules hold for what is merged: the authority usually comes with the secret.
+            return compile_validation(combined.default_validation_context, at_combined / "default_validation_context"), reference
+    raise ConfigError(at / str(message.WhichOneof("validation_context_type")), "is not supported by this version")
+
+
+def _reference(message: SdsSecretConfig, at: FieldPath, context: CompileContext) -> SecretReference:
+    source = compile_config_source(message.sds_config, at / "sds_config") if message.HasField("sds_config") else None
+    reference = SecretReference(message.name, source)
+    context.secret_references.add(reference)
+    return reference
+
+
+def _parameters(message: ParametersMessage, at: FieldPath, highest: str) -> TlsParameters:
+    return TlsParameters(
+        minimum=_VERSIONS.get(message.tls_minimum_protocol_version, "TLSv1_2"),
+        maximum=_VERSIONS.get(message.tls_maximum_protocol_version, highest),
+        ciphers=cipher_list(message.cipher_suites, at / "cipher_suites") if message.cipher_suites else DEFAULT_CIPHERS,
+        curve=_curve(message.ecdh_curves, at / "ecdh_curves"),
+    )
+
+
+def _curve(names: Iterable[str], at: FieldPath) -> str:
+    """The one curve, or "" where OpenSSL's own order says the same."""
+    given = tuple(names)
+    unknown = [name for name in given if name not in _CURVES]
+    curves = tuple(_CURVES[name] for name in given if name in _CURVES)
+    if unknown or len(set(curves)) < len(curves):
+        raise ConfigError(at, f"Failed to initialize ECDH curves {':'.join(given)}")
+    if len(curves) > 1 and curves not in _LIBRARY_CHOICE:
+        raise ConfigError(
+            at, f"only one curve, or X25519 and P-256 in this order, is supported by this version: {':'.join(given)}"
+        )
+    return curves[0] if len(curves) == 1 else ""
+
+
+def _alpn(protocols: Iterable[str], at: FieldPath) -> tuple[str, ...]:
+    """As Envoy: names may also stand in one string, separated by commas; empty ones count for nothing."""
+    names = [name for entry in protocols for name in entry.split(",") if name]
+    if any(len(name.encode()) > _LONGEST_ALPN for name in names):
+        raise ConfigError(at, "Invalid ALPN protocol string")
+    return tuple(names)

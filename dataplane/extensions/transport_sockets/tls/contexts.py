@@ -1,0 +1,118 @@
+"""SSL contexts: made once for a configuration and its secrets, never for a connection.
+
+Here: what the library is told.  Not here: when a context is made anew (live_contexts), what is checked after the handshake (verify).
+The library reads certificates from files only, so it gets files that exist in memory alone.
+Envoy: extensions/transport_sockets/tls/context_impl.cc.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.snapshot.secret import TlsCertificate, ValidationContext
+from dataplane.snapshot.tls import CommonTls, DownstreamTls, UpstreamTls
+
+_NO_CHECK_TIME: Final = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which the module does not name
+_OLD_VERSIONS: Final = frozenset({"TLSv1", "TLSv1_1"})
+
+
+def server_context(
+    config: DownstreamTls, certificates: Sequence[TlsCertificate], validation: ValidationContext | None, at: FieldPath
+) -> ssl.SSLContext:
+    """certificates: at most one of each key type.  Raises ConfigError."""
+    context = _context(ssl.PROTOCOL_TLS_SERVER, config.common, at)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_SINGLE_ECDH_USE
+    if config.prefer_client_ciphers:
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    else:
+        context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
+    if not config.stateless_resumption:
+        context.options |= ssl.OP_NO_TICKET
+        context.num_tickets = 0
+    for certificate in certificates:
+        _load_pair(context, certificate, at)
+    _ask_for_client_certificate(context, config, validation, at)
+    return context
+
+
+def client_context(
+    config: UpstreamTls, certificate: TlsCertificate | None, validation: ValidationContext | None, at: FieldPath
+) -> ssl.SSLContext:
+    """Without an authority any certificate will do, as in Envoy.  Raises ConfigError."""
+    context = _context(ssl.PROTOCOL_TLS_CLIENT, config.common, at)
+    context.check_hostname = False  # names are looked at as configured, after the handshake
+    context.verify_mode = ssl.CERT_NONE
+    if certificate is not None:
+        _load_pair(context, certificate, at)
+    if validation is not None and validation.has_authority and not validation.accept_untrusted:
+        context.verify_mode = ssl.CERT_REQUIRED
+        _load_authorities(context, validation, at)
+    return context
+
+
+def _context(protocol: ssl._SSLMethod, common: CommonTls, at: FieldPath) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    parameters = common.parameters
+    level = 0 if parameters.minimum in _OLD_VERSIONS else 1
+    context.set_ciphers(f"{parameters.ciphers}:@SECLEVEL={level}")
+    context.minimum_version = ssl.TLSVersion[parameters.minimum]
+    context.maximum_version = ssl.TLSVersion[parameters.maximum]
+    if parameters.curve:
+        context.set_ecdh_curve(parameters.curve)
+    if common.alpn:
+        context.set_alpn_protocols(list(common.alpn))
+    return context
+
+
+def _ask_for_client_certificate(
+    context: ssl.SSLContext, config: DownstreamTls, validation: ValidationContext | None, at: FieldPath
+) -> None:
+    if validation is None:
+        if config.require_client_certificate:
+            reason = "is supported by this version only with an authority to verify the certificate against"
+            raise ConfigError(at / "require_client_certificate", reason)
+        return
+    if not validation.has_authority or validation.accept_untrusted:
+        if validation.accept_untrusted or validation.certificate_hashes or validation.spki_hashes:
+            reason = "client certificates that no authority vouches for are not supported by this version"
+            raise ConfigError(at / "common_tls_context" / "validation_context", reason)
+        return
+    context.verify_mode = ssl.CERT_REQUIRED if config.require_client_certificate else ssl.CERT_OPTIONAL
+    _load_authorities(context, validation, at)
+
+
+def _load_authorities(context: ssl.SSLContext, validation: ValidationContext, at: FieldPath) -> None:
+    if validation.system_roots:
+        context.set_default_verify_paths()
+    flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
+    if validation.crl:
+        flags |= ssl.VERIFY_CRL_CHECK_LEAF if validation.only_verify_leaf_crl else ssl.VERIFY_CRL_CHECK_CHAIN
+    context.verify_flags = ssl.VerifyFlags(flags | _NO_CHECK_TIME) if validation.allow_expired else flags
+    try:
+        for pem in (validation.trusted_ca, validation.crl):
+            if b"-----BEGIN" in pem:
+                with _in_memory(pem) as path:
+                    context.load_verify_locations(cafile=path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(at, f"Failed to load trusted CA certificates from {validation.ca_path}") from error
+
+
+def _load_pair(context: ssl.SSLContext, certificate: TlsCertificate, at: FieldPath) -> None:
+    try:
+        with _in_memory(certificate.chain + b"\n" + certificate.private_key) as path:
+            context.load_cert_chain(path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(at, f"Failed to load certificate chain from {certificate.path}") from error
+
+
+@contextmanager
+def _in_memory(data: bytes) -> Iterator[str]:
+    with os.fdopen(os.memfd_create("pem", os.MFD_CLOEXEC), "wb") as file:
+        file.write(data)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}"

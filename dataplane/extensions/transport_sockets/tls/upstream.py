@@ -1,0 +1,136 @@
+"""TLS towards those whom we connect to: the compiled socket of a cluster.
+
+Here: the name that is asked for, sessions to resume, and what is made of a handshake.
+Not here: bytes (transport), what contexts are told (contexts).  Implements api.transport_socket.UpstreamTransportSocket.
+Envoy: ClientSslSocketFactory, ClientContextImpl.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Mapping
+from typing import Final
+
+from dataplane.api.transport_socket import DialledProtocol
+from dataplane.api.upstream import PoolFailure
+from dataplane.base.errors import FieldPath
+from dataplane.extensions.transport_sockets.tls.certificate import Certificate
+from dataplane.extensions.transport_sockets.tls.contexts import client_context
+from dataplane.extensions.transport_sockets.tls.errors import failure_reason, verification_reason
+from dataplane.extensions.transport_sockets.tls.facts import ConnectionFacts
+from dataplane.extensions.transport_sockets.tls.live_contexts import LiveContexts
+from dataplane.extensions.transport_sockets.tls.stats import StatsByScope, TlsStats
+from dataplane.extensions.transport_sockets.tls.transport import TlsTransport
+from dataplane.extensions.transport_sockets.tls.verify import Verdict, dns_name_matches, verify
+from dataplane.observe.stats import Scope
+from dataplane.snapshot.secret import TlsCertificate, ValidationContext
+from dataplane.snapshot.tls import UpstreamTls
+
+_NOTHING: Final = ValidationContext()
+
+
+class ClientContext:
+    """The context for one state of the secrets, and the sessions made with it, for no other may resume them."""
+
+    def __init__(
+        self,
+        config: UpstreamTls,
+        certificates: tuple[TlsCertificate, ...],
+        validation: ValidationContext | None,
+        at: FieldPath,
+    ) -> None:
+        self._config: Final = config
+        self._validation: Final = validation or _NOTHING
+        certificate = certificates[0] if certificates else None
+        self._context: Final = client_context(config, certificate, validation, at)
+        self._local: Final = None if certificate is None else Certificate.from_pem(certificate.chain)
+        self._sessions: Final[deque[ssl.SSLSession]] = deque(maxlen=config.max_session_keys)
+
+    def begin(self, above: DialledProtocol, server_name: str, stats: TlsStats) -> _DiallingLayer:
+        """Raises ValueError for a name that cannot be asked for."""
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        session = self._sessions.pop() if self._sessions else None
+        tls = self._context.wrap_bio(incoming, outgoing, server_hostname=server_name or None, session=session)
+        return _DiallingLayer(_Handshakes(self, stats), above, incoming, outgoing, tls)
+
+    def facts(self, tls: ssl.SSLObject) -> ConnectionFacts:
+        return ConnectionFacts(tls, tls.server_hostname or "", self._local, self._context.verify_mode == ssl.CERT_REQUIRED)
+
+    def verdict(self, facts: ConnectionFacts) -> Verdict:
+        validation, config = self._validation, self._config
+        certificate = facts.peer_certificate
+        if config.auto_sni_san_validation and facts.server_name:
+            names = certificate.dns_names if certificate is not None else ()
+            if not any(dns_name_matches(facts.server_name, name) for name in names):
+                return Verdict.SAN
+        elif validation.subject_alt_names or validation.certificate_hashes or validation.spki_hashes:
+            return Verdict.HASH if certificate is None else verify(certificate, validation)
+        return Verdict.GOOD
+
+    def keep_session(self, tls: ssl.SSLObject) -> None:
+        session = tls.session
+        if session is not None and session.has_ticket and session not in self._sessions:
+            self._sessions.append(session)
+
+
+class _DiallingLayer(TlsTransport):
+    """Begins the handshake as soon as the socket is connected."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.start()
+
+
+class _Handshakes:
+    """Implements transport.Owner."""
+
+    __slots__ = ("_context", "_stats")
+
+    def __init__(self, context: ClientContext, stats: TlsStats) -> None:
+        self._context = context
+        self._stats = stats
+
+    def on_handshake_done(self, layer: TlsTransport) -> bool:
+        layer.facts = self._context.facts(layer.tls)
+        verdict = self._context.verdict(layer.facts)
+        if verdict is not Verdict.GOOD:
+            self._stats.on_verdict(verdict)
+            layer.above.connect_failed(PoolFailure.REMOTE_CONNECTION_FAILURE, verification_reason(verdict.value))
+            return False
+        self._stats.on_handshake(layer.tls)
+        layer.above.connection_made(layer)
+        return True
+
+    def on_handshake_failed(self, layer: TlsTransport, error: ssl.SSLError | None) -> None:
+        if error is not None:
+            self._stats.on_error(error)
+        layer.above.connect_failed(PoolFailure.REMOTE_CONNECTION_FAILURE, "" if error is None else failure_reason(error))
+
+    def on_session(self, layer: TlsTransport) -> None:
+        self._context.keep_session(layer.tls)
+
+    def on_closed(self, layer: TlsTransport, exc: Exception | None) -> None:
+        if layer.secured:
+            self._context.keep_session(layer.tls)
+            layer.above.connection_lost(exc)
+
+
+class UpstreamTlsSocket:
+    """See the module.  at: the place of the configuration, for errors."""
+
+    def __init__(self, config: UpstreamTls, at: FieldPath) -> None:
+        self.config: Final = config
+        self.auto_host_sni: Final = config.auto_host_sni
+        self._stats = StatsByScope("ssl.")
+        self._live = LiveContexts(
+            config.common, lambda certificates, validation: ClientContext(config, certificates, validation, at)
+        )
+
+    def dial(self, above: DialledProtocol, server_name: str, secrets: Mapping[str, object], scope: Scope) -> TlsTransport | None:
+        context = self._live.follow(secrets)
+        if context is None:
+            scope.counter("client_ssl_socket_factory.upstream_context_secrets_not_ready").inc()
+            return None
+        return context.begin(above, server_name or self.config.sni, self._stats.of(scope))

@@ -1,0 +1,67 @@
+"""Whether a peer's certificate is one of those that were asked for: pinned hashes and subject alternative names.
+
+Here: what OpenSSL was not told, checked after the handshake.  Not here: the chain and the list of revoked ones (contexts).
+Envoy: extensions/transport_sockets/tls/cert_validator/default_validator.cc.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import Enum
+
+from dataplane.extensions.transport_sockets.tls.certificate import Certificate
+from dataplane.snapshot.secret import SanMatcher, SanType, ValidationContext
+
+
+class Verdict(Enum):
+    """The value is Envoy's reason, after `verify cert failed: `."""
+
+    GOOD = ""
+    SAN = "verify SAN list"
+    HASH = "cert hash and spki"
+
+
+def verify(certificate: Certificate, validation: ValidationContext) -> Verdict:
+    """One of the names, and one of the pins, where there are any."""
+    names = validation.subject_alt_names
+    if names and not any(matches_name(certificate, matcher) for matcher in names):
+        return Verdict.SAN
+    pinned = validation.certificate_hashes or validation.spki_hashes
+    if (
+        pinned
+        and hashlib.sha256(certificate.der).digest() not in validation.certificate_hashes
+        and certificate.spki_hash not in validation.spki_hashes
+    ):
+        return Verdict.HASH
+    return Verdict.GOOD
+
+
+def matches_name(certificate: Certificate, matcher: SanMatcher) -> bool:
+    if matcher.san_type is SanType.DNS and matcher.exact is not None:
+        return any(dns_name_matches(matcher.exact, name) for name in certificate.dns_names)
+    return any(matcher.matches(name.encode()) for name in _names(certificate, matcher))
+
+
+def _names(certificate: Certificate, matcher: SanMatcher) -> tuple[str, ...]:
+    match matcher.san_type:
+        case SanType.DNS:
+            return certificate.dns_names
+        case SanType.URI:
+            return certificate.uris
+        case SanType.EMAIL:
+            return certificate.emails
+        case SanType.IP_ADDRESS:
+            return certificate.ip_addresses
+        case SanType.OTHER_NAME:
+            return certificate.other_names(matcher.oid)
+
+
+def dns_name_matches(wanted: str, name: str) -> bool:
+    """Whether a certificate for *name*, which may begin with `*.`, is one for *wanted*.  The star stands for one label."""
+    wanted, name = wanted.lower(), name.lower()
+    if wanted == name:
+        return True
+    if not name.startswith("*."):
+        return False
+    label, _, rest = wanted.partition(".")
+    return bool(label) and rest == name[2:] and not label.startswith("xn--")

@@ -1,0 +1,111 @@
+"""Secrets as compiled: certificates with their keys, and what a peer's certificate is held against.
+
+Here: frozen values; PEM as bytes.  Not here: how they were checked (compile.secret), SSL contexts (extensions.transport_sockets.tls).
+Envoy: extensions.transport_sockets.tls.v3.{Secret, TlsCertificate, CertificateValidationContext, SdsSecretConfig}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from dataplane.snapshot.config_source import ConfigSource
+
+
+@dataclass(frozen=True, slots=True)
+class TlsCertificate:
+    """A certificate chain, leaf first, with the key of its leaf, not encrypted.
+
+    names: lower-case DNS names that the leaf is for (its common name where it has no alternatives); key_type: `RSA` or `EC`.
+    """
+
+    chain: bytes
+    private_key: bytes = field(repr=False)
+    names: frozenset[str] = frozenset()
+    key_type: str = "EC"
+    path: str = "<inline>"
+    key_path: str = "<inline>"
+
+
+class SanType(Enum):
+    """Envoy: SubjectAltNameMatcher.SanType."""
+
+    EMAIL = 1
+    DNS = 2
+    URI = 3
+    IP_ADDRESS = 4
+    OTHER_NAME = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SanMatcher:
+    """One accepted subject alternative name.  exact: the text of an exact matcher, which a wildcard DNS name may stand for."""
+
+    san_type: SanType
+    matches: Callable[[bytes], object]
+    exact: str | None = None
+    oid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationContext:
+    """What makes a peer's certificate a good one.  Nothing of it set: any certificate, and none."""
+
+    trusted_ca: bytes = b""
+    ca_path: str = "<inline>"
+    system_roots: bool = False
+    crl: bytes = b""
+    certificate_hashes: frozenset[bytes] = frozenset()
+    spki_hashes: frozenset[bytes] = frozenset()
+    subject_alt_names: tuple[SanMatcher, ...] = ()
+    allow_expired: bool = False
+    accept_untrusted: bool = False
+    only_verify_leaf_crl: bool = False
+
+    @property
+    def has_authority(self) -> bool:
+        return bool(self.trusted_ca) or self.system_roots
+
+    def merged(self, other: ValidationContext) -> ValidationContext:
+        """This one with what *other* sets on top: lists are joined, single values are those of *other*."""
+        return ValidationContext(
+            trusted_ca=other.trusted_ca or self.trusted_ca,
+            ca_path=other.ca_path if other.trusted_ca else self.ca_path,
+            system_roots=other.system_roots or self.system_roots,
+            crl=other.crl or self.crl,
+            certificate_hashes=self.certificate_hashes | other.certificate_hashes,
+            spki_hashes=self.spki_hashes | other.spki_hashes,
+            subject_alt_names=self.subject_alt_names + other.subject_alt_names,
+            allow_expired=other.allow_expired or self.allow_expired,
+            accept_untrusted=other.accept_untrusted or self.accept_untrusted,
+            only_verify_leaf_crl=other.only_verify_leaf_crl or self.only_verify_leaf_crl,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GenericSecret:
+    """Bytes whose meaning only their reader knows."""
+
+    secret: bytes = field(repr=False)
+
+
+SecretValue = TlsCertificate | ValidationContext | GenericSecret
+
+
+@dataclass(frozen=True, slots=True)
+class SecretReference:
+    """A secret that comes by SDS; source None: one of the bootstrap's own."""
+
+    name: str
+    source: ConfigSource | None = None
+
+    @property
+    def key(self) -> str:
+        """Under which a snapshot has it: what comes over SDS never hides a static secret."""
+        return self.name if self.source is not None else static_key(self.name)
+
+
+def static_key(name: str) -> str:
+    """The key of the bootstrap's own secret *name*.  The separator is in no name that a server would give."""
+    return f"static\0{name}"

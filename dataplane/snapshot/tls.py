@@ -1,0 +1,60 @@
+"""TLS as compiled, for both sides of the proxy.
+
+Here: what was configured.  Not here: secrets themselves (secret), SSL contexts and connections (extensions.transport_sockets.tls).
+Envoy: extensions.transport_sockets.tls.v3.{CommonTlsContext, DownstreamTlsContext, UpstreamTlsContext, TlsParameters}.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dataplane.snapshot.secret import SecretReference, TlsCertificate, ValidationContext
+
+
+@dataclass(frozen=True, slots=True)
+class TlsParameters:
+    """Versions as in `ssl.TLSVersion` by name; ciphers: an OpenSSL cipher list; curve: "" for the library's choice."""
+
+    minimum: str
+    maximum: str
+    ciphers: str
+    curve: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CommonTls:
+    """certificate_references, validation_reference: secrets that come by SDS; the latter is merged into `validation`."""
+
+    parameters: TlsParameters
+    certificates: tuple[TlsCertificate, ...] = ()
+    certificate_references: tuple[SecretReference, ...] = ()
+    validation: ValidationContext | None = None
+    validation_reference: SecretReference | None = None
+    alpn: tuple[str, ...] = ()
+
+    @property
+    def references(self) -> tuple[SecretReference, ...]:
+        """Every secret that has to be there before the first handshake."""
+        last = () if self.validation_reference is None else (self.validation_reference,)
+        return (*self.certificate_references, *last)
+
+
+@dataclass(frozen=True, slots=True)
+class DownstreamTls:
+    """`DownstreamTlsContext`."""
+
+    common: CommonTls
+    require_client_certificate: bool = False
+    stateless_resumption: bool = True
+    prefer_client_ciphers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamTls:
+    """`UpstreamTlsContext`.  max_session_keys: sessions kept for resumption, per host; 0: none."""
+
+    common: CommonTls
+    sni: str = ""
+    auto_host_sni: bool = False
+    auto_sni_san_validation: bool = False
+    max_session_keys: int = 1
