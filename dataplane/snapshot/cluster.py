@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from dataplane.base.address import Address
 from dataplane.snapshot.config_source import ConfigSource
+from dataplane.snapshot.health_check import HealthCheck
 
 _EMPTY: Mapping[str, object] = MappingProxyType({})
 
@@ -44,13 +45,16 @@ class Locality:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One `LbEndpoint`.  hostname: what a health check or an auto_host_rewrite uses."""
+    """One `LbEndpoint`.  hostname: what a health check or an auto_host_rewrite uses.  health_check_*: Endpoint.HealthCheckConfig."""
 
     address: Address
     hostname: str = ""
     weight: int = 1
     health_status: HealthStatus = HealthStatus.UNKNOWN
     metadata: Mapping[str, object] = field(default_factory=lambda: _EMPTY, hash=False)
+    health_check_port: int = 0  # 0: the same
+    health_check_hostname: str = ""
+    health_check_disabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +156,7 @@ class Cluster:
     metadata: Mapping[str, object] = field(default_factory=lambda: _EMPTY, hash=False)
     transport_socket: object | None = None  # api.transport_socket.UpstreamTransportSocket
     outlier_detection: object | None = None
-    health_checks: tuple[object, ...] = ()
+    health_checks: tuple[HealthCheck, ...] = ()  # one at most: Envoy refuses more
     added_via_api: bool = False
     eds_source: ConfigSource | None = None  # where endpoints come from; None unless discovery is EDS
     locality_weighted: bool = False  # localities by their weight.  Envoy: CommonLbConfig.locality_weighted_lb_config

@@ -22,6 +22,7 @@ from dataplane.upstream import balancers, membership
 from dataplane.upstream.cluster_stats import ClusterStats
 from dataplane.upstream.connector import SocketConnector
 from dataplane.upstream.facts import ClusterFacts
+from dataplane.upstream.health_check import HealthChecker
 from dataplane.upstream.pool_h1 import H1Pool
 from dataplane.upstream.pool_settings import DEFAULT_IDLE_TIMEOUT, PoolSettings
 
@@ -58,6 +59,7 @@ class UpstreamCluster:
 
     __slots__ = (
         "_breakers",
+        "_checker",
         "_draining",
         "_members",
         "_on_retired",
@@ -86,7 +88,9 @@ class UpstreamCluster:
         self._on_retired: Callable[[UpstreamCluster], None] | None = None
         self.retired = False
         self.drop_overload: tuple[tuple[str, float], ...] = ()
+        self._checker: HealthChecker | None = None
         self._show_membership()
+        self._start_checks()
 
     # ---- requests
 
@@ -141,6 +145,8 @@ class UpstreamCluster:
             self._settings = self._make_settings(config)
             for host in self._members.hosts.values():
                 self._drain_pools(host)
+        if before.health_checks != config.health_checks:
+            self._start_checks()
         self._rebuild()
 
     def assign(self, assignment: LoadAssignment) -> None:
@@ -154,6 +160,8 @@ class UpstreamCluster:
             self._drain_pools(host)
         if change.changed:
             self.stats.membership.membership_change.inc()
+        if self._checker is not None:
+            self._checker.follow(self._members.hosts.values())
         self._rebuild()
 
     def _move_logical_host(self, assignment: LoadAssignment) -> bool:
@@ -165,9 +173,29 @@ class UpstreamCluster:
         host.address = endpoints[0].address
         return True
 
-    def refresh_health(self) -> None:
-        """The health of some host changed: balance anew."""
-        self._rebuild()
+    def _start_checks(self) -> None:
+        """Begin, or begin anew: every host counts as failed until it is asked."""
+        self._stop_checks()
+        if not self.config.health_checks:
+            return
+        runtime = self._runtime
+        self._checker = HealthChecker(
+            self.config.health_checks[0],
+            self.name,
+            self.stats.scope.scope("health_check."),
+            self._make_connector(self.config),
+            runtime.deadlines,
+            runtime.loop.time,
+            runtime.chance,
+            lambda: self.stats.connection.cx_total.used,
+            self._rebuild,
+        )
+        self._checker.follow(self._members.hosts.values())
+
+    def _stop_checks(self) -> None:
+        if self._checker is not None:
+            self._checker.stop()
+            self._checker = None
 
     def _rebuild(self) -> None:
         self._pick = build(
@@ -193,6 +221,7 @@ class UpstreamCluster:
         """The configuration names the cluster no more.  Requests that still hold it are served; idle connections close now."""
         self.retired = True
         self._on_retired = on_retired
+        self._stop_checks()
         for host in self._members.hosts.values():
             for pool in host.pools:
                 if pool is not None:
@@ -202,6 +231,7 @@ class UpstreamCluster:
 
     def close(self) -> None:
         """Break off everything: the process ends."""
+        self._stop_checks()
         pools = {pool for host in self._members.hosts.values() for pool in host.pools if pool is not None}
         for pool in pools | self._draining:
             pool.close()

@@ -27,6 +27,9 @@ class UpstreamHost(Host):
         "cx_connect_fail",
         "cx_total",
         "eds_health_status",
+        "health_check_disabled",
+        "health_check_hostname",
+        "health_check_port",
         "locality",
         "metadata",
         "pools",
@@ -47,6 +50,9 @@ class UpstreamHost(Host):
         self.canary = False
         self.metadata: Mapping[str, object] = {}
         self.eds_health_status = HealthStatus.UNKNOWN
+        self.health_check_port = 0
+        self.health_check_hostname = ""
+        self.health_check_disabled = False
         self.pools: list[H1Pool | None] = [None, None]
         self.cx_total = 0
         self.cx_active = 0

@@ -72,6 +72,9 @@ def _host(
     host.locality = locality.locality
     host.priority = locality.priority
     host.metadata = endpoint.metadata
+    host.health_check_port = endpoint.health_check_port
+    host.health_check_hostname = endpoint.health_check_hostname
+    host.health_check_disabled = endpoint.health_check_disabled
     host.eds_health_status = endpoint.health_status
     host.flags = host.flags & ~ALL_EDS_FLAGS | EDS_FLAGS[int(endpoint.health_status)]
     return host

@@ -13,6 +13,7 @@ from dataplane.api.upstream import NoHealthyHost
 from dataplane.base.address import SocketAddress
 from dataplane.base.deadlines import DeadlineWheel
 from dataplane.observe.stats import StatsStore
+from dataplane.resilience.health import CheckIntervals
 from dataplane.snapshot.cluster import (
     CircuitBreakerThresholds,
     Cluster,
@@ -25,6 +26,7 @@ from dataplane.snapshot.cluster import (
     Locality,
     LocalityEndpoints,
 )
+from dataplane.snapshot.health_check import HealthCheck, HttpHealthCheck
 from dataplane.snapshot.snapshot import EMPTY, Holder, Snapshot
 from dataplane.upstream.cluster import UpstreamCluster
 from dataplane.upstream.cluster_manager import ClusterManager
@@ -331,6 +333,45 @@ def test_facts_as_the_admin_endpoint_shows_them() -> None:
         assert host.health_flags == "healthy"
         assert "c" in repr(world.cluster())
         assert "clusters=1" in repr(world.manager)
+
+    run(test)
+
+
+# ---- health checks
+
+
+def checked(*ports: int) -> Cluster:
+    intervals = CheckIntervals(
+        healthy=0.02, unhealthy=0.02, healthy_edge=0.02, unhealthy_edge=0.02, no_traffic=0.02, no_traffic_healthy=0.02
+    )
+    check = HealthCheck(HttpHealthCheck(b"/hz"), timeout=5.0, intervals=intervals, healthy_threshold=1, unhealthy_threshold=1)
+    return static("c", *ports, health_checks=(check,), panic_threshold=0.0)
+
+
+def test_traffic_goes_where_the_checks_succeed() -> None:
+    async def test(world: World) -> None:
+        async with UpstreamServer() as server:
+            world.apply(checked(server.port, 1))
+            assert world.stat("cluster.c.membership_healthy") == 0
+            assert world.stat("cluster.c.membership_excluded") == 2
+            with pytest.raises(NoHealthyHost):
+                world.cluster().open_stream(Recorder(), None, 0)
+            await wait_until_async(lambda: world.stat("cluster.c.membership_healthy") == 1, "one host is healthy")
+            await wait_until_async(lambda: world.stat("cluster.c.membership_excluded") == 0, "the other was asked, too")
+            for _ in range(4):
+                request = Recorder()
+                world.cluster().open_stream(request, None, 0)
+                await ended(request)
+                assert request.events == ["ready", "headers 200 end"]
+            assert world.stat("cluster.c.upstream_cx_total") == 1
+            flags = [host.health_flags for facts in world.manager.facts() for host in facts.hosts]
+            assert flags == ["healthy", "/failed_active_hc"]
+            world.apply(static("c", server.port, 1))
+            assert world.stat("cluster.c.membership_healthy") == 2
+            checks = server.requests
+            await wait_until_async(lambda: server.open <= 1, "the check's connection closes")
+            assert server.requests == checks
+            world.manager.stop()
 
     run(test)
 
