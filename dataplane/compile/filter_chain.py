@@ -27,13 +27,8 @@ from dataplane.matching.cidr import IpNetwork
 from dataplane.routing.filter_chain_match import ANY, FilterChainMatch
 from dataplane.snapshot.listener import FilterChain
 
-supports(FilterChainMessage, "filter_chain_match", "filters", "transport_socket", "name")
+supports(FilterChainMessage, "filter_chain_match", "filters", "transport_socket", "transport_socket_connect_timeout", "name")
 ignores(FilterChainMessage, "metadata", because="read by nothing but extensions that are refused")
-ignores(
-    FilterChainMessage,
-    "transport_socket_connect_timeout",
-    because="it limits handshakes, and sockets that have one are refused",
-)
 supports(Filter, "name", "typed_config")
 supports(
     MatchMessage,

@@ -19,6 +19,7 @@ from dataplane.compile import fields
 from dataplane.compile.access_log import compile_access_logs
 from dataplane.compile.context import CompileContext
 from dataplane.compile.filter_chain import check_distinct, compile_filter_chain
+from dataplane.compile.listener_filters import compile_listener_filters
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import metadata_dict, seconds_or, wrapped
 from dataplane.routing.filter_chain_match import FilterChainIndex
@@ -44,12 +45,6 @@ supports(
     "access_log",
     "tcp_backlog_size",
     "bind_to_port",
-)
-ignores(
-    ListenerMessage,
-    "listener_filters_timeout",
-    "continue_on_listener_filters_timeout",
-    because="listener filters are refused, so there is nothing to wait for",
 )
 ignores(
     ListenerMessage,
@@ -98,6 +93,7 @@ def compile_listener(message: ListenerMessage, at: FieldPath, context: CompileCo
         filter_chains=chains,
         default_filter_chain=default,
         additional_addresses=_additional(message, at / "additional_addresses", context),
+        listener_filters=compile_listener_filters(message, chains, at / "listener_filters", context),
         listener_filters_timeout=seconds_or(message, "listener_filters_timeout", _LISTENER_FILTERS_TIMEOUT, at),
         continue_on_listener_filters_timeout=message.continue_on_listener_filters_timeout,
         stat_prefix=message.stat_prefix,
@@ -116,6 +112,7 @@ def compile_listener(message: ListenerMessage, at: FieldPath, context: CompileCo
         rds_names=frozenset(source.route_config_name for source in context.rds_sources),
         rds_sources=tuple(context.rds_sources),
         cluster_names=frozenset(context.cluster_names),
+        secret_references=frozenset(context.secret_references),
         metadata=metadata_dict(message.metadata),
         added_via_api=context.added_via_api,
         filter_chain_index=FilterChainIndex(chains),

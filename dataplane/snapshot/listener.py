@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dataplane.base.address import Address
 from dataplane.snapshot.config_source import ConfigSource
+from dataplane.snapshot.secret import SecretReference
 
 if TYPE_CHECKING:
     from dataplane.api.access_logger import AccessLogger
@@ -75,4 +76,5 @@ class Listener:
     metadata: Mapping[str, object] = field(default_factory=lambda: _EMPTY, hash=False)
     added_via_api: bool = False
     api_listener: bool = False
+    secret_references: frozenset[SecretReference] = frozenset()  # secrets that its TLS takes from SDS
     filter_chain_index: FilterChainIndex | None = field(default=None, hash=False, compare=False)  # of filter_chains
