@@ -37,6 +37,8 @@ class _Client:
     stream: Stream
     asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Resource names by type, as last requested; empty means all."""
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """A stream takes one message at a time; a push and the answer to a request may meet."""
 
 
 class HastyServer:
@@ -64,8 +66,9 @@ class HastyServer:
     async def __aexit__(self, *_: object) -> None:
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        ends = await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.stop()
+        assert all(isinstance(end, asyncio.CancelledError) for end in ends), f"the server itself failed: {ends}"
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -124,4 +127,5 @@ class HastyServer:
         names = client.asked[type_url] or tuple(of_type)
         found = [of_type[name] for name in names if name in of_type]
         if found or type_url in (LISTENER, CLUSTER):
-            await client.stream.send_sotw(type_url, str(self._version), found)
+            async with client.writing:
+                await client.stream.send_sotw(type_url, str(self._version), found)
