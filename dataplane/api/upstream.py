@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from dataplane.api.tcp_upstream import PendingTcp, TcpReceiver
     from dataplane.base.address import Address
     from dataplane.resilience.circuit import Breakers
     from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
@@ -80,6 +81,14 @@ class ResponseReceiver(Protocol):
     def on_write_ready(self) -> None: ...
 
 
+class RoutedReceiver(ResponseReceiver, Protocol):
+    """A receiver that asks a whole cluster, not one pool."""
+
+    @property
+    def downstream_protocol(self) -> str:
+        """What the request came in by: "HTTP/1.1", "HTTP/2".  Asked by clusters that speak what their clients do."""
+
+
 class UpstreamConnectionInfo(Protocol):
     """Facts of the connection that carries an attempt, for logs."""
 
@@ -132,12 +141,15 @@ class LiveCluster(Protocol):
     def breakers(self, priority: int) -> Breakers:
         """The circuit breakers of a routing priority; the router counts its retries there."""
 
-    def open_stream(self, receiver: ResponseReceiver, context: BalancingContext | None, priority: int) -> Pending | None:
+    def open_stream(self, receiver: RoutedReceiver, context: BalancingContext | None, priority: int) -> Pending | None:
         """Choose a host and ask its pool for a stream.
 
         priority: routing priority, 0 default or 1 high.  Returns None when a callback was already made (ready or failed), else a handle.
         No healthy host: `on_pool_failure` is not called; `NoHealthyHost` is raised.
         """
+
+    def open_tcp(self, receiver: TcpReceiver) -> PendingTcp | None:
+        """Choose a host and dial a connection for *receiver* alone.  Results as `open_stream`."""
 
 
 class NoHealthyHost(Exception):

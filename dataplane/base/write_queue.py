@@ -6,7 +6,7 @@ bytes back enlists here and is asked to flush once everything that was read in t
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -15,19 +15,20 @@ class Flushable(Protocol):
 
 
 class WriteQueue:
-    """One per event loop."""
+    """For any number of writers of one event loop."""
 
-    __slots__ = ("_loop", "_waiting")
+    __slots__ = ("_call_soon", "_waiting")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
+        """call_soon: the loop's."""
+        self._call_soon = call_soon
         self._waiting: list[Flushable] = []
 
     def add(self, writer: Flushable) -> None:
         """Have `writer.flush` called soon; it does nothing if there is nothing left to write by then."""
         waiting = self._waiting
         if not waiting:
-            self._loop.call_soon(self._run)
+            self._call_soon(self._run)
         waiting.append(writer)
 
     def _run(self) -> None:

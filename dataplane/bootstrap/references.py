@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.bootstrap.find import occurrences
 from dataplane.bootstrap.located import Rule
-from dataplane.compile.context import CompileContext
-from dataplane.compile.upstream_http import HTTP2_REASON, compile_upstream_http
 
 if TYPE_CHECKING:
     from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
@@ -142,22 +140,5 @@ def static_secrets(bootstrap: Bootstrap) -> Iterator[ConfigError]:
             yield ConfigError(at / "name", f"Unknown static secret: {secret.name}")
 
 
-def http2_clusters(bootstrap: Bootstrap) -> Iterator[ConfigError]:
-    """HTTP/2 is spoken to management servers, and to nobody else yet.
-
-    Envoy differs: it speaks HTTP/2 to any upstream.
-    """
-    servers = {service.envoy_grpc.cluster_name for service, _ in occurrences(bootstrap, _GRPC_SERVICES, FieldPath())}
-    for index, cluster in enumerate(bootstrap.static_resources.clusters):
-        if cluster.name in servers:
-            continue
-        context = CompileContext(added_via_api=True)
-        try:
-            compile_upstream_http(cluster, FieldPath() / "static_resources" / "clusters" / index, context)
-        except ConfigError as error:
-            if error.reason == HTTP2_REASON:
-                yield error
-
-
-REFERENCE_RULES: tuple[Rule, ...] = (route_clusters, config_sources, ads_server, node_identity, static_secrets, http2_clusters)
+REFERENCE_RULES: tuple[Rule, ...] = (route_clusters, config_sources, ads_server, node_identity, static_secrets)
 """All rules of this module."""

@@ -53,7 +53,7 @@ supports(
     "metadata",
     "upstream_connection_options",
     type=("STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS"),
-    protocol_selection=("USE_CONFIGURED_PROTOCOL",),
+    protocol_selection=("USE_CONFIGURED_PROTOCOL", "USE_DOWNSTREAM_PROTOCOL"),
 )
 ignores(ClusterMessage, "cleanup_interval", because="read by ORIGINAL_DST clusters only, and those are refused")
 ignores(
@@ -97,7 +97,7 @@ def compile_cluster(message: ClusterMessage, at: FieldPath, context: CompileCont
     with problems.collect():
         endpoints = _endpoints(message, discovery, at, context)
     with problems.collect():
-        http = compile_upstream_http(message, at, context)
+        http = compile_upstream_http(message, at)
     with problems.collect():
         dns = compile_dns_settings(message, at)
     with problems.collect():

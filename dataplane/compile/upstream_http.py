@@ -13,14 +13,16 @@ from envoy.config.core.v3.protocol_pb2 import HttpProtocolOptions as CommonMessa
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions as HttpMessage
 
 from dataplane.base.errors import ConfigError, FieldPath
-from dataplane.compile.context import CompileContext
 from dataplane.compile.fields import type_name, unpack_typed
+from dataplane.compile.http2_options import compile_http2_options
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import optional_seconds, wrapped
+from dataplane.semantics.h2_options import Http2Options
 from dataplane.snapshot.cluster import HttpProtocolOptions
 
-supports(HttpMessage, "common_http_protocol_options", "explicit_http_config")
+supports(HttpMessage, "common_http_protocol_options", "explicit_http_config", "use_downstream_protocol_config")
 supports(HttpMessage.ExplicitHttpConfig, "http_protocol_options", "http2_protocol_options")
+supports(HttpMessage.UseDownstreamHttpConfig, "http_protocol_options", "http2_protocol_options")
 supports(
     CommonMessage,
     "idle_timeout",
@@ -35,31 +37,14 @@ ignores(Http1ProtocolOptions, "use_balsa_parser", because="names one of Envoy's 
 
 KEY: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
-HTTP2_REASON: Final = "HTTP/2 to upstreams is not supported by this version, but for the management servers of a bootstrap"
-
 # Fields of Http1ProtocolOptions that say nothing to a client, in Envoy neither.
 _SERVER_SIDE: Final = frozenset({"accept_http_10", "default_host_for_http_10", "allow_absolute_url", "use_balsa_parser"})
 
 _PROTOCOLS: Final = {"http_protocol_options": "HTTP/1.1", "http2_protocol_options": "HTTP/2"}
 
 
-def compile_upstream_http(cluster: ClusterMessage, at: FieldPath, context: CompileContext) -> HttpProtocolOptions:
-    """The options of *cluster*.  The extension's message, where it is there, hides the deprecated fields.
-
-    HTTP/2 is for the management servers of a bootstrap only (bootstrap.references), so a discovered cluster may not have it.
-    """
-    found = _options(cluster, at)
-    if found.protocol == "HTTP/2" and context.added_via_api:
-        raise ConfigError(at / http2_field(cluster), HTTP2_REASON)
-    return found
-
-
-def http2_field(cluster: ClusterMessage) -> str:
-    """Where *cluster* asks for HTTP/2, if it does."""
-    return "typed_extension_protocol_options" if KEY in cluster.typed_extension_protocol_options else "http2_protocol_options"
-
-
-def _options(cluster: ClusterMessage, at: FieldPath) -> HttpProtocolOptions:
+def compile_upstream_http(cluster: ClusterMessage, at: FieldPath) -> HttpProtocolOptions:
+    """The options of *cluster*.  The extension's message, where it is there, hides the deprecated fields."""
     extensions = cluster.typed_extension_protocol_options
     for name in extensions:
         if name != KEY:
@@ -69,9 +54,7 @@ def _options(cluster: ClusterMessage, at: FieldPath) -> HttpProtocolOptions:
                 f"Didn't find a registered {kinds} implementation for name: '{name}'",
             )
     if KEY not in extensions:
-        _check_http1(cluster.http_protocol_options, at / "http_protocol_options")
-        protocol = "HTTP/2" if cluster.HasField("http2_protocol_options") else "HTTP/1.1"
-        return _common(cluster.common_http_protocol_options, _old_limit(cluster), at / "common_http_protocol_options", protocol)
+        return _deprecated(cluster, at)
     at_extension = at / "typed_extension_protocol_options" / KEY
     if type_name(extensions[KEY]) != HttpMessage.DESCRIPTOR.full_name:
         raise ConfigError(at_extension, f"Unable to unpack as {KEY}: {extensions[KEY].type_url}")
@@ -79,21 +62,37 @@ def _options(cluster: ClusterMessage, at: FieldPath) -> HttpProtocolOptions:
     return _extension(message, cluster, at_extension)
 
 
+def _deprecated(cluster: ClusterMessage, at: FieldPath) -> HttpProtocolOptions:
+    """The fields of Cluster itself: that http2_protocol_options is there says what is spoken."""
+    _check_http1(cluster.http_protocol_options, at / "http_protocol_options")
+    http2 = compile_http2_options(cluster.http2_protocol_options, at / "http2_protocol_options")
+    if cluster.protocol_selection == ClusterMessage.USE_DOWNSTREAM_PROTOCOL:
+        protocol = "DOWNSTREAM"
+    else:
+        protocol = "HTTP/2" if cluster.HasField("http2_protocol_options") else "HTTP/1.1"
+    at_common = at / "common_http_protocol_options"
+    return _common(cluster.common_http_protocol_options, _old_limit(cluster), at_common, protocol, http2)
+
+
 def _extension(message: Any, cluster: ClusterMessage, at: FieldPath) -> HttpProtocolOptions:
     kind = message.WhichOneof("upstream_protocol_options")
-    if kind != "explicit_http_config":
+    if kind not in ("explicit_http_config", "use_downstream_protocol_config"):
         raise ConfigError(at / (kind or "upstream_protocol_options"), "not supported" if kind else "is required")
-    protocol = _PROTOCOLS.get(chosen := message.explicit_http_config.WhichOneof("protocol_config"))
-    if protocol is None:
-        at_protocol = at / "explicit_http_config" / (chosen or "protocol_config")
-        raise ConfigError(at_protocol, "not supported" if chosen else "is required")
+    options, at_options = getattr(message, kind), at / kind
+    protocol = "DOWNSTREAM"
+    if kind == "explicit_http_config":
+        chosen = options.WhichOneof("protocol_config")
+        if chosen not in _PROTOCOLS:
+            raise ConfigError(at_options / (chosen or "protocol_config"), "not supported" if chosen else "is required")
+        protocol = _PROTOCOLS[chosen]
     common = message.common_http_protocol_options
     if common.HasField("max_requests_per_connection") and _old_limit(cluster):
         at_limit = at / "common_http_protocol_options" / "max_requests_per_connection"
         reason = "Only one of max_requests_per_connection from Cluster or HttpProtocolOptions can be specified"
         raise ConfigError(at_limit, reason)
-    _check_http1(message.explicit_http_config.http_protocol_options, at / "explicit_http_config" / "http_protocol_options")
-    return _common(common, _old_limit(cluster), at / "common_http_protocol_options", protocol)
+    _check_http1(options.http_protocol_options, at_options / "http_protocol_options")
+    http2 = compile_http2_options(options.http2_protocol_options, at_options / "http2_protocol_options")
+    return _common(common, _old_limit(cluster), at / "common_http_protocol_options", protocol, http2)
 
 
 def _check_http1(message: Any, at: FieldPath) -> None:
@@ -108,11 +107,12 @@ def _old_limit(cluster: ClusterMessage) -> int:
     return limit
 
 
-def _common(message: Any, old_limit: int, at: FieldPath, protocol: str) -> HttpProtocolOptions:
+def _common(message: Any, old_limit: int, at: FieldPath, protocol: str, http2: Http2Options) -> HttpProtocolOptions:
     if message.HasField("max_stream_duration"):
         raise ConfigError(at / "max_stream_duration", "is not supported by this version for a cluster")
     return HttpProtocolOptions(
         protocol=protocol,
+        http2=http2,
         idle_timeout=optional_seconds(message, "idle_timeout", at),
         max_connection_duration=optional_seconds(message, "max_connection_duration", at),
         max_requests_per_connection=wrapped(message, "max_requests_per_connection", old_limit),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final, cast
 
-from dataplane.http.codec.write_queue import WriteQueue
+from dataplane.base.write_queue import WriteQueue
 from dataplane.http.date import DateField
 from dataplane.http.filter_chain import FilterProgram
 from dataplane.http.request_headers import RequestPreparation
@@ -41,7 +41,7 @@ class BoundManager:
         scope = server.stats.scope(f"http.{config.stat_prefix}.")
         self.stats: Final = HttpStats(scope)
         self.listener_stats: Final = ListenerHttpStats(server.stats.scope(f"{listener_prefix}http.{config.stat_prefix}."))
-        self.writes: Final = WriteQueue(server.loop)
+        self.writes: Final = WriteQueue(server.loop.call_soon)
         self.max_head_bytes: Final = config.max_request_headers_kb * 1024
         fields = FieldParser(config.max_headers_count)
         self.trailer_fields: Final = fields

@@ -39,7 +39,11 @@ class Attempt:
         self.sent = False  # some of the request went out
         self._paused = False
 
-    # What the pool tells (api.upstream.ResponseReceiver)
+    # What the pool tells and asks (api.upstream.ResponseReceiver)
+
+    @property
+    def downstream_protocol(self) -> str:
+        return self._router.info.protocol
 
     def on_pool_ready(self, encoder: RequestEncoder, host: LiveHost, connection: UpstreamConnectionInfo) -> None:
         self.pending = None

@@ -11,6 +11,7 @@ from enum import Enum, IntEnum
 from types import MappingProxyType
 
 from dataplane.base.address import Address
+from dataplane.semantics.h2_options import DEFAULT_HTTP2, Http2Options
 from dataplane.snapshot.config_source import ConfigSource
 from dataplane.snapshot.health_check import HealthCheck
 
@@ -113,13 +114,14 @@ class TcpKeepalive:
 class HttpProtocolOptions:
     """What a cluster's HttpProtocolOptions (or the deprecated fields) ask for.  Times in seconds, None: the default, 0: none."""
 
-    protocol: str = "HTTP/1.1"  # HTTP/1.1, HTTP/2, AUTO, DOWNSTREAM
+    protocol: str = "HTTP/1.1"  # HTTP/1.1, HTTP/2, DOWNSTREAM: what the client speaks
     idle_timeout: float | None = None
     max_connection_duration: float | None = None
     max_requests_per_connection: int = 0
     max_response_headers_kb: int = 80  # Envoy's default upstream, tried; downstream it is 60
     max_headers_count: int = 100
     max_stream_duration: float | None = None
+    http2: Http2Options = DEFAULT_HTTP2
 
 
 @dataclass(frozen=True, slots=True)

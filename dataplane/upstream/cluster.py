@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dataplane.api.upstream import NoHealthyHost
 from dataplane.balancing.balancer import build, pick_nothing
@@ -23,19 +23,20 @@ from dataplane.upstream.cluster_stats import ClusterStats
 from dataplane.upstream.connector import SocketConnector
 from dataplane.upstream.facts import ClusterFacts
 from dataplane.upstream.health_check import HealthChecker
-from dataplane.upstream.pool_h1 import H1Pool
 from dataplane.upstream.pool_settings import DEFAULT_IDLE_TIMEOUT, PoolSettings
+from dataplane.upstream.pools import AS_DOWNSTREAM, FIRST_SLOTS, SLOTS, http2_settings, make_pool
 
 if TYPE_CHECKING:
     import asyncio
 
-    from dataplane.api.upstream import BalancingContext, Pending, ResponseReceiver
+    from dataplane.api.upstream import BalancingContext, Pending, RoutedReceiver
     from dataplane.balancing.policies import Picker
     from dataplane.base.deadlines import DeadlineWheel
     from dataplane.observe.stats import StatsStore
     from dataplane.snapshot.cluster import Cluster, LoadAssignment
     from dataplane.upstream.connector import Connector
     from dataplane.upstream.host import UpstreamHost
+    from dataplane.upstream.pool import HttpPool
 
 _PRIORITY_NAMES = ("default", "high")
 
@@ -61,6 +62,7 @@ class UpstreamCluster:
         "_breakers",
         "_checker",
         "_draining",
+        "_first_slot",
         "_members",
         "_on_retired",
         "_pick",
@@ -84,7 +86,8 @@ class UpstreamCluster:
         self._settings = self._make_settings(config)
         self._members = membership.NOBODY
         self._pick: Picker[UpstreamHost] = pick_nothing
-        self._draining: set[H1Pool] = set()
+        self._draining: set[HttpPool[Any]] = set()
+        self._first_slot = FIRST_SLOTS[config.http.protocol]
         self._on_retired: Callable[[UpstreamCluster], None] | None = None
         self.retired = False
         self.drop_overload: tuple[tuple[str, float], ...] = ()
@@ -94,7 +97,7 @@ class UpstreamCluster:
 
     # ---- requests
 
-    def open_stream(self, receiver: ResponseReceiver, context: BalancingContext | None, priority: int) -> Pending | None:
+    def open_stream(self, receiver: RoutedReceiver, context: BalancingContext | None, priority: int) -> Pending | None:
         """See api.upstream.LiveCluster."""
         host = self._pick(context)
         if context is not None and host is not None:
@@ -102,13 +105,16 @@ class UpstreamCluster:
         if host is None:
             self.stats.connection.cx_none_healthy.inc()
             raise NoHealthyHost
-        pool = host.pools[priority]
+        first = self._first_slot
+        if first == AS_DOWNSTREAM:
+            first = FIRST_SLOTS["HTTP/2" if receiver.downstream_protocol == "HTTP/2" else "HTTP/1.1"]
+        pool = host.pools[first + priority]
         if pool is None:
-            pool = self._make_pool(host, priority)
+            pool = self._make_pool(host, first + priority, priority)
         return pool.new_stream(receiver)
 
-    def _make_pool(self, host: UpstreamHost, priority: int) -> H1Pool:
-        pool = host.pools[priority] = H1Pool(host, self._settings, self._breakers[priority], self._on_pool_empty)
+    def _make_pool(self, host: UpstreamHost, slot: int, priority: int) -> HttpPool[Any]:
+        pool = make_pool(host, slot, self._settings, self._breakers[priority], self._on_pool_empty)
         if self.retired:
             self._draining.add(pool)
             pool.draining = True
@@ -143,6 +149,7 @@ class UpstreamCluster:
             )
         if _connection_part(before) != _connection_part(config):
             self._settings = self._make_settings(config)
+            self._first_slot = FIRST_SLOTS[config.http.protocol]
             for host in self._members.hosts.values():
                 self._drain_pools(host)
         if before.health_checks != config.health_checks:
@@ -237,13 +244,13 @@ class UpstreamCluster:
             pool.close()
 
     def _drain_pools(self, host: UpstreamHost) -> None:
-        pools, host.pools = host.pools, [None, None]
+        pools, host.pools = host.pools, [None] * SLOTS
         for pool in pools:
             if pool is not None:
                 self._draining.add(pool)
                 pool.drain()
 
-    def _on_pool_empty(self, pool: H1Pool) -> None:
+    def _on_pool_empty(self, pool: HttpPool[Any]) -> None:
         self._draining.discard(pool)
         self._look_retired()
 
@@ -281,6 +288,7 @@ class UpstreamCluster:
             idle_timeout=DEFAULT_IDLE_TIMEOUT if http.idle_timeout is None else http.idle_timeout,
             max_connection_duration=http.max_connection_duration or 0.0,
             max_requests_per_connection=http.max_requests_per_connection,
+            http2=http2_settings(config, runtime),
         )
 
     def _make_connector(self, config: Cluster) -> Connector:

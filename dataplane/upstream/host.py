@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dataplane.balancing.hosts import Host
 from dataplane.snapshot.cluster import HealthStatus, Locality
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dataplane.base.address import Address
-    from dataplane.upstream.pool_h1 import H1Pool
+    from dataplane.upstream.pool import HttpPool
 
 
 _NOWHERE = Locality()
 
 
 class UpstreamHost(Host):
-    """What the pools and the router count for one host.  pools: by routing priority (default, high), made on first use."""
+    """What the pools and the router count for one host.  pools: see upstream.pools, made on first use."""
 
     __slots__ = (
         "canary",
@@ -53,7 +53,7 @@ class UpstreamHost(Host):
         self.health_check_port = 0
         self.health_check_hostname = ""
         self.health_check_disabled = False
-        self.pools: list[H1Pool | None] = [None, None]
+        self.pools: list[HttpPool[Any] | None] = [None] * 4
         self.cx_total = 0
         self.cx_active = 0
         self.cx_connect_fail = 0

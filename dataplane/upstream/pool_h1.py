@@ -1,98 +1,42 @@
-"""HTTP/1.1 connections to one host, for one routing priority: reuse, waiting, limits, draining.
+"""HTTP/1.1 connections to one host, for one routing priority: one request at a time on each, used again as long as it lasts.
 
-Here: which connection carries which request.  Not here: bytes (h1_connection), dialling (connector), choosing the host (balancing).
-Rules: the connection used last is used next; a closed one leaves at once; a failed connect fails everybody who waits, because what to do
-next is the router's decision (a retry may choose another host); the first connection of a pool is opened whatever max_connections says.
-Envoy: HttpConnPoolImplBase, intro/arch_overview/upstream/connection_pooling.
+Here: which connection carries which request.  Not here: what all pools do (pool), bytes (h1_connection).
+Rule: the connection used last is used next.
+Envoy: Http1::ConnPoolImpl.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from dataplane.api.upstream import PoolFailure
 from dataplane.upstream.h1_connection import H1Connection
+from dataplane.upstream.pool import HttpPool, WaitingStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dataplane.api.upstream import ResponseReceiver
-    from dataplane.base.deadlines import Deadline
     from dataplane.resilience.circuit import Breakers
     from dataplane.upstream.host import UpstreamHost
     from dataplane.upstream.pool_settings import PoolSettings
 
 _OVERFLOW: Final = PoolFailure.OVERFLOW
-_TIMEOUT: Final = PoolFailure.TIMEOUT
 
 
-class WaitingStream:
-    """A request without a connection yet.  Implements api.upstream.Pending."""
+class H1Pool(HttpPool[H1Connection]):
+    """See the module."""
 
-    __slots__ = ("_pool", "receiver")
-
-    def __init__(self, pool: H1Pool, receiver: ResponseReceiver) -> None:
-        self._pool = pool
-        self.receiver: ResponseReceiver | None = receiver
-
-    @property
-    def host(self) -> UpstreamHost:
-        return self._pool.host
-
-    def cancel(self) -> None:
-        if self.receiver is not None:
-            self.receiver = None
-            self._pool.on_cancelled(self)
-
-
-class H1Pool:
-    """See the module.  on_empty: called, maybe more than once, when a draining pool has no connection left."""
-
-    __slots__ = (
-        "_breakers",
-        "_connecting",
-        "_connections",
-        "_idle",
-        "_idle_deadline",
-        "_on_empty",
-        "_requests",
-        "_rq_active",
-        "_rq_total",
-        "_settings",
-        "_waiting",
-        "connector",
-        "draining",
-        "fields",
-        "heads",
-        "host",
-        "max_head_bytes",
-        "stats",
-    )
+    __slots__ = ("_rq_total", "fields", "heads", "max_head_bytes")
 
     def __init__(
-        self, host: UpstreamHost, settings: PoolSettings, breakers: Breakers, on_empty: Callable[[H1Pool], None]
+        self, host: UpstreamHost, settings: PoolSettings, breakers: Breakers, on_empty: Callable[[HttpPool[H1Connection]], None]
     ) -> None:
-        self.host = host
-        self._settings = settings
-        self.connector = settings.connector
-        self.stats = settings.stats
+        super().__init__(host, settings, breakers, on_empty)
         self.heads = settings.heads
         self.fields = settings.fields
         self.max_head_bytes = settings.max_head_bytes
-        self._breakers = breakers
-        self._requests = breakers.requests
         self._rq_total = settings.stats.rq_total
-        self._rq_active = settings.stats.rq_active
-        self._on_empty = on_empty
-        self._idle: list[H1Connection] = []  # the last one was used last
-        self._connecting: set[H1Connection] = set()
-        self._connections: set[H1Connection] = set()  # all of them: connecting, idle, busy
-        self._waiting: deque[WaitingStream] = deque()
-        self._idle_deadline: Deadline | None = None
-        self.draining = False
-
-    # ---- requests
 
     def new_stream(self, receiver: ResponseReceiver) -> WaitingStream | None:
         """As api.upstream.LiveCluster.open_stream, once the host is chosen."""
@@ -121,100 +65,9 @@ class H1Pool:
         connection.start(receiver)
         receiver.on_pool_ready(connection, host, connection)
 
-    def _wait(self, receiver: ResponseReceiver) -> WaitingStream | None:
-        pending = self._breakers.pending
-        if not pending.can_create():
-            self.stats.rq_pending_overflow.inc()
-            receiver.on_pool_failure(_OVERFLOW, "", None)  # as Envoy: no host was involved
-            return None
-        pending.inc()
-        self.stats.rq_pending_total.inc()
-        self.stats.rq_pending_active.inc()
-        self.host.rq_pending_active += 1
-        stream = WaitingStream(self, receiver)
-        self._waiting.append(stream)
-        self._connect_for_waiting()
-        return stream
-
-    def _not_waiting(self) -> None:
-        self._breakers.pending.dec()
-        self.stats.rq_pending_active.dec()
-        self.host.rq_pending_active -= 1
-
-    def on_cancelled(self, stream: WaitingStream) -> None:
-        self._waiting.remove(stream)
-        self._not_waiting()
-        self.stats.rq_cancelled.inc()
-        self._close_needless_dials()
-
-    def _close_needless_dials(self) -> None:
-        """A dial nobody waits for goes on, to serve the next request; in a draining pool there is none."""
-        if self.draining:
-            for connection in list(self._connecting)[len(self._waiting) :]:
-                connection.close()
-
-    def on_stream_ended(self) -> None:
-        """One exchange is over, well or not."""
-        self._requests.dec()
-        self._rq_active.value -= 1
-        self.host.rq_active -= 1
-
-    # ---- connections
-
-    def _connect_for_waiting(self) -> None:
-        """Open as many connections as are needed and allowed."""
-        while len(self._connecting) < len(self._waiting):
-            if not self._breakers.connections.can_create():
-                self.stats.cx_overflow.inc()
-                if self._connections:
-                    return
-            self._connect()
-
-    def _connect(self) -> None:
-        settings, stats = self._settings, self.stats
-        connection = H1Connection(self, settings.next_connection_id(), settings.clock())
-        self._connecting.add(connection)
-        self._connections.add(connection)
-        self._breakers.connections.inc()
-        stats.cx_total.inc()
-        stats.cx_active.inc()
-        stats.cx_http1_total.inc()
-        self.host.cx_total += 1
-        self.host.cx_active += 1
-        connection.dial()
-
-    def on_connected(self, connection: H1Connection) -> None:
-        settings = self._settings
-        connection.connected_at = settings.clock()
-        self.stats.cx_connect_ms.record(int((connection.connected_at - connection.started_at) * 1000))
-        self._connecting.discard(connection)
-        if settings.max_connection_duration:
-            connection.deadline = settings.deadlines.arm(settings.max_connection_duration, lambda: self._on_too_old(connection))
-        self._offer(connection)
-
-    def on_connect_failed(self, connection: H1Connection, reason: PoolFailure, details: str) -> None:
-        self.stats.cx_connect_fail.inc()
-        self.host.cx_connect_fail += 1
-        if reason is _TIMEOUT:
-            self.stats.cx_connect_timeout.inc()
-        self._forget(connection, local=reason is _TIMEOUT, with_active_request=False)
-        self._fail_waiting(reason, details)
-        self._connect_for_waiting()
-        self._close_needless_dials()
-        self._look_empty()
-
-    def _fail_waiting(self, reason: PoolFailure, details: str) -> None:
-        """Fail those who wait now; who asks again from within the call waits for a new attempt."""
-        failed, self._waiting = self._waiting, deque()
-        receivers = []
-        for stream in failed:
-            self._not_waiting()
-            self.stats.rq_pending_failure_eject.inc()
-            if stream.receiver is not None:
-                receivers.append(stream.receiver)
-                stream.receiver = None
-        for receiver in receivers:
-            receiver.on_pool_failure(reason, details, self.host)
+    def _make_connection(self, connection_id: int, now: float) -> H1Connection:
+        self.stats.cx_http1_total.inc()
+        return H1Connection(self, connection_id, now)
 
     def on_exchange_done(self, connection: H1Connection) -> None:
         """The connection may be used again."""
@@ -241,90 +94,9 @@ class H1Pool:
         elif self.draining:
             connection.close()
         else:
-            settings = self._settings
-            connection.idle_since = settings.clock()
-            self._idle.append(connection)
-            if self._idle_deadline is None and settings.idle_timeout:
-                self._idle_deadline = settings.deadlines.arm(settings.idle_timeout, self._on_idle)
-
-    def on_closed(self, connection: H1Connection, local: bool, with_active_request: bool) -> None:
-        """The connection is gone; nothing of it may be used again."""
-        self._forget(connection, local, with_active_request)
-        self._connect_for_waiting()
-        self._look_empty()
-
-    def _forget(self, connection: H1Connection, local: bool, with_active_request: bool) -> None:
-        self._connecting.discard(connection)
-        self._connections.discard(connection)
-        if connection in self._idle:
-            self._idle.remove(connection)
-        if connection.deadline is not None:
-            connection.deadline.cancel()
-            connection.deadline = None
-        self._breakers.connections.dec()
-        self.host.cx_active -= 1
-        self._count_destroyed(connection, local, with_active_request)
-
-    def _count_destroyed(self, connection: H1Connection, local: bool, with_active_request: bool) -> None:
-        stats = self.stats
-        stats.cx_active.dec()
-        stats.cx_destroy.inc()
-        (stats.cx_destroy_local if local else stats.cx_destroy_remote).inc()
-        if with_active_request:
-            stats.cx_destroy_with_active_rq.inc()
-            (stats.cx_destroy_local_with_active_rq if local else stats.cx_destroy_remote_with_active_rq).inc()
-        stats.cx_length_ms.record(int((self._settings.clock() - connection.started_at) * 1000))
-        if connection.connected_at:
-            stats.rq_per_cx.record(connection.requests)
-
-    # ---- ageing and leaving
-
-    def _on_idle(self) -> None:
-        """Close what was idle for too long; look again when the next one may be."""
-        self._idle_deadline = None
-        settings = self._settings
-        oldest_allowed = settings.clock() - settings.idle_timeout
-        for connection in [connection for connection in self._idle if connection.idle_since <= oldest_allowed]:
-            self.stats.cx_idle_timeout.inc()
-            connection.close()
-        if self._idle:
-            wait = self._idle[0].idle_since - oldest_allowed
-            self._idle_deadline = settings.deadlines.arm(wait, self._on_idle)
-
-    def _is_too_old(self, connection: H1Connection) -> bool:
-        return self._settings.clock() - connection.connected_at >= self._settings.max_connection_duration
+            self._keep(connection)
 
     def _on_too_old(self, connection: H1Connection) -> None:
         self.stats.cx_max_duration_reached.inc()
         if connection in self._idle:
             connection.close()
-
-    def drain(self) -> None:
-        """Take no new requests: who was accepted is served, then everything closes."""
-        self.draining = True
-        if self._idle_deadline is not None:
-            self._idle_deadline.cancel()
-            self._idle_deadline = None
-        for connection in list(self._idle):
-            connection.close()
-        self._close_needless_dials()
-        self._look_empty()
-
-    def close(self) -> None:
-        """Break off everything.  Who waits or is under way hears nothing more."""
-        self.draining = True
-        while self._waiting:
-            self._waiting.pop().receiver = None
-            self._not_waiting()
-        for connection in list(self._connections):
-            connection.abort()
-
-    def _look_empty(self) -> None:
-        if self.draining and not self._connections and not self._waiting:
-            self._on_empty(self)
-
-    def __repr__(self) -> str:
-        return (
-            f"<{type(self).__name__} {self.host.address} connections={len(self._connections)} idle={len(self._idle)} "
-            f"connecting={len(self._connecting)} waiting={len(self._waiting)}{' draining' if self.draining else ''}>"
-        )

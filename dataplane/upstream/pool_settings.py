@@ -5,16 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from dataplane.semantics.h2_options import DEFAULT_HTTP2, Http2Options
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dataplane.base.deadlines import DeadlineWheel
+    from dataplane.base.write_queue import WriteQueue
+    from dataplane.observe.http2_stats import Http2Stats
     from dataplane.semantics.h1_fields import FieldParser
     from dataplane.semantics.h1_head import ResponseHeadParser
     from dataplane.upstream.cluster_stats import ConnectionStats
     from dataplane.upstream.connector import Connector
 
 DEFAULT_IDLE_TIMEOUT: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Http2Settings:
+    """What HTTP/2 pools share beyond that.  buffer_limit: bytes of a request that may wait for the host's window."""
+
+    stats: Http2Stats
+    writes: WriteQueue
+    chance: Callable[[], float]
+    options: Http2Options = DEFAULT_HTTP2
+    max_headers_count: int = 100
+    buffer_limit: int = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +48,4 @@ class PoolSettings:
     idle_timeout: float = DEFAULT_IDLE_TIMEOUT
     max_connection_duration: float = 0.0
     max_requests_per_connection: int = 0
+    http2: Http2Settings | None = None  # None: no pool of the cluster is HTTP/2

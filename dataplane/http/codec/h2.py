@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dataplane.http.stream import Stream
 
 _FRAME: Final = 16384
-_DATA_FRAMES_AHEAD: Final = 5  # window updates that need no reason, as Envoy
+_UPDATES_AHEAD: Final = 5  # window updates that need no reason, as Envoy
 
 # Envoy: overload.premature_reset_total_stream_count and overload.premature_reset_min_stream_lifetime_seconds.
 _PREMATURE_TOTAL: Final = 500
@@ -91,7 +91,7 @@ class Http2Codec:
         self._enlisted = False
         self._closed = False
         self._empty_frames = 0
-        self._data_frames = _DATA_FRAMES_AHEAD
+        self._data_frames = 0
         self._updates = 0
         self._ended = 0
         self._premature = 0
@@ -275,8 +275,8 @@ class Http2Codec:
     def _on_window(self, event: h2_session.WindowUpdated) -> None:
         """Envoy's measure: so many for each stream and each frame that we sent."""
         self._updates += 1
-        allowed = self._options.max_inbound_window_update_frames_per_data_frame_sent * self._data_frames
-        if self._updates > allowed + 2 * (self._ended + len(self._streams)):
+        for_data = self._options.max_inbound_window_update_frames_per_data_frame_sent * self._data_frames
+        if self._updates > _UPDATES_AHEAD + 2 * (self._ended + len(self._streams) + for_data):
             self._http2.inbound_window_update_frames_flood.inc()
             self._fail("codec_error:Too_many_WINDOW_UPDATE_frames", h2_session.ENHANCE_YOUR_CALM)
 
@@ -334,9 +334,7 @@ class Http2Codec:
         if encoder.local_ended:
             encoder.ended_at = encoder.stream.end_at
             self._lingering[stream_id] = encoder
-        elif stream_id in self._resets:
-            self._resets.discard(stream_id)
-        elif not self._closed:
+        elif stream_id not in self._resets and not self._closed:
             self._reset(stream_id, encoder.reset_code)
 
     def _reset(self, stream_id: int, code: int) -> None:

@@ -251,23 +251,6 @@ def test_where_secrets_come_from_may_be_there_later() -> None:
     ]
 
 
-NEW_HTTP2 = f"""{STATIC}
-    typed_extension_protocol_options:
-      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
-        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
-        explicit_http_config: {{http2_protocol_options: {{}}}}
-"""
-OLD_HTTP2 = "static_resources: {clusters: {name: xds, http2_protocol_options: {}}}"
-HTTP2 = "HTTP/2 to upstreams is not supported by this version, but for the management servers of a bootstrap"
-
-
-def test_http2_is_for_management_servers() -> None:
-    assert broken(NODE + ADS % "xds" + OLD_HTTP2) == []
-    assert broken(NODE + ADS % "xds" + NEW_HTTP2) == []
-    assert broken(OLD_HTTP2) == [f"static_resources.clusters[0].http2_protocol_options: {HTTP2}"]
-    assert broken(NEW_HTTP2) == [f"static_resources.clusters[0].typed_extension_protocol_options: {HTTP2}"]
-
-
 def test_errors_of_static_resources_carry_both_of_their_paths() -> None:
     text = "static_resources: {clusters: [{name: a}, {name: b, lb_policy: 99}, {name: a}]}\nhds_config: {}"
     found = [(str(each.error), str(each.at)) for each in bootstrap_errors(bootstrap(text))]
