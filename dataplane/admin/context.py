@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from dataplane.api.access_logger import AccessLogger
     from dataplane.base.address import Address
     from dataplane.observe.names import TagExtractor
     from dataplane.observe.stats import StatsStore
@@ -87,3 +88,4 @@ class AdminContext:
     command_line: Mapping[str, object]
     started_wall: float
     refresh_stats: Callable[[], None]  # bring gauges that are computed on demand up to date
+    access_loggers: Sequence[AccessLogger] = ()  # of the endpoint's own requests

@@ -20,6 +20,7 @@ from dataplane.admin import reply
 from dataplane.admin.context import AdminContext
 from dataplane.admin.handlers import clusters, config_dump, control, index, listeners, server, stats
 from dataplane.admin.handlers import logging as logging_handler
+from dataplane.admin.request_log import request_log
 from dataplane.base.address import Address, PipeAddress, SocketAddress
 
 Handler = Callable[[AdminContext, web.Request], web.Response]
@@ -76,7 +77,10 @@ class AdminServer:
         application.router.add_get("/help", _constant(lambda: reply.text(overview)))
         application.router.add_get("/", _constant(lambda: reply.html(index.home(COMMANDS))))
         application.router.add_route("*", "/{path:.*}", _constant(lambda: reply.text(f"invalid path. {overview}", status=404)))
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
+        # Without loggers aiohttp has nothing to call, and builds no line of its own.
+        log = _log if self._context.access_loggers else None
+        log_class = request_log(self._context.access_loggers)
+        self._runner = web.AppRunner(application, access_log=log, access_log_class=log_class, handle_signals=False)
         await self._runner.setup()
         listening = _listen(address)
         self.address = _bound(listening, address)

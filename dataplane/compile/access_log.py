@@ -38,11 +38,11 @@ def compile_access_logs(logs: Iterable[AccessLog], at: FieldPath, context: Compi
     compiled = []
     for index, log in enumerate(logs):
         with context.problems.collect():
-            compiled.append(_compile_access_log(log, at / index, context))
+            compiled.append(compile_access_log(log, at / index, context))
     return tuple(compiled)
 
 
-def _compile_access_log(log: AccessLog, at: FieldPath, context: CompileContext) -> AccessLogger:
+def compile_access_log(log: AccessLog, at: FieldPath, context: CompileContext) -> AccessLogger:
     at_config = at / "typed_config"
     compile_config, config = find_extension(KIND, log.typed_config, log.name, at_config)
     logger: AccessLogger = compile_config(config, at_config, context)

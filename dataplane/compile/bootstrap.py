@@ -13,22 +13,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog
 from envoy.config.bootstrap.v3 import bootstrap_pb2
 from envoy.config.core.v3 import base_pb2
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.metrics.v3 import stats_pb2
+from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
 from envoy.type.v3.semantic_version_pb2 import SemanticVersion
 from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
 from xds.core.v3.context_params_pb2 import ContextParams
 
+from dataplane.api.access_logger import AccessLogger
 from dataplane.base.address import Address
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.base.version import BUILD_TYPE, ENVOY_VERSION, STATUS, TLS_LIBRARY, revision
+from dataplane.compile.access_log import compile_access_log, compile_access_logs
 from dataplane.compile.config_source import compile_api_config_source, compile_config_source
 from dataplane.compile.context import CompileContext
 from dataplane.compile.default_tags import DEFAULT_TAGS
 from dataplane.compile.fields import address
+from dataplane.compile.stats_matcher import Rejects, compile_stats_matcher
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import seconds_or, wrapped
 from dataplane.observe import names
@@ -81,7 +86,7 @@ supports(Bootstrap.StaticResources, "listeners", "clusters", "secrets")
 supports(Bootstrap.DynamicResources, "lds_config", "cds_config", "ads_config")
 supports(Bootstrap.ApplicationLogConfig, "log_format")
 supports(Bootstrap.ApplicationLogConfig.LogFormat, "text_format", "json_format")
-supports(bootstrap_pb2.Admin, "address")
+supports(bootstrap_pb2.Admin, "address", "access_log", "access_log_path")
 ignores(bootstrap_pb2.Admin, "profile_path", because="the CPU profiler of Envoy is its own")
 ignores(bootstrap_pb2.Admin, "ignore_global_conn_limit", because="admin connections are never limited")
 ignores(bootstrap_pb2.ClusterManager, "enable_deferred_cluster_creation", because="pools are always created on first use")
@@ -99,7 +104,7 @@ supports(TypedExtensionConfig, "name", "typed_config")
 supports(bootstrap_pb2.LayeredRuntime, "layers")
 supports(bootstrap_pb2.RuntimeLayer, "name", "static_layer", "admin_layer")
 supports(bootstrap_pb2.RuntimeLayer.AdminLayer)
-supports(stats_pb2.StatsConfig, "stats_tags", "use_all_default_tags")
+supports(stats_pb2.StatsConfig, "stats_tags", "use_all_default_tags", "stats_matcher")
 supports(stats_pb2.TagSpecifier, "tag_name", "regex", "fixed_value")
 
 
@@ -123,6 +128,8 @@ class BootstrapConfig:
     runtime: Mapping[str, object]
     log_pattern: str
     server_version: int
+    admin_access_loggers: tuple[AccessLogger, ...] = ()
+    rejects_stat: Rejects | None = None
     lds_config: ConfigSource | None = None
     cds_config: ConfigSource | None = None
     ads_config: ApiConfigSource | None = None
@@ -140,6 +147,9 @@ def compile_bootstrap(message: bootstrap_pb2.Bootstrap, context: CompileContext)
     flush_interval = 5.0
     with problems.collect():
         flush_interval = seconds_or(message, "stats_flush_interval", 5.0, at)
+    rejects_stat: Rejects | None = None
+    with problems.collect():
+        rejects_stat = compile_stats_matcher(message.stats_config.stats_matcher, at / "stats_config" / "stats_matcher")
     layers = tuple(_layers(message.layered_runtime, at / "layered_runtime", context))
     rules, fixed = _tags(message.stats_config, at / "stats_config" / "stats_tags", context)
     lds, cds, ads = _dynamic_resources(message.dynamic_resources, at / "dynamic_resources", context)
@@ -156,10 +166,24 @@ def compile_bootstrap(message: bootstrap_pb2.Bootstrap, context: CompileContext)
         runtime={key: value for _, values in layers for key, value in values.items()},
         log_pattern=_log_pattern(message),
         server_version=wrapped(message, "stats_server_version_override", 0),
+        admin_access_loggers=_admin_access_loggers(message.admin, at / "admin", context),
+        rejects_stat=rejects_stat,
         lds_config=lds,
         cds_config=cds,
         ads_config=ads,
     )
+
+
+def _admin_access_loggers(admin: bootstrap_pb2.Admin, at: FieldPath, context: CompileContext) -> tuple[AccessLogger, ...]:
+    """`access_log_path` stands for a file with the default format."""
+    loggers = compile_access_logs(admin.access_log, at / "access_log", context)
+    if not admin.access_log_path:
+        return loggers
+    file = AccessLog(name="envoy.access_loggers.file")
+    file.typed_config.Pack(FileAccessLog(path=admin.access_log_path))
+    with context.problems.collect():
+        loggers += (compile_access_log(file, at / "access_log_path", context),)
+    return loggers
 
 
 def _dynamic_resources(

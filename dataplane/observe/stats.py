@@ -7,8 +7,8 @@ Envoy: operations/stats_overview.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar
 
 
 class Counter:
@@ -106,45 +106,66 @@ class Histogram:
         return bool(self.counts)
 
 
-class StatsStore:
-    """All stats of a process.  Asking twice for a name gives the same object."""
+_Stat = TypeVar("_Stat", Counter, Gauge, Histogram, TextReadout)
 
-    __slots__ = ("_owned", "counters", "gauges", "histograms", "text_readouts")
+
+class StatsStore:
+    """All stats of a process.  Asking twice for a name gives the same object.
+
+    What the configuration rejects (`hide`) exists for its owner, who adds to it as to any other, and is shown nowhere.
+    """
+
+    __slots__ = ("_hidden", "_owned", "_rejects", "counters", "gauges", "histograms", "text_readouts")
 
     def __init__(self) -> None:
-        self._owned: dict[str, list[str]] = {}  # prefix of a scope → names made through it
+        self._owned: dict[str, dict[str, None]] = {}  # prefix of a scope → names made through it
+        self._rejects: Callable[[str], bool] | None = None
+        self._hidden: dict[type, dict[str, Any]] = {Counter: {}, Gauge: {}, Histogram: {}, TextReadout: {}}
         self.counters: dict[str, Counter] = {}
         self.gauges: dict[str, Gauge] = {}
         self.histograms: dict[str, Histogram] = {}
         self.text_readouts: dict[str, TextReadout] = {}
 
+    def hide(self, rejects: Callable[[str], bool]) -> None:
+        """Show no stat whose name *rejects* holds for, those that are there already included.  Envoy: StatsConfig.stats_matcher."""
+        self._rejects = rejects
+        for kind, family in self._families():
+            for name in [name for name in family if rejects(name)]:
+                self._hidden[kind][name] = family.pop(name)
+
     def counter(self, name: str) -> Counter:
-        found = self.counters.get(name)
-        if found is None:
-            found = self.counters[name] = Counter(name)
-        return found
+        return self.counters.get(name) or self._kept(self.counters, Counter, name, lambda: Counter(name))
 
     def gauge(self, name: str) -> Gauge:
-        found = self.gauges.get(name)
-        if found is None:
-            found = self.gauges[name] = Gauge(name)
-        return found
+        return self.gauges.get(name) or self._kept(self.gauges, Gauge, name, lambda: Gauge(name))
 
     def histogram(self, name: str, unit: str = "ms") -> Histogram:
-        found = self.histograms.get(name)
-        if found is None:
-            found = self.histograms[name] = Histogram(name, unit)
-        return found
+        return self.histograms.get(name) or self._kept(self.histograms, Histogram, name, lambda: Histogram(name, unit))
 
     def text_readout(self, name: str) -> TextReadout:
-        found = self.text_readouts.get(name)
+        return self.text_readouts.get(name) or self._kept(self.text_readouts, TextReadout, name, lambda: TextReadout(name))
+
+    def _kept(self, shown: dict[str, _Stat], kind: type[_Stat], name: str, make: Callable[[], _Stat]) -> _Stat:
+        """The hidden stat of that name, or a new one, kept where it belongs."""
+        hidden: dict[str, _Stat] = self._hidden[kind]
+        found = hidden.get(name)
         if found is None:
-            found = self.text_readouts[name] = TextReadout(name)
+            found = make()
+            (hidden if self._rejects is not None and self._rejects(name) else shown)[name] = found
         return found
+
+    def _families(self) -> tuple[tuple[type, dict[str, Any]], ...]:
+        """Every kind with its stats that are shown."""
+        return (
+            (Counter, self.counters),
+            (Gauge, self.gauges),
+            (Histogram, self.histograms),
+            (TextReadout, self.text_readouts),
+        )
 
     def scope(self, prefix: str) -> Scope:
         """Stats whose names begin with *prefix*, which includes its last dot."""
-        return Scope(self, prefix, self._owned.setdefault(prefix, []))
+        return Scope(self, prefix, self._owned.setdefault(prefix, {}))
 
     def flush(self) -> None:
         """End the interval of every histogram."""
@@ -158,13 +179,15 @@ class StatsStore:
 
     def drop(self, prefix: str) -> None:
         """Forget every stat below *prefix*, whoever made it.  Looks at every name: where there are many, drop the owner's scope."""
-        families: tuple[dict[str, Any], ...] = (self.counters, self.gauges, self.histograms, self.text_readouts)
-        for family in families:
-            self.forget([name for name in family if name.startswith(prefix)])
+        for kind, family in self._families():
+            self.forget([name for name in (*family, *self._hidden[kind]) if name.startswith(prefix)])
 
     def forget(self, names: Iterable[str]) -> None:
+        families = [family for _, family in self._families()]
+        if self._rejects is not None:
+            families += self._hidden.values()
         for name in names:
-            for family in (self.counters, self.gauges, self.histograms, self.text_readouts):
+            for family in families:
                 family.pop(name, None)
 
 
@@ -173,7 +196,7 @@ class Scope:
 
     __slots__ = ("_names", "prefix", "store")
 
-    def __init__(self, store: StatsStore, prefix: str, names: list[str]) -> None:
+    def __init__(self, store: StatsStore, prefix: str, names: dict[str, None]) -> None:
         self.store: Final = store
         self.prefix: Final = prefix
         self._names: Final = names
@@ -182,7 +205,7 @@ class Scope:
         name = self.prefix + name
         found = self.store.counters.get(name)
         if found is None:
-            self._names.append(name)
+            self._names[name] = None
             found = self.store.counter(name)
         return found
 
@@ -190,7 +213,7 @@ class Scope:
         name = self.prefix + name
         found = self.store.gauges.get(name)
         if found is None:
-            self._names.append(name)
+            self._names[name] = None
             found = self.store.gauge(name)
         return found
 
@@ -198,7 +221,7 @@ class Scope:
         name = self.prefix + name
         found = self.store.histograms.get(name)
         if found is None:
-            self._names.append(name)
+            self._names[name] = None
             found = self.store.histogram(name, unit)
         return found
 
@@ -206,7 +229,7 @@ class Scope:
         name = self.prefix + name
         found = self.store.text_readouts.get(name)
         if found is None:
-            self._names.append(name)
+            self._names[name] = None
             found = self.store.text_readout(name)
         return found
 
@@ -215,5 +238,7 @@ class Scope:
 
     def drop(self) -> None:
         """Forget what was made below this prefix: its owner (a cluster, a listener) is gone.  Costs as much as it drops."""
-        self.store.forget([name for name in self._names if name.startswith(self.prefix)])
-        self._names[:] = [name for name in self._names if not name.startswith(self.prefix)]
+        dropped = [name for name in self._names if name.startswith(self.prefix)]
+        self.store.forget(dropped)
+        for name in dropped:
+            del self._names[name]

@@ -68,9 +68,11 @@ class Server:
         self._bootstrap = loaded.message
         self._started_wall = time.time()
         loop = asyncio.get_running_loop()
-        self.config = _compile(loaded)
         self._stats = StatsStore()
         self._log_files = LogFiles(options.file_flush_min_size_kb << 10, self._stats)
+        self.config = _compile(loaded, self._log_files)
+        if self.config.rejects_stat is not None:
+            self._stats.hide(self.config.rejects_stat)
         self._holder = Holder()
         deadlines = DeadlineWheel(loop.time, loop.call_at)
         self._clusters = ClusterManager(self._holder, self._stats, loop, deadlines)
@@ -222,6 +224,7 @@ class Server:
             command_line=self._options.command_line(),
             started_wall=self._started_wall,
             refresh_stats=partial(self._process_stats.refresh, self._listeners),
+            access_loggers=self.config.admin_access_loggers,
         )
 
     def _bootstrap_with_node(self) -> bytes:
@@ -244,8 +247,8 @@ def _calm_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def _compile(loaded: LoadedBootstrap) -> BootstrapConfig:
-    context = CompileContext()
+def _compile(loaded: LoadedBootstrap, log_files: LogFiles) -> BootstrapConfig:
+    context = CompileContext(log_files=log_files)
     config = compile_bootstrap(loaded.message, context)
     context.problems.raise_if_any()
     return config

@@ -53,3 +53,28 @@ def test_dropping_by_prefix_looks_at_every_name() -> None:
     store.counter("b.x")
     store.drop("a.")
     assert names(store) == {"b.x"}
+
+
+def test_a_hidden_stat_lives_for_its_owner_and_is_shown_nowhere() -> None:
+    store = StatsStore()
+    early = store.counter("server.early")
+    kept = store.counter("cluster.a.kept")
+    store.hide(lambda name: not name.startswith("cluster.") or name.endswith(".no"))
+    scope = store.scope("cluster.a.")
+    hidden = [scope.counter("no"), scope.gauge("no"), scope.histogram("no"), scope.text_readout("no")]
+    assert names(store) == {"cluster.a.kept"}
+    assert store.counter("server.early") is early
+    assert store.counter("cluster.a.kept") is kept
+    assert [scope.counter("no"), scope.gauge("no"), scope.histogram("no"), scope.text_readout("no")] == hidden
+
+
+def test_hidden_stats_are_forgotten_with_their_owner() -> None:
+    store = StatsStore()
+    store.hide(lambda name: True)
+    scope = store.scope("cluster.a.")
+    first = scope.counter("x")
+    scope.drop()
+    second = scope.counter("x")
+    assert second is not first
+    store.drop("cluster.")
+    assert scope.counter("x") is not second
