@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Attempt:
     """`encoder` is None before a connection is there, and again from the end of the exchange on: it may serve somebody else by then."""
 
-    __slots__ = ("_paused", "_router", "deadline", "encoder", "host", "pending", "sent")
+    __slots__ = ("_paused", "_router", "deadline", "encoder", "host", "logged", "pending", "response", "sent")
 
     def __init__(self, router: RouterStream) -> None:
         self._router = router
@@ -36,6 +36,8 @@ class Attempt:
         self.pending: Pending | None = None
         self.host: LiveHost | None = None
         self.deadline: Deadline | None = None  # of this try
+        self.response: ResponseHeaders | None = None
+        self.logged = False  # in the router's own access log
         self.sent = False  # some of the request went out
         self._paused = False
 

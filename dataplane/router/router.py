@@ -1,7 +1,7 @@
 """The router: the terminal HTTP filter.  Takes a request to its upstream and the response back.
 
-Here: one stream's way through its route's action, its attempts and timeouts.  Not here: what the action says (router.request_plan,
-routing), whether to try again (router.retries), bytes (upstream).
+Here: one request's way through its route's action and its tries.  Not here: what the action says (router.request_plan, routing), the way
+back (router.response), deadlines (router.timers), whether to try again (router.retries), bytes (upstream).
 Bound once per connection manager, one `RouterStream` per request; every event is a method call, nothing waits.
 Envoy: Router::Filter; configuration/http/http_filters/router_filter.
 """
@@ -13,28 +13,24 @@ from typing import TYPE_CHECKING, Final
 from dataplane.api.upstream import NoHealthyHost
 from dataplane.observe import flags
 from dataplane.router import failures, request_plan
-from dataplane.router.answers import RouterStats, answer_directly, route_headers
+from dataplane.router.answers import answer_directly
 from dataplane.router.attempt import Attempt
-from dataplane.router.counters import AnswerCounters
 from dataplane.router.failures import Failure
 from dataplane.router.retries import EXHAUSTED, RETRY, Retries, Verdict
+from dataplane.router.state import BoundRouter
+from dataplane.router.timers import TimedRequest
 from dataplane.routing.actions import choose_cluster
-from dataplane.routing.header_mutations import mutate_response
 from dataplane.routing.route import ForwardAction, Route
-from dataplane.semantics.header_map import Field, HeaderMap, RequestHeaders, ResponseHeaders
+from dataplane.semantics.header_map import HeaderMap, RequestHeaders
 
 if TYPE_CHECKING:
     from dataplane.api.http_filter import HttpStream
     from dataplane.api.network_filter import ServerContext
-    from dataplane.api.upstream import LiveCluster, LiveHost, RequestEncoder, UpstreamConnectionInfo
-    from dataplane.base.deadlines import Deadline
+    from dataplane.api.upstream import LiveHost, RequestEncoder, UpstreamConnectionInfo
     from dataplane.observe.stats import Scope
     from dataplane.router.config import RouterConfig
-    from dataplane.routing.route import HeaderMutations, WeightedCluster
+    from dataplane.routing.route import WeightedCluster
 
-_SERVICE_TIME: Final = b"x-envoy-upstream-service-time"
-_SERVICE_TIMES: Final = tuple((_SERVICE_TIME, b"%d" % milliseconds) for milliseconds in range(256))
-_TIMEOUT_BODY: Final = b"upstream request timeout"
 _INTERNAL: Final = (b"x-envoy-internal", b"true")
 
 
@@ -46,62 +42,19 @@ class RouterFactory:
     def __init__(self, config: RouterConfig) -> None:
         self.config: Final = config
 
-    def bind(self, server: ServerContext, stats: Scope) -> BoundRouter:
-        return BoundRouter(self.config, server, stats)
+    def bind(self, server: ServerContext, stats: Scope) -> BoundRouterFilter:
+        return BoundRouterFilter(self.config, server, stats)
 
 
-class BoundRouter:
-    """What the requests of one connection manager share."""
-
-    def __init__(self, config: RouterConfig, server: ServerContext, scope: Scope) -> None:
-        self.config: Final = config
-        self.clusters: Final = server.clusters
-        self.deadlines: Final = server.deadlines
-        self.clock: Final = server.clock
-        self.stats: Final = RouterStats(scope)
-        self.tells: Final = not config.suppress_envoy_headers
-        self._counters: dict[str, AnswerCounters] = {}
+class BoundRouterFilter(BoundRouter):
+    """Implements api.http_filter.BoundTerminalFilter."""
 
     def new_stream(self, stream: HttpStream) -> RouterStream:
         return RouterStream(self, stream)
 
-    def counters_of(self, cluster: LiveCluster) -> AnswerCounters:
-        """A cluster that was removed and came back has new stats."""
-        counters = self._counters.get(cluster.name)
-        if counters is None or counters.scope is not cluster.stats.scope:
-            counters = self._counters[cluster.name] = AnswerCounters(cluster.stats.scope)
-        return counters
 
-
-class RouterStream:
-    """One request.  Class attributes are the defaults: a request pays for what it uses."""
-
-    cluster: LiveCluster
-    request_complete = False
-    _action: ForwardAction
-    _wishes: request_plan.RequestWishes
-    _counters: AnswerCounters
-    _route: Route
-    _levels: tuple[HeaderMutations, ...] = ()
-    _attempt: Attempt | None = None
-    _retries: Retries | None = None
-    _trailers: HeaderMap | None = None
-    _deadline: Deadline | None = None  # of the whole response
-    _backoff: Deadline | None = None
-    _body: list[bytes] | None = None  # what a try that is still to come needs of the body
-    _body_size = 0
-    _has_body = False
-    _paused = False
-    _started = False  # response headers were passed on
-    _over = False
-    _internal = False
-    _alt_name = ""
-
-    def __init__(self, bound: BoundRouter, stream: HttpStream) -> None:
-        self._bound = bound
-        self.stream = stream
-        self.info = stream.info
-        self.headers: RequestHeaders
+class RouterStream(TimedRequest):
+    """The way of one request: its plan, its tries, its end."""
 
     # The request (api.http_filter.TerminalFilter)
 
@@ -274,6 +227,7 @@ class RouterStream:
             self.info.upstream_host = attempt.host.address
             if not failure.overflow:
                 attempt.host.rq_error += 1
+        self._log_attempt(attempt)
         self.info.upstream_transport_failure_reason = failure.transport.replace(" ", "_")
         if attempt.deadline is not None:
             attempt.deadline.cancel()
@@ -299,6 +253,7 @@ class RouterStream:
             return False
         if attempt.host is not None:
             self._retries.tried.append(attempt.host)
+        self._log_attempt(attempt)
         attempt.abandon()
         self._attempt = None
         self._backoff = self._bound.deadlines.arm(self._retries.delay, self._retry)
@@ -313,121 +268,6 @@ class RouterStream:
             spent = round((self._bound.clock() - self.info.request_end_at) * 1000)
             headers.set(*request_plan.expected_timeout(max(0, times.expected_ms - spent)))
         self._try()
-
-    # The response
-
-    def on_informational(self, headers: ResponseHeaders) -> None:
-        """What was passed on of a response rules out another try."""
-        self._counters.count(headers.status, self._internal, self._alt_name)
-        self._retries = None
-        self.stream.encode_informational(headers)
-
-    def on_response(self, attempt: Attempt, headers: ResponseHeaders, end_stream: bool) -> None:
-        if attempt is not self._attempt or self._over:
-            return
-        info, status = self.info, headers.status
-        info.response_begin_at = now = self._bound.clock()
-        host = attempt.host
-        if host is not None:
-            if status < 500:
-                host.rq_success += 1
-            else:
-                host.rq_error += 1
-        if self._retries is not None and self._again(self._retries.after_response(headers), attempt):
-            self._counters.count_retried(status)
-            return
-        self._body = None
-        if self._bound.config.dynamic_stats:
-            self._counters.count(status, self._internal, self._alt_name)
-        if self._bound.tells and self.request_complete:
-            spent = int((now - info.request_end_at) * 1000)
-            took = _SERVICE_TIMES[spent] if 0 <= spent < 256 else (_SERVICE_TIME, b"%d" % spent)
-            if [name for name, _ in headers.fields if name == _SERVICE_TIME]:
-                headers.set(*took)
-            else:
-                headers.fields.append(took)
-        info.response_code = status
-        info.response_code_details = "via_upstream"
-        if self._levels or self._route.include_attempt_count_in_response:
-            self._change_response(headers)
-        self._started = True
-        if end_stream:
-            self.on_response_end()
-        self.stream.encode_headers(headers, end_stream)
-
-    def _change_response(self, headers: ResponseHeaders) -> None:
-        mutate_response(self._levels, self.headers, headers, self.info)
-        if self._route.include_attempt_count_in_response:
-            headers.set(request_plan.ATTEMPT_COUNT, b"%d" % self.info.attempts)
-
-    def on_response_end(self) -> None:
-        """The last byte of the response is here; it is passed on next."""
-        self.info.upstream_response_end_at = now = self._bound.clock()
-        if self.request_complete:
-            milliseconds = int((now - self.info.request_end_at) * 1000)
-            self._counters.record_time(milliseconds, self._internal, self._alt_name)
-
-    def _reply(self, status: int, body: bytes, details: str, flag: int, own: tuple[Field, ...] = ()) -> None:
-        """An answer of ours in the place of the upstream's."""
-        if self._bound.config.dynamic_stats:
-            self._counters.count(status, self._internal, self._alt_name)
-        added = route_headers(self._levels, self.headers, self.stream, status, own)
-        self.stream.local_reply(status, body, details=details, headers=added, flags=flag)
-
-    def _refuse_unknown_cluster(self, action: ForwardAction) -> None:
-        self._bound.stats.no_cluster.inc()
-        status = action.cluster_not_found_status
-        added = route_headers(self._levels, self.headers, self.stream, status, ())
-        self.stream.local_reply(status, details="cluster_not_found", headers=added, flags=flags.NO_CLUSTER_FOUND)
-
-    # Times
-
-    def _arm_timeout(self) -> None:
-        total = self._wishes.times.total
-        if total and not self._over:
-            self._deadline = self._bound.deadlines.arm(total, self._on_timeout)
-
-    def _arm_per_try(self, attempt: Attempt) -> None:
-        per_try = self._wishes.times.per_try
-        if per_try and attempt.deadline is None:
-            attempt.deadline = self._bound.deadlines.arm(per_try, self._on_per_try_timeout)
-
-    def _on_timeout(self) -> None:
-        """The whole response took too long."""
-        self._deadline = None
-        self.cluster.stats.request.rq_timeout.inc()
-        self._give_up("response_timeout")
-
-    def _on_per_try_timeout(self) -> None:
-        attempt = self._attempt
-        if attempt is None or self._started:
-            return
-        self.cluster.stats.request.rq_per_try_timeout.inc()
-        attempt.deadline = None
-        failure = Failure(504, flags.UPSTREAM_REQUEST_TIMEOUT, "per try timeout")
-        self._count_host_timeout()
-        if self._retries is not None and self._again(self._retries.after_failure(failure, attempt.sent), attempt):
-            return
-        self._give_up("upstream_per_try_timeout")
-
-    def _give_up(self, details: str) -> None:
-        """504, or the end of a response that has begun."""
-        flag = flags.UPSTREAM_REQUEST_TIMEOUT
-        if self._started:
-            self.stream.reset(details, flag)
-            return
-        if details == "response_timeout":
-            self._count_host_timeout()
-        if self._attempt is not None:
-            self._attempt.abandon()
-        if self._wishes.alt_response:
-            self._reply(204, b"", details, flag)
-        else:
-            self._reply(504, _TIMEOUT_BODY, details, flag)
-
-    def _count_host_timeout(self) -> None:
-        if self._attempt is not None and self._attempt.host is not None:
-            self._attempt.host.rq_timeout += 1
 
     # Back-pressure and the end (api.http_filter.TerminalFilter)
 
@@ -453,6 +293,7 @@ class RouterStream:
         if attempt is not None:
             if attempt.pending is not None:  # the log tells where it would have gone
                 self.info.upstream_host = attempt.pending.host.address
+            self._log_attempt(attempt)
             attempt.abandon()
 
     # What a load balancer may ask (api.upstream.BalancingContext)

@@ -19,7 +19,7 @@ from dataplane.routing.route import (
     WeightedCluster,
 )
 from dataplane.semantics.header_map import ResponseHeaders
-from tests.support.engine import HOST, Engine, FakeCluster, get, route
+from tests.support.engine import HOST, Engine, FakeCluster, LogLines, get, route
 
 RESET_TEXT = b"upstream connect error or disconnect/reset before headers. reset reason: "
 
@@ -468,3 +468,17 @@ def test_counters_follow_a_cluster_that_was_replaced() -> None:
     client.send(get())
     replacement.last.respond()
     assert engine.counter("cluster.up.upstream_rq_200") == 1
+
+
+def test_the_routers_own_log_tells_of_every_try() -> None:
+    lines = LogLines()
+    engine = Engine(routes=[route(action=retrying(num_retries=2))], router=RouterConfig(upstream_log=(lines,)))
+    client = engine.connect()
+    client.send(get())
+    engine.up.last.fail(StreamReset.CONNECTION_TERMINATION)
+    engine.loop.advance(0.5)
+    engine.up.last.respond(503, b"a")
+    engine.loop.advance(0.5)
+    engine.up.last.respond(200, b"ok")
+    assert len(lines.entries) == 3
+    assert len(engine.log.entries) == 1

@@ -1,0 +1,93 @@
+"""The response on its way back through the router, and the answers the router makes in its place.
+
+Not here: bytes of the body, which an attempt hands to the stream directly (router.attempt).
+Envoy: Router::Filter::onUpstreamHeaders, sendLocalReply.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from dataplane.observe import flags
+from dataplane.router import request_plan
+from dataplane.router.answers import route_headers
+from dataplane.router.state import RequestState
+from dataplane.routing.header_mutations import mutate_response
+
+if TYPE_CHECKING:
+    from dataplane.router.attempt import Attempt
+    from dataplane.routing.route import ForwardAction
+    from dataplane.semantics.header_map import Field, ResponseHeaders
+
+_SERVICE_TIME: Final = b"x-envoy-upstream-service-time"
+_SERVICE_TIMES: Final = tuple((_SERVICE_TIME, b"%d" % milliseconds) for milliseconds in range(256))
+
+
+class ResponseSide(RequestState):
+    """What comes back."""
+
+    def on_informational(self, headers: ResponseHeaders) -> None:
+        """What was passed on of a response rules out another try."""
+        self._counters.count(headers.status, self._internal, self._alt_name)
+        self._retries = None
+        self.stream.encode_informational(headers)
+
+    def on_response(self, attempt: Attempt, headers: ResponseHeaders, end_stream: bool) -> None:
+        if attempt is not self._attempt or self._over:
+            return
+        info, status = self.info, headers.status
+        info.response_begin_at = now = self._bound.clock()
+        attempt.response = headers
+        host = attempt.host
+        if host is not None:
+            if status < 500:
+                host.rq_success += 1
+            else:
+                host.rq_error += 1
+        if self._retries is not None and self._again(self._retries.after_response(headers), attempt):
+            self._counters.count_retried(status)
+            return
+        self._body = None
+        if self._bound.config.dynamic_stats:
+            self._counters.count(status, self._internal, self._alt_name)
+        if self._bound.tells and self.request_complete:
+            spent = int((now - info.request_end_at) * 1000)
+            took = _SERVICE_TIMES[spent] if 0 <= spent < 256 else (_SERVICE_TIME, b"%d" % spent)
+            if [name for name, _ in headers.fields if name == _SERVICE_TIME]:
+                headers.set(*took)
+            else:
+                headers.fields.append(took)
+        info.response_code = status
+        info.response_code_details = "via_upstream"
+        if self._levels or self._route.include_attempt_count_in_response:
+            self._change_response(headers)
+        self._started = True
+        if end_stream:
+            self.on_response_end()
+        self.stream.encode_headers(headers, end_stream)
+
+    def _change_response(self, headers: ResponseHeaders) -> None:
+        mutate_response(self._levels, self.headers, headers, self.info)
+        if self._route.include_attempt_count_in_response:
+            headers.set(request_plan.ATTEMPT_COUNT, b"%d" % self.info.attempts)
+
+    def on_response_end(self) -> None:
+        """The last byte of the response is here; it is passed on next."""
+        self._log_attempt(self._attempt)
+        self.info.upstream_response_end_at = now = self._bound.clock()
+        if self.request_complete:
+            milliseconds = int((now - self.info.request_end_at) * 1000)
+            self._counters.record_time(milliseconds, self._internal, self._alt_name)
+
+    def _reply(self, status: int, body: bytes, details: str, flag: int, own: tuple[Field, ...] = ()) -> None:
+        """An answer of ours in the place of the upstream's."""
+        if self._bound.config.dynamic_stats:
+            self._counters.count(status, self._internal, self._alt_name)
+        added = route_headers(self._levels, self.headers, self.stream, status, own)
+        self.stream.local_reply(status, body, details=details, headers=added, flags=flag)
+
+    def _refuse_unknown_cluster(self, action: ForwardAction) -> None:
+        self._bound.stats.no_cluster.inc()
+        status = action.cluster_not_found_status
+        added = route_headers(self._levels, self.headers, self.stream, status, ())
+        self.stream.local_reply(status, details="cluster_not_found", headers=added, flags=flags.NO_CLUSTER_FOUND)

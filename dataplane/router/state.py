@@ -1,0 +1,87 @@
+"""What the requests of one connection manager share, and what each of them knows of itself.
+
+Here: `BoundRouter` and the state of one request.  Not here: what happens to it (router.router, router.timers, router.response).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from dataplane.router.answers import RouterStats
+from dataplane.router.counters import AnswerCounters
+
+if TYPE_CHECKING:
+    from dataplane.api.http_filter import HttpStream
+    from dataplane.api.network_filter import ServerContext
+    from dataplane.api.upstream import LiveCluster
+    from dataplane.base.deadlines import Deadline
+    from dataplane.observe.stats import Scope
+    from dataplane.router.attempt import Attempt
+    from dataplane.router.config import RouterConfig
+    from dataplane.router.request_plan import RequestWishes
+    from dataplane.router.retries import Retries, Verdict
+    from dataplane.routing.route import ForwardAction, HeaderMutations, Route
+    from dataplane.semantics.header_map import HeaderMap, RequestHeaders
+
+
+class BoundRouter:
+    """What the requests of one connection manager share."""
+
+    def __init__(self, config: RouterConfig, server: ServerContext, scope: Scope) -> None:
+        self.config: Final = config
+        self.clusters: Final = server.clusters
+        self.deadlines: Final = server.deadlines
+        self.clock: Final = server.clock
+        self.stats: Final = RouterStats(scope)
+        self.tells: Final = not config.suppress_envoy_headers
+        self._counters: dict[str, AnswerCounters] = {}
+
+    def counters_of(self, cluster: LiveCluster) -> AnswerCounters:
+        """A cluster that was removed and came back has new stats."""
+        counters = self._counters.get(cluster.name)
+        if counters is None or counters.scope is not cluster.stats.scope:
+            counters = self._counters[cluster.name] = AnswerCounters(cluster.stats.scope)
+        return counters
+
+
+class RequestState:
+    """One request.  Class attributes are the defaults: a request pays for what it uses."""
+
+    cluster: LiveCluster
+    request_complete = False
+    _action: ForwardAction
+    _wishes: RequestWishes
+    _counters: AnswerCounters
+    _route: Route
+    _levels: tuple[HeaderMutations, ...] = ()
+    _attempt: Attempt | None = None
+    _retries: Retries | None = None
+    _trailers: HeaderMap | None = None
+    _deadline: Deadline | None = None  # of the whole response
+    _backoff: Deadline | None = None
+    _body: list[bytes] | None = None  # what a try that is still to come needs of the body
+    _body_size = 0
+    _has_body = False
+    _paused = False
+    _started = False  # response headers were passed on
+    _over = False
+    _internal = False
+    _alt_name = ""
+
+    def __init__(self, bound: BoundRouter, stream: HttpStream) -> None:
+        self._bound = bound
+        self.stream = stream
+        self.info = stream.info
+        self.headers: RequestHeaders
+
+    def _again(self, verdict: Verdict, attempt: Attempt) -> bool:
+        """Whether another try follows; if so, it is under way.  Defined where tries are made (router.router)."""
+        raise NotImplementedError
+
+    def _log_attempt(self, attempt: Attempt | None) -> None:
+        """A try is over: the router's own access log tells of each.  Envoy: Router.upstream_log."""
+        loggers = self._bound.config.upstream_log
+        if loggers and attempt is not None and not attempt.logged:
+            attempt.logged = True
+            for logger in loggers:
+                logger.log(self.headers, attempt.response, None, self.info)

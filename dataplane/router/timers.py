@@ -1,0 +1,69 @@
+"""The router's deadlines: of the whole response, and of each try.
+
+They start when the request is complete: until then the client is the slow one.
+Envoy: RouteAction.timeout, RetryPolicy.per_try_timeout; 504, response flag UT.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from dataplane.observe import flags
+from dataplane.router.failures import Failure
+from dataplane.router.response import ResponseSide
+
+if TYPE_CHECKING:
+    from dataplane.router.attempt import Attempt
+
+_TIMEOUT_BODY: Final = b"upstream request timeout"
+
+
+class TimedRequest(ResponseSide):
+    """What happens when nothing comes back in time."""
+
+    def _arm_timeout(self) -> None:
+        total = self._wishes.times.total
+        if total and not self._over:
+            self._deadline = self._bound.deadlines.arm(total, self._on_timeout)
+
+    def _arm_per_try(self, attempt: Attempt) -> None:
+        per_try = self._wishes.times.per_try
+        if per_try and attempt.deadline is None:
+            attempt.deadline = self._bound.deadlines.arm(per_try, self._on_per_try_timeout)
+
+    def _on_timeout(self) -> None:
+        """The whole response took too long."""
+        self._deadline = None
+        self.cluster.stats.request.rq_timeout.inc()
+        self._give_up("response_timeout")
+
+    def _on_per_try_timeout(self) -> None:
+        attempt = self._attempt
+        if attempt is None or self._started:
+            return
+        self.cluster.stats.request.rq_per_try_timeout.inc()
+        attempt.deadline = None
+        failure = Failure(504, flags.UPSTREAM_REQUEST_TIMEOUT, "per try timeout")
+        self._count_host_timeout()
+        if self._retries is not None and self._again(self._retries.after_failure(failure, attempt.sent), attempt):
+            return
+        self._give_up("upstream_per_try_timeout")
+
+    def _give_up(self, details: str) -> None:
+        """504, or the end of a response that has begun."""
+        flag = flags.UPSTREAM_REQUEST_TIMEOUT
+        if self._started:
+            self.stream.reset(details, flag)
+            return
+        if details == "response_timeout":
+            self._count_host_timeout()
+        if self._attempt is not None:
+            self._attempt.abandon()
+        if self._wishes.alt_response:
+            self._reply(204, b"", details, flag)
+        else:
+            self._reply(504, _TIMEOUT_BODY, details, flag)
+
+    def _count_host_timeout(self) -> None:
+        if self._attempt is not None and self._attempt.host is not None:
+            self._attempt.host.rq_timeout += 1
