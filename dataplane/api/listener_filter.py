@@ -31,11 +31,11 @@ class Inspected:
         "application_protocols",
         "data",
         "ended",
-        "ja3",
         "local_address",
         "remote_address",
         "server_name",
         "stats",
+        "transport_failure_reason",
         "transport_protocol",
     )
 
@@ -48,7 +48,7 @@ class Inspected:
         self.server_name = ""
         self.transport_protocol = ""
         self.application_protocols: tuple[str, ...] = ()
-        self.ja3 = ""
+        self.transport_failure_reason = ""
 
 
 class ListenerFilter(Protocol):

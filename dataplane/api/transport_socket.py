@@ -24,8 +24,8 @@ class SecuredProtocol(Protocol):
     def on_secured(self, tls: TlsFacts) -> None:
         """The handshake is done: bytes may be written, and come."""
 
-    def on_not_secured(self, reason: str) -> None:
-        """The handshake failed; `connection_lost` follows.  reason: Envoy's transport failure reason."""
+    def on_not_secured(self, reason: str, tls: TlsFacts | None) -> None:
+        """The handshake failed; `connection_lost` follows.  reason: Envoy's transport failure reason.  tls: what is known all the same."""
 
     def data_received(self, data: bytes) -> None: ...
 

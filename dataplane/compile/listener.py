@@ -93,7 +93,7 @@ def compile_listener(message: ListenerMessage, at: FieldPath, context: CompileCo
         filter_chains=chains,
         default_filter_chain=default,
         additional_addresses=_additional(message, at / "additional_addresses", context),
-        listener_filters=compile_listener_filters(message, chains, at / "listener_filters", context),
+        listener_filters=compile_listener_filters(message, at / "listener_filters", context),
         listener_filters_timeout=seconds_or(message, "listener_filters_timeout", _LISTENER_FILTERS_TIMEOUT, at),
         continue_on_listener_filters_timeout=message.continue_on_listener_filters_timeout,
         stat_prefix=message.stat_prefix,

@@ -71,6 +71,16 @@ class ForwardClientCert(Enum):
     ALWAYS_FORWARD_ONLY = 4
 
 
+class ClientCertDetail(Enum):
+    """What `set_current_client_cert_details` adds.  The values are its fields."""
+
+    SUBJECT = "subject"
+    CERT = "cert"
+    CHAIN = "chain"
+    DNS = "dns"
+    URI = "uri"
+
+
 @dataclass(frozen=True, slots=True)
 class HttpFilterEntry:
     """One of `http_filters`: api.http_filter.NamedFilter.  The last one's config is a api.http_filter.TerminalFilterFactory."""
@@ -181,6 +191,7 @@ class HttpConnectionManagerConfig:
     append_x_forwarded_port: bool = False
     internal_addresses: InternalAddresses | None = None
     forward_client_cert: ForwardClientCert = ForwardClientCert.SANITIZE
+    client_cert_details: frozenset[ClientCertDetail] = frozenset()
     scheme_to_overwrite: bytes = b""
     scheme_match_upstream: bool = False
 

@@ -57,7 +57,8 @@ class HttpConnection:
     def __init__(self, manager: BoundManager, downstream: DownstreamConnection) -> None:
         self.manager = manager
         self.downstream = downstream
-        self.peer = manager.peer(downstream.remote_address, downstream.local_address)
+        self.tls = downstream.info.downstream_tls
+        self.peer = manager.peer(downstream.remote_address, downstream.local_address, self.tls)
         self.closing = False  # no stream after those under way
         self._gone = False
         self._ended_by_peer = True
@@ -265,10 +266,15 @@ class HttpConnection:
         stats = self.manager.stats
         stats.cx_total.inc()
         stats.cx_active.inc()
+        if self.tls is not None:
+            stats.cx_ssl_total.inc()
+            stats.cx_ssl_active.inc()
 
     def _count_closed(self, active: bool) -> None:
         stats = self.manager.stats
         stats.cx_active.dec()
+        if self.tls is not None:
+            stats.cx_ssl_active.dec()
         if self._h2 is not None:
             stats.cx_http2_active.dec()
         elif self._streams_begun:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from dataplane.base.address import Address, PipeAddress, SocketAddress
 from dataplane.base.errors import ProtocolError
+from dataplane.http.client_certificate import element
 from dataplane.http.config import (
     EscapedSlashesAction,
     ForwardClientCert,
@@ -28,6 +29,7 @@ from dataplane.semantics.header_map import Field, RequestHeaders
 if TYPE_CHECKING:
     from dataplane.api.network_filter import ServerContext
     from dataplane.http.stats import Http1Stats, HttpStats
+    from dataplane.observe.tls_facts import TlsFacts
 
 _PROTO: Final = b"x-forwarded-proto"
 _PORT: Final = b"x-forwarded-port"
@@ -55,6 +57,8 @@ class Peer(NamedTuple):
     text: bytes
     is_internal: bool
     local_port: int
+    scheme: bytes = b"http"
+    client_cert: bytes | None = None  # its element of x-forwarded-client-cert; None without a certificate
     introduction: tuple[Field, ...] = ()
 
 
@@ -117,7 +121,7 @@ class RequestPreparation:
         self._judges_underscores = config.headers_with_underscores_action is not UnderscoresAction.ALLOW
         self._quick = config.generate_request_id and not (config.via or config.add_user_agent or config.scheme_to_overwrite)
 
-    def peer(self, remote: Address, local: Address) -> Peer:
+    def peer(self, remote: Address, local: Address, tls: TlsFacts | None = None) -> Peer:
         """Facts of a connection, worked out once."""
         port = local.port if isinstance(local, SocketAddress) else 0
         if isinstance(remote, PipeAddress):
@@ -126,14 +130,19 @@ class RequestPreparation:
             text = remote.host.encode()
             loopback = ipaddress.ip_address(remote.host.partition("%")[0]).is_loopback
             peer = Peer(remote, self._local if loopback else text, text, self._is_internal(remote), port)
+        if tls is not None:
+            certificate = tls.peer_certificate
+            told = None if certificate is None else element(tls, certificate, self._config.client_cert_details)
+            peer = peer._replace(scheme=b"https", client_cert=told)
         return peer._replace(introduction=self._introduction(peer))
 
     def _introduction(self, peer: Peer) -> tuple[Field, ...]:
         """What `_mutate` adds to a request without special fields, but for its id: found out by trying."""
-        headers = RequestHeaders(b"GET", b"/", b"", b"http")
+        headers = RequestHeaders(b"GET", b"/", b"", peer.scheme)
         self._identify(headers, peer, _Nobody(peer.address))
         if self._config.use_remote_address and not peer.is_internal and isinstance(peer.address, SocketAddress):
             headers.add(_EXTERNAL_ADDRESS, peer.address.host.encode())
+        self._tell_of_certificate(headers, peer)
         return tuple(headers.fields)
 
     def prepare(self, headers: RequestHeaders, has_host: bool, peer: Peer, stream: PreparedStream) -> Refusal | None:
@@ -151,6 +160,8 @@ class RequestPreparation:
         if special or not self._quick:
             self._mutate(headers, peer, stream)
         else:
+            if peer.scheme == b"https":
+                headers.scheme = peer.scheme
             headers.fields += peer.introduction
             headers.fields.append((_REQUEST_ID, self._next_id()))
         return None
@@ -218,9 +229,19 @@ class RequestPreparation:
             headers.set(_EXTERNAL_ADDRESS, stream.downstream_remote_address.host.encode())
         if self._config.generate_request_id:
             self._set_request_id(headers, edge)
-        # Envoy: what a peer without a certificate says about certificates counts for nothing.
-        if self._config.forward_client_cert is not ForwardClientCert.ALWAYS_FORWARD_ONLY:
+        self._tell_of_certificate(headers, peer)
+
+    def _tell_of_certificate(self, headers: RequestHeaders, peer: Peer) -> None:
+        """As Envoy, what a peer without a certificate says about certificates counts for nothing."""
+        action = self._config.forward_client_cert
+        if action is ForwardClientCert.ALWAYS_FORWARD_ONLY:
+            return
+        if action is ForwardClientCert.SANITIZE or peer.client_cert is None:
             headers.remove(_CLIENT_CERT)
+        elif action is ForwardClientCert.SANITIZE_SET:
+            headers.set(_CLIENT_CERT, peer.client_cert)
+        elif action is ForwardClientCert.APPEND_FORWARD:
+            forwarded.append(headers, _CLIENT_CERT, peer.client_cert, b",")
 
     def _normalize(self, headers: RequestHeaders) -> Refusal | None:
         config = self._config
@@ -269,7 +290,7 @@ class RequestPreparation:
             address, alone = forwarded.last_address(headers, hops)
             internal = alone and address is not None and self._is_internal(address)
             if _PROTO not in headers:
-                headers.add(_PROTO, b"http")
+                headers.add(_PROTO, peer.scheme)
         if address is not None:
             stream.downstream_remote_address = address
         edge = config.use_remote_address and not internal
@@ -282,7 +303,7 @@ class RequestPreparation:
         if not config.skip_xff_append:
             forwarded.append(headers, forwarded.FORWARDED_FOR, peer.forwarded_for, b",")
         if not trusted or _PROTO not in headers:
-            headers.set(_PROTO, b"http")
+            headers.set(_PROTO, peer.scheme)
         if config.append_x_forwarded_port and peer.local_port and (not trusted or _PORT not in headers):
             headers.set(_PORT, b"%d" % peer.local_port)
 

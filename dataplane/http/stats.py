@@ -55,6 +55,8 @@ class HttpStats:
         self.rq_too_large: Final = scope.counter("downstream_rq_too_large")
         self.rq_ws_on_non_ws_route: Final = scope.counter("downstream_rq_ws_on_non_ws_route")
         self.rs_too_large: Final = scope.counter("rs_too_large")
+        self.cx_ssl_total: Final = scope.counter("downstream_cx_ssl_total")
+        self.cx_ssl_active: Final = scope.gauge("downstream_cx_ssl_active")
         self._declare_what_never_counts_here(scope)
 
     @staticmethod
@@ -63,7 +65,6 @@ class HttpStats:
         for name in (
             "downstream_cx_http3_total",
             "downstream_cx_overload_disable_keepalive",
-            "downstream_cx_ssl_total",
             "downstream_cx_upgrades_total",
             "downstream_rq_http3_total",
             "downstream_rq_overload_close",
@@ -74,7 +75,6 @@ class HttpStats:
             "downstream_cx_http1_soft_drain",
             "downstream_cx_http3_active",
             "downstream_cx_rx_bytes_buffered",
-            "downstream_cx_ssl_active",
             "downstream_cx_tx_bytes_buffered",
             "downstream_cx_upgrades_active",
         ):

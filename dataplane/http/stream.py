@@ -50,6 +50,7 @@ class Stream(StreamInfo):
     response_trailers: HeaderMap | None = None
     request_complete = False  # the last byte of the request is here
     response_started = False
+    access_log_type = "DownstreamEnd"
     response_complete = False
     close_after = False  # the request says that its connection ends with it
     wants_upgrade = False
@@ -77,6 +78,10 @@ class Stream(StreamInfo):
         self.downstream_local_address = downstream.local_address
         self.listener_name = downstream.listener.name
         self.filter_chain_name = downstream.filter_chain.name
+        if connection.tls is not None:
+            self.downstream_tls = connection.tls
+        if downstream.info.requested_server_name:
+            self.requested_server_name = downstream.info.requested_server_name
         self.idle_timeout = manager.config.stream_idle_timeout
         if manager.has_stream_deadlines:
             self._deadlines = StreamDeadlines(self)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("connection")
 
+_LINGER_ZERO = struct.pack("ii", 1, 0)
 _UNNAMED_PIPE = PipeAddress("")
 _NO_CHAIN = FilterChain("", ())
 
@@ -70,7 +73,6 @@ class Connection(StreamInfo, asyncio.Protocol):
     negotiated_protocol = ""  # a TLS transport socket sets it
     is_writable = True
     _closing = False  # we decided to close: nothing more goes to the filter
-    alpn = ""  # what TLS agreed on
     _handshake_deadline: Deadline | None = None
     _delayed_close: Deadline | None = None
     _on_delayed_close_timeout: Callable[[], None] | None = None
@@ -102,6 +104,7 @@ class Connection(StreamInfo, asyncio.Protocol):
     def on_inspected(self, inspected: Inspected) -> None:
         """listener.inspection.Waiting."""
         self.requested_server_name = inspected.server_name
+        self.downstream_transport_failure_reason = inspected.transport_failure_reason
         self._enter_chain(inspected)
 
     def on_not_inspected(self) -> None:
@@ -112,7 +115,7 @@ class Connection(StreamInfo, asyncio.Protocol):
         """api.transport_socket.SecuredProtocol."""
         self._handshake_over()
         self.downstream_tls = tls
-        self.alpn = tls.alpn
+        self.negotiated_protocol = tls.alpn
         self.requested_server_name = tls.server_name or self.requested_server_name
         if self._closing:
             return
@@ -120,9 +123,10 @@ class Connection(StreamInfo, asyncio.Protocol):
         if not self.is_writable:
             self.filter.on_write_blocked()
 
-    def on_not_secured(self, reason: str) -> None:
+    def on_not_secured(self, reason: str, tls: TlsFacts | None) -> None:
         """api.transport_socket.SecuredProtocol."""
         self._handshake_over()
+        self.downstream_tls = tls
         self._closing = True
         self.downstream_transport_failure_reason = reason
 
@@ -172,6 +176,22 @@ class Connection(StreamInfo, asyncio.Protocol):
         self._closing = True
         self.connection_termination_details = self.connection_termination_details or details
         self.transport.close()
+
+    def end_writing(self) -> None:
+        """Send a FIN after what is buffered; reading goes on.  A transport that cannot close by halves is closed."""
+        if self.transport.is_closing():
+            return
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.close()
+
+    def reset(self) -> None:
+        """Close with a RST, so that the peer does not take what it got for all there is."""
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None and isinstance(self.local_address, SocketAddress):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+        self.abort()
 
     def abort(self) -> None:
         """Close without sending what is still buffered."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from dataplane.base.address import Address, SocketAddress
 from dataplane.base.errors import ConfigError, FieldPath
-from dataplane.observe import flags
+from dataplane.observe import flags, tls_operators
 from dataplane.observe.timestamps import TimeFormat, compile_time_format, iso_milliseconds
 from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
 
@@ -90,6 +90,11 @@ def _named(attribute: str) -> Fact:
         return wire(text) if text else None
 
     return read
+
+
+def _without_spaces(attribute: str) -> Fact:
+    """As `_named`, one word whatever it says."""
+    return lambda info: wire(getattr(info, attribute)).replace(" ", "_") or None
 
 
 def _milliseconds(begin: str, end: str) -> Fact:
@@ -386,6 +391,7 @@ def _dynamic_metadata(argument: str, length: int | None, at: FieldPath) -> Opera
 _HOSTNAME: Final = socket.gethostname()
 
 _FACTS: Final[dict[str, Fact]] = {
+    **tls_operators.FACTS,
     "REQUEST_DURATION": _milliseconds("start_at", "request_end_at"),
     "REQUEST_TX_DURATION": _milliseconds("start_at", "upstream_request_end_at"),
     "RESPONSE_DURATION": _milliseconds("start_at", "response_begin_at"),
@@ -401,6 +407,9 @@ _FACTS: Final[dict[str, Fact]] = {
     "RESPONSE_FLAGS": lambda info: flags.short(info.response_flags),
     "RESPONSE_FLAGS_LONG": lambda info: flags.long(info.response_flags),
     "CONNECTION_TERMINATION_DETAILS": _named("connection_termination_details"),
+    "DOWNSTREAM_LOCAL_CLOSE_REASON": _named("local_close_reason"),
+    "UPSTREAM_LOCAL_CLOSE_REASON": _named("upstream_local_close_reason"),
+    "ACCESS_LOG_TYPE": lambda info: info.access_log_type or "NotSet",
     "LOCAL_REPLY_BODY": lambda info: info.local_reply_body.decode("latin-1") or None,
     "UPSTREAM_REQUEST_ATTEMPT_COUNT": lambda info: info.attempts,
     "ROUTE_NAME": _named("route_name"),
@@ -415,7 +424,7 @@ _FACTS: Final[dict[str, Fact]] = {
     "UPSTREAM_LOCAL_ADDRESS": _address("upstream_local_address"),
     "UPSTREAM_LOCAL_PORT": _port("upstream_local_address"),
     "UPSTREAM_CONNECTION_ID": lambda info: info.upstream_connection_id or None,
-    "UPSTREAM_TRANSPORT_FAILURE_REASON": _named("upstream_transport_failure_reason"),
+    "UPSTREAM_TRANSPORT_FAILURE_REASON": _without_spaces("upstream_transport_failure_reason"),
     "UPSTREAM_HOSTS_ATTEMPTED": lambda info: ",".join(info.upstream_hosts_attempted) or None,
     "DOWNSTREAM_REMOTE_ADDRESS": _address("downstream_remote_address"),
     "DOWNSTREAM_REMOTE_PORT": _port("downstream_remote_address"),
@@ -425,7 +434,7 @@ _FACTS: Final[dict[str, Fact]] = {
     "DOWNSTREAM_LOCAL_PORT": _port("downstream_local_address"),
     "DOWNSTREAM_DIRECT_LOCAL_ADDRESS": _address("downstream_local_address"),
     "DOWNSTREAM_DIRECT_LOCAL_PORT": _port("downstream_local_address"),
-    "DOWNSTREAM_TRANSPORT_FAILURE_REASON": _named("downstream_transport_failure_reason"),
+    "DOWNSTREAM_TRANSPORT_FAILURE_REASON": _without_spaces("downstream_transport_failure_reason"),
     "CONNECTION_ID": lambda info: info.connection_id,
     "STREAM_ID": lambda info: info.stream_id or None,
     "REQUESTED_SERVER_NAME": _named("requested_server_name"),
@@ -443,7 +452,13 @@ _EXPRESSIONS: Final = {
     "UPSTREAM_HOST": "(missing if info.upstream_host is None else info.upstream_host.text)",
 }
 
+
+def _certificate_time(of: tls_operators.TimeFact) -> _Builder:
+    return lambda argument, length, at: OfInfo(of(argument, at))
+
+
 _BUILDERS: Final[dict[str, _Builder]] = {
+    **{name: _certificate_time(of) for name, of in tls_operators.TIMES.items()},
     "START_TIME": _start_time(local=False),
     "START_TIME_LOCAL": _start_time(local=True),
     "EMIT_TIME": _emit_time(local=False),

@@ -22,6 +22,12 @@ supports(TlsInspectorConfig, "close_connection_on_client_hello_parsing_errors", 
 ignores(TlsInspectorConfig, "initial_read_buffer_size", because="bytes are read as they come")
 
 _MOST: Final = 16384  # bytes of a ClientHello unless configured, as Envoy
+# What BoringSSL says of the bytes; Envoy logs it although the connection is none of its TLS.
+_REASONS: Final = {
+    True: "TLS_error|error:1000009c:SSL routines:OPENSSL_internal:HTTP_REQUEST:TLS_error_end",
+    False: "TLS_error|error:100000f7:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end",
+}
+_REQUESTS: Final = (b"GET ", b"POST ", b"HEAD ", b"PUT ")
 
 
 class _Stats:
@@ -63,6 +69,7 @@ class TlsInspector:
         if found is NoHello.BROKEN and self._close_on_errors:
             return Inspection.CLOSE
         stats.tls_not_found.inc()
+        inspected.transport_failure_reason = _REASONS[inspected.data.startswith(_REQUESTS)]
         return Inspection.DONE
 
     def _note(self, hello: ClientHello, inspected: Inspected, stats: _Stats) -> None:

@@ -77,13 +77,10 @@ supports(
     "strip_trailing_host_dot",
     "append_x_forwarded_port",
     codec_type=("AUTO", "HTTP1", "HTTP2"),
-    forward_client_cert_details=("SANITIZE", "FORWARD_ONLY", "APPEND_FORWARD", "SANITIZE_SET"),
+    forward_client_cert_details=("SANITIZE", "FORWARD_ONLY", "APPEND_FORWARD", "SANITIZE_SET", "ALWAYS_FORWARD_ONLY"),
 )
-ignores(
-    HttpConnectionManager,
-    "set_current_client_cert_details",
-    because="there is no client certificate without TLS, and TLS is refused",
-)
+supports(HttpConnectionManager, "set_current_client_cert_details")
+supports(HttpConnectionManager.SetCurrentClientCertDetails, "subject", "cert", "chain", "dns", "uri")
 ignores(
     HttpConnectionManager.Tracing,
     *(field for field in HttpConnectionManager.Tracing.DESCRIPTOR.fields_by_name if field != "provider"),
@@ -266,8 +263,15 @@ def _peer(message: HttpConnectionManager, at: FieldPath, context: CompileContext
         "forward_client_cert": _member(
             values.ForwardClientCert, message.forward_client_cert_details, at / "forward_client_cert_details"
         ),
+        "client_cert_details": _client_cert_details(message.set_current_client_cert_details),
         "scheme_to_overwrite": message.scheme_header_transformation.scheme_to_overwrite.encode(),
     }
+
+
+def _client_cert_details(message: HttpConnectionManager.SetCurrentClientCertDetails) -> frozenset[values.ClientCertDetail]:
+    flags = {detail: getattr(message, detail.value) for detail in values.ClientCertDetail}
+    flags[values.ClientCertDetail.SUBJECT] = message.subject.value
+    return frozenset(detail for detail, is_set in flags.items() if is_set)
 
 
 def _identity(message: HttpConnectionManager, at: FieldPath) -> dict[str, Any]:

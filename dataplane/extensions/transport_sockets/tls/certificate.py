@@ -94,6 +94,12 @@ class Certificate:
         found = [name.value for name in self._alternatives if isinstance(name, x509.IPAddress)]
         return tuple(str(address) for address in found if isinstance(address, ipaddress.IPv4Address | ipaddress.IPv6Address))
 
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """Names of all types, in the order of the certificate."""
+        texts = {x509.DNSName, x509.UniformResourceIdentifier, x509.RFC822Name, x509.IPAddress}
+        return tuple(str(name.value) for name in self._alternatives if type(name) in texts)
+
     def other_names(self, oid: str) -> tuple[str, ...]:
         """Values of the other names of type *oid*, where they are strings."""
         found = [name for name in self._alternatives if isinstance(name, x509.OtherName) and name.type_id.dotted_string == oid]

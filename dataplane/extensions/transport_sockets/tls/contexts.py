@@ -82,7 +82,10 @@ def _ask_for_client_certificate(
             reason = "client certificates that no authority vouches for are not supported by this version"
             raise ConfigError(at / "common_tls_context" / "validation_context", reason)
         return
-    context.verify_mode = ssl.CERT_REQUIRED if config.require_client_certificate else ssl.CERT_OPTIONAL
+    # As Envoy: who asks for a name or for certain certificates asks for a certificate.
+    wanted = validation.subject_alt_names or validation.certificate_hashes or validation.spki_hashes
+    required = config.require_client_certificate or bool(wanted)
+    context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
     _load_authorities(context, validation, at)
 
 

@@ -107,7 +107,7 @@ class _Handshakes:
         verdict = self._contexts.verdict(facts)
         if verdict is not Verdict.GOOD:
             self._stats.on_verdict(verdict)
-            layer.above.on_not_secured(verification_reason(verdict.value))
+            layer.above.on_not_secured(verification_reason(verdict, facts.peer_certificate), facts)
             return False
         self._stats.on_handshake(layer.tls)
         if layer.tls.getpeercert(binary_form=True) is None:
@@ -118,7 +118,7 @@ class _Handshakes:
     def on_handshake_failed(self, layer: TlsTransport, error: ssl.SSLError | None) -> None:
         if error is not None:
             self._stats.on_error(error)
-        layer.above.on_not_secured("" if error is None else failure_reason(error))
+        layer.above.on_not_secured("" if error is None else failure_reason(error), None)
 
     def on_session(self, layer: TlsTransport) -> None:
         """Clients keep sessions, we do not."""

@@ -9,6 +9,9 @@ from __future__ import annotations
 import ssl
 from typing import Final
 
+from dataplane.extensions.transport_sockets.tls.certificate import Certificate
+from dataplane.extensions.transport_sockets.tls.verify import Verdict
+
 _LIBRARY: Final = 16 << 24  # ERR_LIB_SSL where BoringSSL packs it
 _ALERT: Final = 1000  # reasons from here on are alerts of the peer
 
@@ -50,16 +53,22 @@ def failure_reason(error: ssl.SSLError) -> str:
         return _with_cause(
             text, f"X509_verify_cert: certificate verification error at depth {_depth(error)}: {error.verify_message}"
         )
+    if error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
+        return _with_cause(text, "peer did not provide required client certificate")
     return text
 
 
-def verification_reason(verdict: str) -> str:
+def verification_reason(verdict: Verdict, certificate: Certificate | None) -> str:
     """Envoy's text for a certificate that is not one of those wanted."""
-    return _with_cause(_error(*_REASONS["CERTIFICATE_VERIFY_FAILED"]), verdict)
+    cause = f"verify cert failed: {verdict.value}"
+    if verdict is Verdict.SAN:
+        names = certificate.all_names if certificate is not None else ()
+        cause += f", certificate SANs are [{', '.join(names)}]"
+    return _with_cause(_error(*_REASONS["CERTIFICATE_VERIFY_FAILED"]), cause)
 
 
 def _with_cause(text: str, cause: str) -> str:
-    return f"{text.removesuffix(_END)}:verify cert failed: {cause}{_END}"
+    return f"{text.removesuffix(_END)}:{cause}{_END}"
 
 
 def _depth(error: ssl.SSLCertVerificationError) -> int:

@@ -41,14 +41,15 @@ class TlsStats:
         self._kind("ciphers", cipher[0] if cipher else "").inc()
 
     def on_error(self, error: ssl.SSLError) -> None:
-        self.connection_error.inc()
+        """As Envoy, a connection that fails for its certificate is not counted as an error as well."""
         if error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
             self.fail_verify_no_cert.inc()
         elif isinstance(error, ssl.SSLCertVerificationError):
             self.fail_verify_error.inc()
+        else:
+            self.connection_error.inc()
 
     def on_verdict(self, verdict: Verdict) -> None:
-        self.connection_error.inc()
         (self.fail_verify_san if verdict is Verdict.SAN else self.fail_verify_cert_hash).inc()
 
     def _kind(self, kind: str, value: str) -> Counter:

@@ -93,11 +93,13 @@ class _Handshakes:
         self._stats = stats
 
     def on_handshake_done(self, layer: TlsTransport) -> bool:
-        layer.facts = self._context.facts(layer.tls)
-        verdict = self._context.verdict(layer.facts)
+        layer.facts = facts = self._context.facts(layer.tls)
+        verdict = self._context.verdict(facts)
         if verdict is not Verdict.GOOD:
             self._stats.on_verdict(verdict)
-            layer.above.connect_failed(PoolFailure.REMOTE_CONNECTION_FAILURE, verification_reason(verdict.value))
+            layer.above.connect_failed(
+                PoolFailure.REMOTE_CONNECTION_FAILURE, verification_reason(verdict, facts.peer_certificate)
+            )
             return False
         self._stats.on_handshake(layer.tls)
         layer.above.connection_made(layer)

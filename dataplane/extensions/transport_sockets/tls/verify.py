@@ -17,7 +17,7 @@ class Verdict(Enum):
     """The value is Envoy's reason, after `verify cert failed: `."""
 
     GOOD = ""
-    SAN = "verify SAN list"
+    SAN = "SAN matcher"
     HASH = "cert hash and spki"
 
 
