@@ -45,7 +45,9 @@ class BoundManager:
         self.max_head_bytes: Final = config.max_request_headers_kb * 1024
         fields = FieldParser(config.max_headers_count)
         self.trailer_fields: Final = fields
-        self.parse_head: Final = RequestHeadParser(fields, self.max_head_bytes, config.http1.allow_chunked_length).parse
+        parser = RequestHeadParser(fields, self.max_head_bytes, config.http1.allow_chunked_length)
+        self.parse_head: Final = parser.parse
+        self.parse_known_head: Final = parser.parse_known
         self.http2_stats: Final = Http2Stats(server.stats)
         http1_stats = Http1Stats(server.stats.scope("http1."))
         preparation = RequestPreparation(config, server, self.stats, http1_stats, RequestIds())

@@ -85,14 +85,12 @@ class RequestHeadParser:
 
     def parse(self, head: bytes) -> RequestHead:
         """Read one head, up to and including its empty line.  Raises ProtocolError with the status to answer."""
-        line, _, block = head.partition(b"\r\n")
-        known = self._blocks.get(block)
-        if known is not None:
-            start = line.split(b" ")
-            if len(start) == 3 and start[2] == b"HTTP/1.1" and start[0] in _PLAIN_METHODS and _PATH.fullmatch(start[1]):
-                return RequestHeaders(start[0], start[1], known[0], b"http", list(known[1])), NOT_GIVEN, True, HTTP_11, True
         if len(head) > self._max_bytes:
             raise ProtocolError(431, "http1.headers_too_large")
+        known = self.parse_known(head)
+        if known is not None:
+            return known
+        line, _, block = head.partition(b"\r\n")
         found: list[Field] = []
         raw_fields = self._heads.fields_of(head) if _is_plain(head) else None
         if raw_fields is None:
@@ -107,6 +105,17 @@ class RequestHeadParser:
         if target[:1] != b"/" or method == b"CONNECT" or not target.isascii() or b"\t" in target:
             has_host = _odd_target(headers) or has_host
         return headers, length, keep_alive, version, has_host
+
+    def parse_known(self, data: bytes) -> RequestHead | None:
+        """Read *data* if it is one whole head, and all but its first line came before; None otherwise."""
+        line, _, block = data.partition(b"\r\n")
+        known = self._blocks.get(block)
+        if known is None or len(data) > self._max_bytes:
+            return None
+        start = line.split(b" ")
+        if len(start) != 3 or start[2] != b"HTTP/1.1" or start[0] not in _PLAIN_METHODS or not _PATH.fullmatch(start[1]):
+            return None
+        return RequestHeaders(start[0], start[1], known[0], b"http", list(known[1])), NOT_GIVEN, True, HTTP_11, True
 
     def _apply_framing(self, headers: RequestHeaders, found: list[Field], keep_alive: bool) -> tuple[int, bool, bool]:
         """Take the host off the fields; length of the body, whether the connection persists, whether there was a host."""

@@ -73,7 +73,11 @@ class Http1Codec(ResponseWriter):
 
     def on_data(self, data: bytes) -> None:
         self._manager.stats.cx_rx_bytes_total.value += len(data)
-        if self._state == _WAIT:
+        if self._state == _HEAD and not self._begun and (head := self._manager.parse_known_head(data)) is not None:
+            self._reading = True
+            self._begin(head, len(data))
+            self._reading = False
+        elif self._state == _WAIT:
             self._keep_for_later(data)
         elif self._state != _CLOSED:
             self._read(data)

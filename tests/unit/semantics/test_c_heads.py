@@ -100,6 +100,24 @@ def test_a_known_block_does_not_let_a_bad_first_line_through() -> None:
     assert parser.parse(b"GET / HTTP/1.0\r\n" + block)[3] == "HTTP/1.0"
 
 
+def test_a_known_block_does_not_let_a_long_first_line_through() -> None:
+    parser = RequestHeadParser(FieldParser(), max_bytes=1000)
+    block = b"Host: a\r\n\r\n"
+    parser.parse(b"GET / HTTP/1.1\r\n" + block)
+    with pytest.raises(Exception, match="headers_too_large"):
+        parser.parse(b"GET /" + b"x" * 1000 + b" HTTP/1.1\r\n" + block)
+    assert parser.parse_known(b"GET /" + b"x" * 1000 + b" HTTP/1.1\r\n" + block) is None
+
+
+def test_what_follows_a_known_head_makes_it_unknown() -> None:
+    parser = RequestHeadParser(FieldParser())
+    head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    parser.parse(head)
+    assert parser.parse_known(head) is not None
+    assert parser.parse_known(head + b"GET") is None
+    assert parser.parse_known(head[:-1]) is None
+
+
 def test_a_known_block_of_a_response_counts_only_for_the_same_first_line() -> None:
     parser = ResponseHeadParser(FieldParser())
     block = b"Content-Length: 0\r\n\r\n"
