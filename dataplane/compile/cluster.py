@@ -21,6 +21,7 @@ from dataplane.compile.dns_settings import compile_dns_settings
 from dataplane.compile.endpoint import compile_load_assignment
 from dataplane.compile.fields import find_extension
 from dataplane.compile.load_balancing import LbPolicy, compile_lb_policy, panic_threshold
+from dataplane.compile.source_address import compile_source_address
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import metadata_dict, seconds_or, wrapped
 from dataplane.compile.upstream_http import compile_upstream_http
@@ -52,6 +53,8 @@ supports(
     "transport_socket",
     "metadata",
     "upstream_connection_options",
+    "upstream_bind_config",
+    "lb_subset_config",
     type=("STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS"),
     protocol_selection=("USE_CONFIGURED_PROTOCOL", "USE_DOWNSTREAM_PROTOCOL"),
 )
@@ -75,6 +78,17 @@ supports(
     "track_remaining",
 )
 supports(UpstreamConnectionOptions, "tcp_keepalive")
+ignores(
+    ClusterMessage.LbSubsetConfig,
+    "fallback_policy",
+    "default_subset",
+    "locality_weight_aware",
+    "scale_locality_weight",
+    "panic_mode_any",
+    "list_as_any",
+    "metadata_fallback_policy",
+    because="without subset selectors, which are refused, there are no subsets",
+)
 supports(KeepaliveMessage, "keepalive_probes", "keepalive_time", "keepalive_interval")
 supports(TransportSocket, "name", "typed_config")
 
@@ -121,6 +135,7 @@ def compile_cluster(message: ClusterMessage, at: FieldPath, context: CompileCont
         http=http,
         per_connection_buffer_limit=wrapped(message, "per_connection_buffer_limit_bytes", _BUFFER_LIMIT),
         tcp_keepalive=_keepalive(message),
+        source_address=compile_source_address(message.upstream_bind_config, at / "upstream_bind_config"),
         wait_for_warm_on_init=wrapped(message, "wait_for_warm_on_init", True),
         metadata=metadata_dict(message.metadata),
         transport_socket=_transport_socket(message, at / "transport_socket", context),

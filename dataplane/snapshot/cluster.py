@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from types import MappingProxyType
 
-from dataplane.base.address import Address
+from dataplane.base.address import Address, SocketAddress
 from dataplane.semantics.h2_options import DEFAULT_HTTP2, Http2Options
 from dataplane.snapshot.config_source import ConfigSource
 from dataplane.snapshot.health_check import HealthCheck
@@ -111,6 +111,14 @@ class TcpKeepalive:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceAddress:
+    """What upstream connections are bound to before they dial.  port 0: any.  freebind: also an address that no interface has (yet)."""
+
+    address: SocketAddress
+    freebind: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class HttpProtocolOptions:
     """What a cluster's HttpProtocolOptions (or the deprecated fields) ask for.  Times in seconds, None: the default, 0: none."""
 
@@ -153,6 +161,7 @@ class Cluster:
     http: HttpProtocolOptions = HttpProtocolOptions()
     per_connection_buffer_limit: int = 1 << 20
     tcp_keepalive: TcpKeepalive | None = None
+    source_address: SourceAddress | None = None
     eds_fetch_timeout: float = 15.0
     wait_for_warm_on_init: bool = True
     metadata: Mapping[str, object] = field(default_factory=lambda: _EMPTY, hash=False)

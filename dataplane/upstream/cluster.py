@@ -292,7 +292,7 @@ class UpstreamCluster:
         )
 
     def _make_connector(self, config: Cluster) -> Connector:
-        return SocketConnector(self._runtime.loop, self._runtime.deadlines, config)
+        return SocketConnector(self._runtime.loop, self._runtime.deadlines, config, self.stats.connection.bind_errors)
 
     # ---- looking
 

@@ -1,7 +1,7 @@
 """Opening the connections of one cluster: dialling, its deadline, socket options, and what a failure is called.
 
 Here: everything until the transport is there.  Not here: when to connect (pool_h1), what is sent (h1_connection).
-Envoy: Cluster.connect_timeout, UpstreamConnectionOptions.tcp_keepalive.
+Envoy: Cluster.connect_timeout, Cluster.upstream_bind_config, UpstreamConnectionOptions.tcp_keepalive.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import socket
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dataplane.api.upstream import PoolFailure
-from dataplane.base.address import Address, PipeAddress
+from dataplane.base.address import Address, PipeAddress, SocketAddress
+from dataplane.upstream.source_address import BindError, bound_socket
 
 if TYPE_CHECKING:
     from dataplane.base.deadlines import DeadlineWheel
+    from dataplane.observe.stats import Counter
     from dataplane.snapshot.cluster import Cluster, TcpKeepalive
 
 _REMOTE: Final = PoolFailure.REMOTE_CONNECTION_FAILURE
@@ -61,17 +63,20 @@ class Connector(Protocol):
 
 
 class SocketConnector:
-    """Dials over TCP or a Unix socket, with the settings of one cluster."""
+    """Dials over TCP or a Unix socket, with the settings of one cluster.  bind_errors: counts source addresses that we do not have."""
 
-    __slots__ = ("_cluster", "_deadlines", "_loop")
+    __slots__ = ("_bind_errors", "_cluster", "_deadlines", "_loop")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, deadlines: DeadlineWheel, cluster: Cluster) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, deadlines: DeadlineWheel, cluster: Cluster, bind_errors: Counter | None = None
+    ) -> None:
         self._loop = loop
         self._deadlines = deadlines
         self._cluster = cluster
+        self._bind_errors = bind_errors
 
     def connect(self, address: Address, protocol: Dialled) -> Dial:
-        return _SocketDial(self._loop, self._deadlines, self._cluster.connect_timeout, address, protocol)
+        return _SocketDial(self._loop, self._deadlines, self._cluster, address, protocol, self._bind_errors)
 
     def tune(self, transport: asyncio.Transport) -> None:
         """The loop has set TCP_NODELAY already."""
@@ -82,25 +87,44 @@ class SocketConnector:
 
 
 class _SocketDial:
-    __slots__ = ("_deadline", "_loop", "_protocol", "_task")
+    __slots__ = ("_bind_errors", "_deadline", "_loop", "_protocol", "_task")
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, deadlines: DeadlineWheel, timeout: float, address: Address, protocol: Dialled
+        self,
+        loop: asyncio.AbstractEventLoop,
+        deadlines: DeadlineWheel,
+        cluster: Cluster,
+        address: Address,
+        protocol: Dialled,
+        bind_errors: Counter | None,
     ) -> None:
         self._loop = loop
         self._protocol = protocol
-        self._deadline = deadlines.arm(timeout, self._on_timeout)
-        self._task = loop.create_task(self._run(address))
+        self._bind_errors = bind_errors
+        self._deadline = deadlines.arm(cluster.connect_timeout, self._on_timeout)
+        self._task = loop.create_task(self._run(address, cluster))
 
-    async def _run(self, address: Address) -> None:
+    async def _run(self, address: Address, cluster: Cluster) -> None:
         try:
             if isinstance(address, PipeAddress):
                 await self._loop.create_unix_connection(self._the_protocol, _unix_path(address))
+            elif cluster.source_address is not None:
+                await self._connect_bound(bound_socket(cluster.source_address, address), address)
             else:
                 await self._loop.create_connection(self._the_protocol, address.host, address.port)
         except OSError as error:
+            if isinstance(error, BindError) and self._bind_errors is not None:
+                self._bind_errors.inc()
             self._deadline.cancel()
             self._protocol.connect_failed(*describe(error))
+
+    async def _connect_bound(self, bound: socket.socket, address: SocketAddress) -> None:
+        try:
+            await self._loop.sock_connect(bound, (address.host, address.port))
+        except BaseException:  # cancelled, too: nobody else knows the socket
+            bound.close()
+            raise
+        await self._loop.create_connection(self._the_protocol, sock=bound)
 
     def _the_protocol(self) -> Dialled:
         return self._protocol
@@ -123,6 +147,8 @@ def _unix_path(address: PipeAddress) -> str:
 
 def describe(error: OSError) -> tuple[PoolFailure, str]:
     """What Envoy calls a failed connect; the details are its transport failure reason."""
+    if isinstance(error, BindError):
+        return _LOCAL, str(error.strerror)
     when = "immediate" if error.errno in _IMMEDIATE_ERRORS else "delayed"
     what = os.strerror(error.errno) if error.errno else str(error)
     return (_LOCAL if error.errno in _LOCAL_ERRORS else _REMOTE), f"{when} connect error: {what}"

@@ -18,6 +18,7 @@ from dataplane.snapshot.cluster import (
     LeastRequest,
     LoadAssignment,
     Locality,
+    SourceAddress,
     TcpKeepalive,
 )
 from dataplane.snapshot.config_source import ADS
@@ -268,7 +269,6 @@ def test_errors(fields: dict[str, Any], expected: str) -> None:
                 {"timeout": "1s", "interval": "1s", "unhealthy_threshold": 1, "healthy_threshold": 1, "tcp_health_check": {}}
             ]
         },
-        {"upstream_bind_config": {}},
         {"lb_subset_config": {"subset_selectors": [{"keys": ["a"]}]}},
         {"typed_extension_protocol_options": http_options(auto_config={})},
         {"http_protocol_options": {"enable_trailers": True}},
@@ -369,3 +369,24 @@ def test_independent_errors_come_together() -> None:
         load_balancing_policy={},
     )
     assert len(found) == 4
+
+
+def test_upstream_connections_are_bound_to_a_source_address() -> None:
+    bind = {"source_address": {"address": "127.0.0.6", "port_value": 0}, "freebind": True}
+    assert cluster(upstream_bind_config=bind).source_address == SourceAddress(SocketAddress("127.0.0.6", 0), freebind=True)
+    assert cluster(upstream_bind_config={"freebind": True}).source_address is None
+
+
+def test_a_source_address_is_an_ip_address() -> None:
+    bind = {"source_address": {"address": "localhost", "port_value": 0}}
+    assert errors(message(CLUSTER, {"name": "z", "upstream_bind_config": bind})) == [
+        "upstream_bind_config.source_address.address: malformed IP address: localhost"
+    ]
+
+
+def test_subsets_need_selectors_and_those_are_refused() -> None:
+    subset: dict[str, Any] = {"fallback_policy": "ANY_ENDPOINT", "default_subset": {"a": "b"}}
+    assert cluster(lb_subset_config=subset).lb_policy == "ROUND_ROBIN"
+    subset["subset_selectors"] = [{"keys": ["a"]}]
+    [error] = errors(message(CLUSTER, {"name": "z", "lb_subset_config": subset}))
+    assert error == "lb_subset_config.subset_selectors: is not supported by this version"
