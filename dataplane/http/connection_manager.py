@@ -255,6 +255,8 @@ class HttpConnection:
             self._close(delay=True)
 
     def _close(self, delay: bool) -> None:
+        if not self._ended_by_peer:
+            return  # it is closing already
         self._ended_by_peer = False
         self.codec.flush()
         seconds = self.manager.config.delayed_close_timeout if delay else 0.0

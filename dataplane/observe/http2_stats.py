@@ -40,7 +40,7 @@ class Http2Stats:
         self.rx_messaging_error: Final = scope.counter("rx_messaging_error")
         self.rx_reset: Final = scope.counter("rx_reset")
         self.streams_active: Final = scope.gauge("streams_active")
-        self.trailers: Final = scope.counter("trailers")
+        self.trailers: Final = scope.counter("trailers")  # of requests only, as Envoy
         self.tx_flush_timeout: Final = scope.counter("tx_flush_timeout")
         self.tx_reset: Final = scope.counter("tx_reset")
         for name in _NEVER_COUNTED:

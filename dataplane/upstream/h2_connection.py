@@ -270,7 +270,6 @@ class H2Connection(Dialled):
         stream = self.streams.get(event.stream_id)
         if stream is None or stream.receiver is None or self._is_too_large(stream, event.headers):
             return
-        self._http2.trailers.inc()
         self._end(stream).on_trailers(HeaderMap(list(event.headers)))
 
     def _on_reset(self, event: h2_session.StreamReset) -> None:

@@ -173,5 +173,4 @@ def test_streams_are_counted_as_http2(world: World) -> None:
     assert stats["http.in.downstream_cx_http2_total"] >= 1
     assert stats["http.in.downstream_rq_http2_total"] >= 1
     assert stats["cluster.up.upstream_cx_http2_total"] >= 1
-    assert stats["http2.trailers"] >= 1
     assert stats["http2.rx_messaging_error"] == 0

@@ -132,18 +132,22 @@ class Http2Codec:
         self._enlisted = False
         if not self._connection.downstream.is_writable:
             return
-        session = self.session
-        data = session.take_output()
-        if data:
-            self.stats.cx_tx_bytes_total.value += len(data)
-            self._write(data)
+        self._write_out()
         if self._closed:
             return
-        self._handle(session.events())
+        self._handle(self.session.events())
         if self._wrote or self._waiting:
             self._look_at_queues()
         if self._lingering:
             self._look_at_lingering()
+        if self._connection.closing and self.is_idle:
+            self._connection.on_codec_idle()
+
+    def _write_out(self) -> None:
+        data = self.session.take_output()
+        if data:
+            self.stats.cx_tx_bytes_total.value += len(data)
+            self._write(data)
 
     def enlist(self) -> None:
         if not self._enlisted:
@@ -335,6 +339,8 @@ class Http2Codec:
             encoder.ended_at = encoder.stream.end_at
             self._lingering[stream_id] = encoder
         elif stream_id not in self._resets and not self._closed:
+            if encoder.stream.response_started:
+                self._write_out()  # a reset drops what waits
             self._reset(stream_id, encoder.reset_code)
 
     def _reset(self, stream_id: int, code: int) -> None:
@@ -373,8 +379,6 @@ class Http2Codec:
             encoder = self._lingering.pop(stream_id)
             if not encoder.remote_ended:
                 self._reset(stream_id, h2_session.NO_ERROR)
-        if self.is_idle:
-            self._connection.on_codec_idle()
 
     def check_flush(self, now: float, timeout: float) -> float:
         """Give up responses that their clients do not take.  Returns the seconds until one more is due, 0.0: none."""
