@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from dataplane.api.upstream import PoolFailure
@@ -47,7 +47,9 @@ class DialledProtocol(Protocol):
 
 
 class Layer(asyncio.Protocol):
-    """A layer in use: below, the protocol of the socket's transport; above, itself or what it offers as `transport`."""
+    """A layer in use: the protocol of the socket's transport.  above: who is told what comes out of it."""
+
+    above: Any
 
     @property
     def transport(self) -> asyncio.Transport:
@@ -76,10 +78,10 @@ class UpstreamTransportSocket(Protocol):
     auto_host_sni: bool
 
     def dial(
-        self, above: DialledProtocol, server_name: str, secrets: Mapping[str, object], scope: Scope
-    ) -> asyncio.Protocol | None:
+        self, above: DialledProtocol, server_name: str, alpn: tuple[str, ...], secrets: Mapping[str, object], scope: Scope
+    ) -> Layer | None:
         """The protocol for a connection that is about to be opened.  None: a secret is missing, so it cannot be.
 
         It calls `connection_made` of *above* after the handshake, with a transport of its own, else `connect_failed`.
-        server_name: what the request asks for, "" for what is configured.
+        server_name: what the request asks for, "" for what is configured.  alpn: what to ask for where nothing is configured.
         """

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from dataplane.api.tcp_upstream import PendingTcp, TcpReceiver
     from dataplane.base.address import Address
+    from dataplane.observe.tls_facts import TlsFacts
     from dataplane.resilience.circuit import Breakers
     from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
     from dataplane.upstream.cluster_stats import ClusterStats
@@ -102,6 +103,7 @@ class LiveHost(Protocol):
 
     address: Address
     hostname: str
+    tls: TlsFacts | None
     rq_success: int
     rq_error: int
     rq_timeout: int

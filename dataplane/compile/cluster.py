@@ -6,6 +6,7 @@ Envoy: config.cluster.v3.Cluster.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any, Final
 
 from envoy.config.cluster.v3.circuit_breaker_pb2 import CircuitBreakers
@@ -23,7 +24,7 @@ from dataplane.compile.fields import find_extension
 from dataplane.compile.load_balancing import LbPolicy, compile_lb_policy, panic_threshold
 from dataplane.compile.source_address import compile_source_address
 from dataplane.compile.support import ignores, supports
-from dataplane.compile.units import metadata_dict, seconds_or, wrapped
+from dataplane.compile.units import metadata_dict, seconds_or, struct_dict, wrapped
 from dataplane.compile.upstream_http import compile_upstream_http
 from dataplane.snapshot.cluster import (
     CircuitBreakerThresholds,
@@ -34,6 +35,7 @@ from dataplane.snapshot.cluster import (
     LoadAssignment,
     TcpKeepalive,
 )
+    TransportSocketMatch,
 
 supports(
     ClusterMessage,
@@ -55,17 +57,11 @@ supports(
     "upstream_connection_options",
     "upstream_bind_config",
     "lb_subset_config",
+    "transport_socket_matches",
     type=("STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS"),
     protocol_selection=("USE_CONFIGURED_PROTOCOL", "USE_DOWNSTREAM_PROTOCOL"),
 )
 ignores(ClusterMessage, "cleanup_interval", because="read by ORIGINAL_DST clusters only, and those are refused")
-ignores(
-    ClusterMessage,
-    "close_connections_on_host_health_failure",
-    "ignore_health_on_host_removal",
-    because="they speak of active health checks, and those are refused",
-)
-ignores(ClusterMessage, "upstream_http_protocol_options", because="read by TLS sockets only")
 supports(ClusterMessage.EdsClusterConfig, "eds_config", "service_name")
 supports(CircuitBreakers, "thresholds")
 supports(
@@ -95,6 +91,7 @@ supports(TransportSocket, "name", "typed_config")
 TRANSPORT_SOCKET_KIND: Final = "envoy.transport_sockets.upstream"
 _CONNECT_TIMEOUT: Final = 5.0
 _BUFFER_LIMIT: Final = 1 << 20
+supports(ClusterMessage.TransportSocketMatch, "name", "match", "transport_socket")
 _DNS_TYPES: Final = frozenset({DiscoveryType.STRICT_DNS, DiscoveryType.LOGICAL_DNS})
 _TYPES: Final = {
     number: DiscoveryType(name) for name, number in ClusterMessage.DiscoveryType.items() if name in DiscoveryType.__members__
@@ -146,6 +143,8 @@ def compile_cluster(message: ClusterMessage, at: FieldPath, context: CompileCont
 def _discovery(message: ClusterMessage, at: FieldPath) -> DiscoveryType:
     kind = message.WhichOneof("cluster_discovery_type")
     if kind == "cluster_type":
+        transport_socket_matches=_socket_matches(message, at / "transport_socket_matches", context),
+        secret_references=frozenset(context.secret_references),
         raise ConfigError(at / "cluster_type", "not supported")
     discovery = _TYPES.get(message.type)
     if discovery is None:
@@ -215,7 +214,8 @@ def _keepalive(message: ClusterMessage) -> TcpKeepalive | None:
     )
 
 
-def _transport_socket(message: ClusterMessage, at: FieldPath, context: CompileContext) -> object | None:
+def _transport_socket(message: Any, at: FieldPath, context: CompileContext) -> object | None:
+    """Of a cluster or of one of its matches; *at* is the field."""
     if not message.HasField("transport_socket"):
         return None
     socket = message.transport_socket
@@ -223,3 +223,12 @@ def _transport_socket(message: ClusterMessage, at: FieldPath, context: CompileCo
     compile_config, config = find_extension(TRANSPORT_SOCKET_KIND, socket.typed_config, socket.name, at)
     compiled: object | None = compile_config(config, at, context)
     return compiled
+
+
+def _socket_matches(message: ClusterMessage, at: FieldPath, context: CompileContext) -> tuple[TransportSocketMatch, ...]:
+    compiled = []
+    for index, match in enumerate(message.transport_socket_matches):
+        with context.problems.collect():
+            socket = _transport_socket(match, at / index / "transport_socket", context)
+            compiled.append(TransportSocketMatch(match.name, MappingProxyType(struct_dict(match.match)), socket))
+    return tuple(compiled)

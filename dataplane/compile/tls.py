@@ -91,7 +91,7 @@ def compile_upstream_tls(message: UpstreamTlsContext, at: FieldPath, context: Co
     if "\0" in message.sni:
         raise ConfigError(at / "sni", "SNI names containing NULL-byte are not allowed")
     at_common = at / "common_tls_context"
-    common = _common(message.common_tls_context, at_common, context, "TLSv1_3")
+    common = _common(message.common_tls_context, at_common, context, "TLSv1_2")
     if len(common.certificates) + len(common.certificate_references) > 1:
         raise ConfigError(at_common / "tls_certificates", "Multiple TLS certificates are not supported for client contexts")
     if message.auto_sni_san_validation and common.validation is None and common.validation_reference is None:

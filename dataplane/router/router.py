@@ -194,6 +194,8 @@ class RouterStream(TimedRequest):
         info.upstream_connection_id = connection.connection_id
         info.upstream_local_address = connection.local_address
         info.upstream_protocol = connection.protocol
+        if connection.tls is not None:
+            info.upstream_tls = connection.tls
         info.upstream_begin_at = self._bound.clock()
         if self._action.auto_host_rewrite and host.hostname:
             request_plan.set_host(self.headers, host.hostname.encode(), self._action.append_x_forwarded_host, self._bound.tells)

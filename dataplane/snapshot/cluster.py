@@ -14,6 +14,7 @@ from dataplane.base.address import Address, SocketAddress
 from dataplane.semantics.h2_options import DEFAULT_HTTP2, Http2Options
 from dataplane.snapshot.config_source import ConfigSource
 from dataplane.snapshot.health_check import HealthCheck
+from dataplane.snapshot.secret import SecretReference
 
 _EMPTY: Mapping[str, object] = MappingProxyType({})
 
@@ -133,6 +134,15 @@ class HttpProtocolOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class TransportSocketMatch:
+    """`TransportSocketMatch`: the socket of endpoints whose metadata have all of criteria.  None: plain bytes."""
+
+    name: str
+    criteria: Mapping[str, object] = field(hash=False)
+    transport_socket: object | None
+
+
+@dataclass(frozen=True, slots=True)
 class LeastRequest:
     """`lb_config` of LEAST_REQUEST.  active_request_bias: how much active requests count where weights differ; 0: not at all."""
 
@@ -165,6 +175,8 @@ class Cluster:
     eds_fetch_timeout: float = 15.0
     wait_for_warm_on_init: bool = True
     metadata: Mapping[str, object] = field(default_factory=lambda: _EMPTY, hash=False)
+    transport_socket_matches: tuple[TransportSocketMatch, ...] = ()
+    secret_references: frozenset[SecretReference] = frozenset()  # secrets that its TLS takes from SDS
     transport_socket: object | None = None  # api.transport_socket.UpstreamTransportSocket
     outlier_detection: object | None = None
     health_checks: tuple[HealthCheck, ...] = ()  # one at most: Envoy refuses more

@@ -8,8 +8,8 @@ Envoy: ClusterEntry, ClusterInfoImpl.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dataplane.api.upstream import NoHealthyHost
@@ -24,7 +24,9 @@ from dataplane.upstream.connector import SocketConnector
 from dataplane.upstream.facts import ClusterFacts
 from dataplane.upstream.health_check import HealthChecker
 from dataplane.upstream.pool_settings import DEFAULT_IDLE_TIMEOUT, PoolSettings
-from dataplane.upstream.pools import AS_DOWNSTREAM, FIRST_SLOTS, SLOTS, http2_settings, make_pool
+from dataplane.upstream.pool_tcp import TcpPool
+from dataplane.upstream.pools import ALPN, AS_DOWNSTREAM, FIRST_SLOTS, SLOTS, http2_settings, make_pool
+from dataplane.upstream.tls_dial import Secrets, SecureConnector, socket_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -34,16 +36,16 @@ if TYPE_CHECKING:
     from dataplane.base.deadlines import DeadlineWheel
     from dataplane.observe.stats import StatsStore
     from dataplane.snapshot.cluster import Cluster, LoadAssignment
-    from dataplane.upstream.connector import Connector
     from dataplane.upstream.host import UpstreamHost
     from dataplane.upstream.pool import HttpPool
 
 _PRIORITY_NAMES = ("default", "high")
+_NO_SECRETS: Mapping[str, object] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRuntime:
-    """What all live clusters of a loop share.  chance: a sample in [0, 1) per call."""
+    """What all live clusters of a loop share.  chance: a sample in [0, 1) per call.  secrets: those of the current snapshot."""
 
     loop: asyncio.AbstractEventLoop
     deadlines: DeadlineWheel
@@ -51,6 +53,7 @@ class UpstreamRuntime:
     chance: Callable[[], float]
     next_connection_id: Callable[[], int]
 
+    secrets: Secrets = lambda: _NO_SECRETS
 
 class UpstreamCluster:
     """Implements api.upstream.LiveCluster.
@@ -114,7 +117,7 @@ class UpstreamCluster:
         return pool.new_stream(receiver)
 
     def _make_pool(self, host: UpstreamHost, slot: int, priority: int) -> HttpPool[Any]:
-        pool = make_pool(host, slot, self._settings, self._breakers[priority], self._on_pool_empty)
+        pool = make_pool(host, slot, self._settings_for(host, slot), self._breakers[priority], self._on_pool_empty)
         if self.retired:
             self._draining.add(pool)
             pool.draining = True
@@ -123,6 +126,14 @@ class UpstreamCluster:
     def _pick_wanted(self, context: BalancingContext, host: UpstreamHost) -> UpstreamHost | None:
         """Pick again while the request does not want *host*, but not for ever: an unwanted host is better than none."""
         picked: UpstreamHost | None = host
+    def open_tcp(self, receiver: TcpReceiver) -> PendingTcp | None:
+        """See api.upstream.LiveCluster."""
+        host = self._pick(None)
+        if host is None:
+            self.stats.connection.cx_none_healthy.inc()
+            raise NoHealthyHost
+        return self._tcp.connect(host, self._settings_for(host, None), receiver)
+
         for _ in range(context.selection_attempts()):
             if picked is None or not context.excluded(picked):
                 break
@@ -291,7 +302,7 @@ class UpstreamCluster:
             http2=http2_settings(config, runtime),
         )
 
-    def _make_connector(self, config: Cluster) -> Connector:
+    def _make_connector(self, config: Cluster) -> SocketConnector:
         return SocketConnector(self._runtime.loop, self._runtime.deadlines, config, self.stats.connection.bind_errors)
 
     # ---- looking
@@ -299,6 +310,23 @@ class UpstreamCluster:
     def facts(self) -> ClusterFacts:
         return ClusterFacts(
             name=self.name,
+    def _settings_for(self, host: UpstreamHost, slot: int | None) -> PoolSettings:
+        """slot: of pools, None for TCP.  Those of the cluster unless the host is reached through TLS."""
+        socket = socket_of(self.config, host)
+        if socket is None:
+            return self._settings
+        runtime = self._runtime
+        connector = SecureConnector(
+            self._make_connector(self.config),
+            runtime.loop,
+            socket,
+            host.hostname if socket.auto_host_sni else "",
+            () if slot is None else ALPN[slot],
+            runtime.secrets,
+            self.stats.scope,
+        )
+        return replace(self._settings, connector=connector)
+
             observability_name=self.config.alt_stat_name or self.name,
             added_via_api=self.config.added_via_api,
             thresholds=self.config.circuit_breakers,
@@ -319,3 +347,4 @@ def _connection_part(config: Cluster) -> tuple[object, ...]:
         config.tcp_keepalive,
         config.transport_socket,
     )
+        config.transport_socket_matches,

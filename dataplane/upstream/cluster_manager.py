@@ -48,7 +48,9 @@ class ClusterManager:
         self._holder = holder
         self._stats = stats
         self._manager_stats = ManagerStats(stats.scope("cluster_manager."))
-        self._runtime = UpstreamRuntime(loop, deadlines, stats, random.random, itertools.count(1).__next__)
+        self._runtime = UpstreamRuntime(
+            loop, deadlines, stats, random.random, itertools.count(1).__next__, lambda: holder.current.secrets
+        )
         self._clusters: dict[str, UpstreamCluster] = {}
         self._retiring: set[UpstreamCluster] = set()
         self._stat_names: Counter[str] = Counter()  # how many clusters, live or retiring, count under a name

@@ -22,6 +22,7 @@ from dataplane.upstream.connector import Dialled
 if TYPE_CHECKING:
     from dataplane.api.upstream import ResponseReceiver
     from dataplane.base.deadlines import Deadline
+    from dataplane.observe.tls_facts import TlsFacts
     from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
     from dataplane.upstream.connector import Dial
     from dataplane.upstream.pool_h1 import H1Pool
@@ -70,6 +71,7 @@ class H1Connection(Dialled):
         "local_address",
         "requests",
         "started_at",
+        "tls",
         "transport",
         "write",
     )
@@ -84,6 +86,7 @@ class H1Connection(Dialled):
         self._tx_bytes = pool.stats.cx_tx_bytes_total
         self.connection_id = connection_id
         self.local_address: Address | None = None
+        self.tls: TlsFacts | None = None
         self.started_at = now
         self.connected_at = 0.0
         self.idle_since = 0.0
@@ -114,6 +117,7 @@ class H1Connection(Dialled):
             self._dial.connected()
             self._dial = None
         self._pool.connector.tune(transport)
+        self.tls = getattr(transport, "facts", None)
         name = transport.get_extra_info("sockname")
         if isinstance(name, tuple):
             self.local_address = SocketAddress(str(name[0]), int(name[1]))

@@ -26,6 +26,7 @@ from dataplane.upstream.h2_stream import H2ClientStream
 if TYPE_CHECKING:
     from dataplane.api.upstream import ResponseReceiver
     from dataplane.base.deadlines import Deadline
+    from dataplane.observe.tls_facts import TlsFacts
     from dataplane.upstream.connector import Dial
     from dataplane.upstream.pool_h2 import H2Pool
 
@@ -64,6 +65,7 @@ class H2Connection(Dialled):
         "started_at",
         "stats",
         "streams",
+        "tls",
         "transport",
     )
 
@@ -78,6 +80,7 @@ class H2Connection(Dialled):
         self.stats = pool.stats
         self.connection_id = connection_id
         self.local_address: Address | None = None
+        self.tls: TlsFacts | None = None
         self.started_at = now
         self.connected_at = 0.0
         self.idle_since = 0.0
@@ -114,6 +117,7 @@ class H2Connection(Dialled):
             self._dial.connected()
             self._dial = None
         self._pool.connector.tune(transport)
+        self.tls = getattr(transport, "facts", None)
         name = transport.get_extra_info("sockname")
         if isinstance(name, tuple):
             self.local_address = SocketAddress(str(name[0]), int(name[1]))

@@ -32,6 +32,9 @@ AS_DOWNSTREAM: Final = -1
 FIRST_SLOTS: Final = {"HTTP/1.1": 0, "HTTP/2": _PRIORITIES, "DOWNSTREAM": AS_DOWNSTREAM}
 """Where the pools of a cluster begin, by what it speaks."""
 
+ALPN: Final = (("http/1.1",), ("http/1.1",), ("h2",), ("h2",))
+"""What TLS asks for by default, by slot."""
+
 
 def make_pool(
     host: UpstreamHost,

@@ -137,6 +137,7 @@ class Exchange:
     connection_id = 7
     local_address = None
     protocol = "HTTP/1.1"
+    tls = None
 
     def __init__(self, receiver: ResponseReceiver, host: FakeHost) -> None:
         self.receiver = receiver

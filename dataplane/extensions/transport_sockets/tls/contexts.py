@@ -25,7 +25,7 @@ def server_context(
     config: DownstreamTls, certificates: Sequence[TlsCertificate], validation: ValidationContext | None, at: FieldPath
 ) -> ssl.SSLContext:
     """certificates: at most one of each key type.  Raises ConfigError."""
-    context = _context(ssl.PROTOCOL_TLS_SERVER, config.common, at)
+    context = _context(ssl.PROTOCOL_TLS_SERVER, config.common, config.common.alpn)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_SINGLE_ECDH_USE
     if config.prefer_client_ciphers:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
@@ -41,10 +41,14 @@ def server_context(
 
 
 def client_context(
-    config: UpstreamTls, certificate: TlsCertificate | None, validation: ValidationContext | None, at: FieldPath
+    config: UpstreamTls,
+    certificate: TlsCertificate | None,
+    validation: ValidationContext | None,
+    at: FieldPath,
+    alpn: tuple[str, ...],
 ) -> ssl.SSLContext:
     """Without an authority any certificate will do, as in Envoy.  Raises ConfigError."""
-    context = _context(ssl.PROTOCOL_TLS_CLIENT, config.common, at)
+    context = _context(ssl.PROTOCOL_TLS_CLIENT, config.common, alpn)
     context.check_hostname = False  # names are looked at as configured, after the handshake
     context.verify_mode = ssl.CERT_NONE
     if certificate is not None:
@@ -55,7 +59,7 @@ def client_context(
     return context
 
 
-def _context(protocol: ssl._SSLMethod, common: CommonTls, at: FieldPath) -> ssl.SSLContext:
+def _context(protocol: ssl._SSLMethod, common: CommonTls, alpn: tuple[str, ...]) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     parameters = common.parameters
     level = 0 if parameters.minimum in _OLD_VERSIONS else 1
@@ -64,8 +68,8 @@ def _context(protocol: ssl._SSLMethod, common: CommonTls, at: FieldPath) -> ssl.
     context.maximum_version = ssl.TLSVersion[parameters.maximum]
     if parameters.curve:
         context.set_ecdh_curve(parameters.curve)
-    if common.alpn:
-        context.set_alpn_protocols(list(common.alpn))
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
     return context
 
 

@@ -50,9 +50,9 @@ def failure_reason(error: ssl.SSLError) -> str:
     name, number = _REASONS.get(reason, (reason, 0))
     text = _error(name, number)
     if isinstance(error, ssl.SSLCertVerificationError):
-        return _with_cause(
-            text, f"X509_verify_cert: certificate verification error at depth {_depth(error)}: {error.verify_message}"
-        )
+        # The library does not say how deep in the chain; nearly always it is the peer's own.
+        cause = f"X509_verify_cert: certificate verification error at depth 0: {error.verify_message}"
+        return _with_cause(text, f"verify cert failed: {cause}")
     if error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
         return _with_cause(text, "peer did not provide required client certificate")
     return text
@@ -69,11 +69,6 @@ def verification_reason(verdict: Verdict, certificate: Certificate | None) -> st
 
 def _with_cause(text: str, cause: str) -> str:
     return f"{text.removesuffix(_END)}:{cause}{_END}"
-
-
-def _depth(error: ssl.SSLCertVerificationError) -> int:
-    """The library keeps it to itself; which errors are those of an authority is known."""
-    return 0
 
 
 def _error(name: str, number: int) -> str:

@@ -11,6 +11,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from dataplane.api.transport_socket import DialledProtocol
@@ -44,19 +45,23 @@ class ClientContext:
         self._config: Final = config
         self._validation: Final = validation or _NOTHING
         certificate = certificates[0] if certificates else None
-        self._context: Final = client_context(config, certificate, validation, at)
+        self._make: Final = partial(client_context, config, certificate, validation, at)
+        self._contexts: Final = {config.common.alpn: self._make(config.common.alpn)}
         self._local: Final = None if certificate is None else Certificate.from_pem(certificate.chain)
-        self._sessions: Final[deque[ssl.SSLSession]] = deque(maxlen=config.max_session_keys)
+        self._verifies: Final = self._contexts[config.common.alpn].verify_mode == ssl.CERT_REQUIRED
+        self._sessions: Final[dict[int, deque[ssl.SSLSession]]] = {}
 
-    def begin(self, above: DialledProtocol, server_name: str, stats: TlsStats) -> _DiallingLayer:
+    def begin(self, above: DialledProtocol, server_name: str, alpn: tuple[str, ...], stats: TlsStats) -> _DiallingLayer:
         """Raises ValueError for a name that cannot be asked for."""
+        context = self._context(self._config.common.alpn or alpn)
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        session = self._sessions.pop() if self._sessions else None
-        tls = self._context.wrap_bio(incoming, outgoing, server_hostname=server_name or None, session=session)
+        sessions = self._sessions.get(id(context))
+        session = sessions.pop() if sessions else None
+        tls = context.wrap_bio(incoming, outgoing, server_hostname=server_name or None, session=session)
         return _DiallingLayer(_Handshakes(self, stats), above, incoming, outgoing, tls)
 
     def facts(self, tls: ssl.SSLObject) -> ConnectionFacts:
-        return ConnectionFacts(tls, tls.server_hostname or "", self._local, self._context.verify_mode == ssl.CERT_REQUIRED)
+        return ConnectionFacts(tls, tls.server_hostname or "", self._local, self._verifies)
 
     def verdict(self, facts: ConnectionFacts) -> Verdict:
         validation, config = self._validation, self._config
@@ -70,9 +75,18 @@ class ClientContext:
         return Verdict.GOOD
 
     def keep_session(self, tls: ssl.SSLObject) -> None:
-        session = tls.session
-        if session is not None and session.has_ticket and session not in self._sessions:
-            self._sessions.append(session)
+        most = self._config.max_session_keys
+        session = tls.session if most else None
+        if session is not None and session.has_ticket:
+            kept = self._sessions.setdefault(id(tls.context), deque(maxlen=most))
+            if session not in kept:
+                kept.append(session)
+
+    def _context(self, alpn: tuple[str, ...]) -> ssl.SSLContext:
+        found = self._contexts.get(alpn)
+        if found is None:
+            found = self._contexts[alpn] = self._make(alpn)
+        return found
 
 
 class _DiallingLayer(TlsTransport):
@@ -130,9 +144,11 @@ class UpstreamTlsSocket:
             config.common, lambda certificates, validation: ClientContext(config, certificates, validation, at)
         )
 
-    def dial(self, above: DialledProtocol, server_name: str, secrets: Mapping[str, object], scope: Scope) -> TlsTransport | None:
+    def dial(
+        self, above: DialledProtocol, server_name: str, alpn: tuple[str, ...], secrets: Mapping[str, object], scope: Scope
+    ) -> TlsTransport | None:
         context = self._live.follow(secrets)
         if context is None:
             scope.counter("client_ssl_socket_factory.upstream_context_secrets_not_ready").inc()
             return None
-        return context.begin(above, server_name or self.config.sni, self._stats.of(scope))
+        return context.begin(above, server_name or self.config.sni, alpn, self._stats.of(scope))

@@ -1,0 +1,133 @@
+"""Opening connections through a transport socket with a layer of its own, TLS above all.
+
+Here: which socket a host gets, and a dial that is over when the handshake is.  Not here: the handshake (extensions.transport_sockets).
+The deadline of the cluster holds for both, as in Envoy.
+Envoy: Cluster.{transport_socket, transport_socket_matches}; TransportSocketMatcherImpl.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, cast
+
+from dataplane.api.transport_socket import Layer
+from dataplane.api.upstream import PoolFailure
+from dataplane.upstream.connector import Dialled
+
+if TYPE_CHECKING:
+    from dataplane.api.transport_socket import UpstreamTransportSocket
+    from dataplane.base.address import Address
+    from dataplane.observe.stats import Scope
+    from dataplane.snapshot.cluster import Cluster
+    from dataplane.upstream.connector import Dial, SocketConnector
+    from dataplane.upstream.host import UpstreamHost
+
+Secrets = Callable[[], Mapping[str, object]]
+
+MATCH_NAMESPACE: Final = "envoy.transport_socket_match"
+MISSING_SECRET: Final = "TLS error: Secret is not supplied by SDS"  # noqa: S105  # Envoy's text, and no password
+
+
+def socket_of(cluster: Cluster, host: UpstreamHost) -> UpstreamTransportSocket | None:
+    """The first whose criteria the host's metadata meet, else the cluster's own; None for plain bytes."""
+    if cluster.transport_socket_matches:
+        facts = host.metadata.get(MATCH_NAMESPACE)
+        known = facts if isinstance(facts, Mapping) else {}
+        for match in cluster.transport_socket_matches:
+            if all(known.get(name) == value for name, value in match.criteria.items()):
+                return cast("UpstreamTransportSocket | None", match.transport_socket)
+    return cast("UpstreamTransportSocket | None", cluster.transport_socket)
+
+
+class SecureConnector:
+    """Implements upstream.connector.Connector for the connections to one host that speak one protocol.
+
+    alpn: what to ask for where the configuration of the socket does not say.
+    """
+
+    __slots__ = ("_alpn", "_connector", "_loop", "_scope", "_secrets", "_server_name", "_socket")
+
+    def __init__(
+        self,
+        connector: SocketConnector,
+        loop: asyncio.AbstractEventLoop,
+        socket: UpstreamTransportSocket,
+        server_name: str,
+        alpn: tuple[str, ...],
+        secrets: Secrets,
+        scope: Scope,
+    ) -> None:
+        self._connector = connector
+        self._loop = loop
+        self._socket = socket
+        self._server_name = server_name
+        self._alpn = alpn
+        self._secrets = secrets
+        self._scope = scope
+
+    def connect(self, address: Address, protocol: Dialled) -> Dial:
+        dial = _SecureDial(protocol)
+        dial.layer = self._socket.dial(dial, self._server_name, self._alpn, self._secrets(), self._scope)
+        if dial.layer is None:
+            dial.refuse(self._loop)
+        else:
+            dial.below = self._connector.connect(address, dial)
+        return dial
+
+    def tune(self, transport: asyncio.Transport) -> None:
+        self._connector.tune(transport)
+
+
+class _SecureDial(Dialled):
+    """Between the socket's dial and the layer, and between the layer and who dials.
+
+    The socket's `connection_made` comes first and goes to the layer; the layer's comes when the handshake is done.
+    """
+
+    __slots__ = ("_above", "_is_over", "_is_shaking_hands", "below", "layer")
+
+    def __init__(self, above: Dialled) -> None:
+        self._above = above
+        self._is_over = False
+        self._is_shaking_hands = False
+        self.below: Dial | None = None
+        self.layer: Layer | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        layer = self.layer
+        assert layer is not None
+        if not self._is_shaking_hands:
+            self._is_shaking_hands = True
+            cast("asyncio.Transport", transport).set_protocol(layer)
+            layer.connection_made(transport)
+        elif not self._is_over:
+            self._is_over = True
+            layer.above = self._above
+            self._above.connection_made(transport)
+
+    def connect_failed(self, reason: PoolFailure, details: str) -> None:
+        """Of the socket, of the layer, or of the deadline that holds for both."""
+        if self._is_over:
+            return
+        self._is_over = True
+        if self.below is not None:
+            self.below.connected()  # its deadline has nothing more to say
+        if self._is_shaking_hands and self.layer is not None:
+            self.layer.transport.abort()
+        self._above.connect_failed(reason, details)
+
+    def connected(self) -> None:
+        if self.below is not None:
+            self.below.connected()
+
+    def cancel(self) -> None:
+        self._is_over = True
+        if self.below is not None:
+            self.below.cancel()
+        if self._is_shaking_hands and self.layer is not None:
+            self.layer.transport.abort()
+
+    def refuse(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A secret is missing.  Told soon, not now: who dials is not ready to hear it."""
+        loop.call_soon(self.connect_failed, PoolFailure.REMOTE_CONNECTION_FAILURE, MISSING_SECRET)
