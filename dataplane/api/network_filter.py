@@ -68,6 +68,12 @@ class DownstreamConnection(Protocol):
         on_timeout: called when the delay ran out.
         """
 
+    def end_writing(self) -> None:
+        """Send a FIN after what is buffered; reading goes on."""
+
+    def reset(self) -> None:
+        """Close with a RST: what the peer got is not all there is."""
+
     def pause_reading(self) -> None: ...
 
     def resume_reading(self) -> None: ...

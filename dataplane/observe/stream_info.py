@@ -39,6 +39,9 @@ class StreamInfo:
     response_flags: int = 0  # bits of observe.flags
     response_code_details: str = ""  # "" prints as "-"
     connection_termination_details: str = ""
+    local_close_reason: str = ""  # why we closed the downstream connection
+    upstream_local_close_reason: str = ""
+    access_log_type: str = ""  # when in its life it is logged; "": unsaid
     bytes_received: int = 0  # body bytes from downstream
     bytes_sent: int = 0  # body bytes to downstream
     request_headers_bytes: int = 0
