@@ -109,6 +109,9 @@ class HttpStream(StreamCallbacks, Protocol):
 
     def encode_data(self, data: bytes, end_stream: bool) -> None: ...
 
+    def encode_whole(self, headers: ResponseHeaders, body: bytes) -> None:
+        """A whole response with a body: `encode_headers` and `encode_data` in one."""
+
     def encode_trailers(self, trailers: HeaderMap) -> None: ...
 
     def reset(self, details: str, flags: int = 0) -> None:

@@ -300,6 +300,15 @@ class Stream(StreamInfo):
         else:
             self.send_data(data, end_stream)
 
+    def encode_whole(self, headers: ResponseHeaders, body: bytes) -> None:
+        self.response_headers = headers
+        if self._run is None:
+            self.send_whole(headers, body)
+            return
+        self._run.encode_headers(headers, False)
+        if not self.finished:
+            self._run.encode_data(body, True)
+
     def encode_trailers(self, trailers: HeaderMap) -> None:
         self.response_trailers = trailers
         if self._run is not None:
@@ -318,6 +327,21 @@ class Stream(StreamInfo):
     # Behind all filters
 
     def send_headers(self, headers: ResponseHeaders, end_stream: bool) -> None:
+        self._begin_response(headers)
+        self.response_complete = end_stream
+        self.encoder.encode_headers(headers, end_stream)
+        if end_stream:
+            self._finish(reset=not self.request_complete)
+
+    def send_whole(self, headers: ResponseHeaders, body: bytes) -> None:
+        self._begin_response(headers)
+        self.response_complete = True
+        self.bytes_sent = len(body)
+        self.encoder.encode_whole(headers, body)
+        self._finish(reset=not self.request_complete)
+
+    def _begin_response(self, headers: ResponseHeaders) -> None:
+        """Count the response and give its head the last touch."""
         self.active_at = self.response_first_sent_at = now = self.manager.clock()
         self.response_started = True
         self.response_code = headers.status
@@ -329,12 +353,8 @@ class Stream(StreamInfo):
         ends = self.close_after or connection.closing or connection.downstream.drain is not None
         if (ends or self.protocol == "HTTP/1.0") and self.encoder.closes_with_header:
             self._tell_whether_it_closes(headers, now)
-        elif self.connection.downstream.drain is not None:
-            self.connection.should_close(now)
-        self.response_complete = end_stream
-        self.encoder.encode_headers(headers, end_stream)
-        if end_stream:
-            self._finish(reset=not self.request_complete)
+        elif connection.downstream.drain is not None:
+            connection.should_close(now)
 
     def send_data(self, data: bytes, end_stream: bool) -> None:
         self.bytes_sent += len(data)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Attempt:
     """`encoder` is None before a connection is there, and again from the end of the exchange on: it may serve somebody else by then."""
 
-    __slots__ = ("_paused", "_router", "deadline", "encoder", "host", "logged", "pending", "response", "sent")
+    __slots__ = ("_paused", "_router", "deadline", "encoder", "host", "logged", "pending", "response", "sent", "takes_whole")
 
     def __init__(self, router: RouterStream) -> None:
         self._router = router
@@ -39,6 +39,8 @@ class Attempt:
         self.response: ResponseHeaders | None = None
         self.logged = False  # in the router's own access log
         self.sent = False  # some of the request went out
+        # A retry gives the exchange up when it has seen the head; that is only possible while the body is still to come.
+        self.takes_whole = not router.may_retry
         self._paused = False
 
     # What the pool tells and asks (api.upstream.ResponseReceiver)
@@ -73,6 +75,10 @@ class Attempt:
             self.encoder = None
             router.on_response_end()
         router.stream.encode_data(data, end_stream)
+
+    def on_whole(self, headers: ResponseHeaders, body: bytes) -> None:
+        self.encoder = None
+        self._router.on_whole_response(self, headers, body)
 
     def on_trailers(self, trailers: HeaderMap) -> None:
         self.encoder = None

@@ -35,18 +35,31 @@ class ResponseSide(RequestState):
     def on_response(self, attempt: Attempt, headers: ResponseHeaders, end_stream: bool) -> None:
         if attempt is not self._attempt or self._over:
             return
-        info, status = self.info, headers.status
-        info.response_begin_at = now = self._bound.clock()
         attempt.response = headers
-        host = attempt.host
-        if host is not None:
-            if status < 500:
-                host.rq_success += 1
-            else:
-                host.rq_error += 1
         if self._retries is not None and self._again(self._retries.after_response(headers), attempt):
-            self._counters.count_retried(status)
+            _count_for_host(attempt, headers.status)
+            self._counters.count_retried(headers.status)
             return
+        now = self._bound.clock()
+        self._take_head(attempt, headers, now)
+        if end_stream:
+            self._take_end(now)
+        self.stream.encode_headers(headers, end_stream)
+
+    def on_whole_response(self, attempt: Attempt, headers: ResponseHeaders, body: bytes) -> None:
+        """`on_response` and the whole body in one.  There is no retry to decide about."""
+        if attempt is self._attempt and not self._over:
+            attempt.response = headers
+            now = self._bound.clock()
+            self._take_head(attempt, headers, now)
+            self._take_end(now)
+            self.stream.encode_whole(headers, body)
+
+    def _take_head(self, attempt: Attempt, headers: ResponseHeaders, now: float) -> None:
+        """Count the response and give its head the form it is passed on in."""
+        info, status = self.info, headers.status
+        info.response_begin_at = now
+        _count_for_host(attempt, status)
         self._body = None
         if self._bound.config.dynamic_stats:
             self._counters.count(status, self._internal, self._alt_name)
@@ -62,9 +75,6 @@ class ResponseSide(RequestState):
         if self._levels or self._route.include_attempt_count_in_response:
             self._change_response(headers)
         self._started = True
-        if end_stream:
-            self.on_response_end()
-        self.stream.encode_headers(headers, end_stream)
 
     def _change_response(self, headers: ResponseHeaders) -> None:
         mutate_response(self._levels, self.headers, headers, self.info)
@@ -73,8 +83,11 @@ class ResponseSide(RequestState):
 
     def on_response_end(self) -> None:
         """The last byte of the response is here; it is passed on next."""
+        self._take_end(self._bound.clock())
+
+    def _take_end(self, now: float) -> None:
         self._log_attempt(self._attempt)
-        self.info.upstream_response_end_at = now = self._bound.clock()
+        self.info.upstream_response_end_at = now
         if self.request_complete:
             milliseconds = int((now - self.info.request_end_at) * 1000)
             self._counters.record_time(milliseconds, self._internal, self._alt_name)
@@ -91,3 +104,12 @@ class ResponseSide(RequestState):
         status = action.cluster_not_found_status
         added = route_headers(self._levels, self.headers, self.stream, status, ())
         self.stream.local_reply(status, details="cluster_not_found", headers=added, flags=flags.NO_CLUSTER_FOUND)
+
+
+def _count_for_host(attempt: Attempt, status: int) -> None:
+    host = attempt.host
+    if host is not None:
+        if status < 500:
+            host.rq_success += 1
+        else:
+            host.rq_error += 1

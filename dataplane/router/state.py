@@ -74,6 +74,10 @@ class RequestState:
         self.info = stream.info
         self.headers: RequestHeaders
 
+    @property
+    def may_retry(self) -> bool:
+        return self._retries is not None
+
     def _again(self, verdict: Verdict, attempt: Attempt) -> bool:
         """Whether another try follows; if so, it is under way.  Defined where tries are made (router.router)."""
         raise NotImplementedError

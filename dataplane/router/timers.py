@@ -67,3 +67,5 @@ class TimedRequest(ResponseSide):
     def _count_host_timeout(self) -> None:
         if self._attempt is not None and self._attempt.host is not None:
             self._attempt.host.rq_timeout += 1
+            if self._attempt.host.monitor is not None:
+                self._attempt.host.monitor.on_timeout()

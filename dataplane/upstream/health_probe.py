@@ -49,6 +49,8 @@ class HttpProbe:
 
     __slots__ = ("_config", "_encoder", "_on_result", "_pending", "_pool", "_request", "_response")
 
+    takes_whole = True
+
     def __init__(
         self, config: HttpHealthCheck, address: Address, settings: PoolSettings, breakers: Breakers, on_result: OnResult
     ) -> None:
@@ -112,6 +114,9 @@ class HttpProbe:
     def on_data(self, data: bytes, end_stream: bool) -> None:
         if end_stream:
             self._judge()
+
+    def on_whole(self, headers: ResponseHeaders, body: bytes) -> None:
+        self.on_headers(headers, True)
 
     def on_trailers(self, trailers: HeaderMap) -> None:
         self._judge()

@@ -43,6 +43,11 @@ class Answer:
         self._writable = True
         self.encoder: RequestEncoder | None = None
 
+    takes_whole = False
+
+    def on_whole(self, headers: ResponseHeaders, body: bytes) -> None:
+        raise AssertionError("not wanted")
+
     def on_pool_ready(self, encoder: RequestEncoder, host: object, connection: object) -> None:
         self.encoder = encoder
         encoder.encode_headers(self.head, not self.body)

@@ -213,6 +213,7 @@ class Recorder:
     host: LiveHost | None = None
     connection: UpstreamConnectionInfo | None = None
     headers: ResponseHeaders | None = None
+    takes_whole: bool = False
 
     def _note(self, event: str) -> None:
         self.events.append(event)
@@ -238,6 +239,11 @@ class Recorder:
     def on_data(self, data: bytes, end_stream: bool) -> None:
         self.body += data
         self._note(f"data {data.decode()}{' end' if end_stream else ''}")
+
+    def on_whole(self, headers: ResponseHeaders, body: bytes) -> None:
+        self.headers = headers
+        self.body += body
+        self._note(f"whole {headers.status} {body.decode()}")
 
     def on_trailers(self, trailers: HeaderMap) -> None:
         self._note("trailers")

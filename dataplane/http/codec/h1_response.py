@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _WORD_START: Final = re.compile(rb"(?:^|[^0-9A-Za-z])[a-z]")
 _STATUS_LINES: Final = {status: b"HTTP/1.1 %d %b" % (status, phrase) for status, phrase in REASONS.items()}
 _COLON: Final = b": ".join
+_JOIN_LINES: Final = b"\r\n".join
 # Joined behind a status line and field lines, each gives what must follow.
 _END: Final = (b"", b"")
 _NO_BODY_END: Final = (b"content-length: 0", b"", b"")
@@ -56,21 +57,35 @@ class ResponseWriter:
         self.flush()
 
     def encode_headers(self, headers: ResponseHeaders, end_stream: bool) -> None:
+        self._out.append(self._head(headers, end_stream))
+        if end_stream:
+            self.flush()
+        elif not self._enlisted:
+            self._enlisted = True
+            self._manager.writes.add(self)
+
+    def encode_whole(self, headers: ResponseHeaders, body: bytes) -> None:
+        head = self._head(headers, False)
+        if self._chunked or self._head_only or self._out:
+            self._out.append(head)
+            self.encode_data(body, True)
+            return
+        data = head + body
+        self._manager.stats.cx_tx_bytes_total.value += len(data)
+        self._write(data)
+
+    def _head(self, headers: ResponseHeaders, end_stream: bool) -> bytes:
+        """The head's bytes; decides how the end of the body is told."""
         status = headers.status
         line = _STATUS_LINES.get(status) or _status_line(status)
         if self.protocol is HTTP_10:
             line = b"HTTP/1.0" + line[8:]
         self._chunked = False
         lines = self._lines(headers) if self._proper_case else map(_COLON, headers.fields)
-        head = b"\r\n".join([line, *lines, *_END])
+        head = _JOIN_LINES((line, *lines, *_END))
         if b"\r\ncontent-length: " not in head and not self._has_length(head):
-            head = head[:-2] + b"\r\n".join(self._framing(status, end_stream))
-        self._out.append(head)
-        if end_stream:
-            self.flush()
-        elif not self._enlisted:
-            self._enlisted = True
-            self._manager.writes.add(self)
+            head = head[:-2] + _JOIN_LINES(self._framing(status, end_stream))
+        return head
 
     def encode_data(self, data: bytes, end_stream: bool) -> None:
         if not self._head_only:

@@ -80,6 +80,10 @@ class Http2Stream:
             return
         self._codec.on_data_queued(self, len(data))
 
+    def encode_whole(self, headers: ResponseHeaders, body: bytes) -> None:
+        self.encode_headers(headers, False)
+        self.encode_data(body, True)
+
     def encode_trailers(self, trailers: HeaderMap) -> None:
         self.local_ended = True
         try:

@@ -30,6 +30,9 @@ class StreamEncoder(Protocol):
 
     def encode_data(self, data: bytes, end_stream: bool) -> None: ...
 
+    def encode_whole(self, headers: ResponseHeaders, body: bytes) -> None:
+        """Head and whole body; *body* is not empty."""
+
     def encode_trailers(self, trailers: HeaderMap) -> None: ...
 
     def pause_reading(self) -> None:

@@ -120,6 +120,18 @@ def test_a_response_may_come_byte_by_byte(answer: bytes) -> None:
     assert wire.ask().events == ["ready"]
 
 
+def test_a_response_that_came_whole_may_be_taken_whole() -> None:
+    wire = Wire()
+    request = wire.ask(Recorder(get(), takes_whole=True))
+    peer = wire.peers[0].accept()
+    peer.send(OK + b"content-length: 5\r\n\r\nhello")
+    assert request.events == ["ready", "whole 200 hello"]
+    later = wire.ask(Recorder(get(), takes_whole=True))
+    peer.send(OK + b"content-length: 5\r\n\r\nhel")
+    peer.send(b"lo")
+    assert later.events == ["ready", "headers 200", "data hel", "data lo end"]
+
+
 def test_informational_heads_come_before_the_final_one() -> None:
     wire = Wire()
     request, peer = wire.exchange()
