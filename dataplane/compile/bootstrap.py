@@ -33,6 +33,7 @@ from dataplane.compile.config_source import compile_api_config_source, compile_c
 from dataplane.compile.context import CompileContext
 from dataplane.compile.default_tags import DEFAULT_TAGS
 from dataplane.compile.fields import address
+from dataplane.compile.overload import compile_connection_limit
 from dataplane.compile.stats_matcher import Rejects, compile_stats_matcher
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import seconds_or, wrapped
@@ -55,6 +56,7 @@ supports(
     "bootstrap_extensions",
     "application_log_config",
     "stats_server_version_override",
+    "overload_manager",
 )
 ignores(Bootstrap, "watchdog", "watchdogs", because="there are no threads to watch: a stalled worker is seen by its process")
 ignores(Bootstrap, "enable_dispatcher_stats", because="the event loop is not libevent and has no such statistics")
@@ -130,6 +132,7 @@ class BootstrapConfig:
     server_version: int
     admin_access_loggers: tuple[AccessLogger, ...] = ()
     rejects_stat: Rejects | None = None
+    connection_limit: int | None = None
     lds_config: ConfigSource | None = None
     cds_config: ConfigSource | None = None
     ads_config: ApiConfigSource | None = None
@@ -152,6 +155,7 @@ def compile_bootstrap(message: bootstrap_pb2.Bootstrap, context: CompileContext)
         rejects_stat = compile_stats_matcher(message.stats_config.stats_matcher, at / "stats_config" / "stats_matcher")
     layers = tuple(_layers(message.layered_runtime, at / "layered_runtime", context))
     rules, fixed = _tags(message.stats_config, at / "stats_config" / "stats_tags", context)
+    runtime = {key: value for _, values in layers for key, value in values.items()}
     lds, cds, ads = _dynamic_resources(message.dynamic_resources, at / "dynamic_resources", context)
     return BootstrapConfig(
         node=node.SerializeToString(deterministic=True),
@@ -163,11 +167,12 @@ def compile_bootstrap(message: bootstrap_pb2.Bootstrap, context: CompileContext)
         tag_rules=rules,
         fixed_tags=fixed,
         runtime_layers=layers,
-        runtime={key: value for _, values in layers for key, value in values.items()},
+        runtime=runtime,
         log_pattern=_log_pattern(message),
         server_version=wrapped(message, "stats_server_version_override", 0),
         admin_access_loggers=_admin_access_loggers(message.admin, at / "admin", context),
         rejects_stat=rejects_stat,
+        connection_limit=compile_connection_limit(message.overload_manager, runtime, at / "overload_manager", context),
         lds_config=lds,
         cds_config=cds,
         ads_config=ads,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from dataplane.base.address import Address, PipeAddress
 from dataplane.listener.connection import Connection
+from dataplane.listener.connection_limit import ConnectionLimit, Unwanted
 from dataplane.listener.options import backlog, bound_address
 from dataplane.listener.stats import ListenerStats, stat_prefix
 from dataplane.routing.filter_chain_match import find_filter_chain
@@ -39,7 +40,14 @@ class ActiveListener:
     on_idle: called when the last connection of a stopped listener is gone.
     """
 
-    def __init__(self, config: Listener, server: ServerContext, next_connection_id: Callable[[], int], worker: int = 0) -> None:
+    def __init__(
+        self,
+        config: Listener,
+        server: ServerContext,
+        next_connection_id: Callable[[], int],
+        worker: int = 0,
+        limit: ConnectionLimit | None = None,
+    ) -> None:
         self.config = config
         self.server = server
         self.stat_prefix = stat_prefix(config.address, config.stat_prefix)
@@ -49,6 +57,8 @@ class ActiveListener:
         self.on_idle: Callable[[], None] | None = None
         self._drain: DrainDecision | None = None
         self._next_connection_id = next_connection_id
+        self._limit = limit
+        self._limited: set[Connection] = set()  # those that took of the limit
         self.scope = server.stats.scope(self.stat_prefix)
         self.stats = ListenerStats(self.scope, worker)
         self._servers: list[asyncio.Server] = []
@@ -133,6 +143,10 @@ class ActiveListener:
 
     def on_closed(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        if connection in self._limited:
+            assert self._limit is not None
+            self._limited.remove(connection)
+            self._limit.give_back()
         stats = self.stats
         stats.cx_destroy.inc()
         stats.cx_active.dec()
@@ -147,8 +161,15 @@ class ActiveListener:
         """Forget the counters: the listener is gone for good."""
         self.scope.store.drop(self.scope.prefix)  # HTTP connection managers count below it, too
 
-    def _new_connection(self) -> Connection:
-        return Connection(self, self._next_connection_id())
+    def _new_connection(self) -> asyncio.Protocol:
+        if self._limit is None or self.config.ignore_global_conn_limit:
+            return Connection(self, self._next_connection_id())
+        if not self._limit.take():
+            self.stats.global_cx_overflow.inc()
+            return Unwanted()
+        connection = Connection(self, self._next_connection_id())
+        self._limited.add(connection)
+        return connection
 
     def __repr__(self) -> str:
         state = "stopped" if self.stopped else "accepting"

@@ -16,6 +16,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from dataplane.base.address import Address
+from dataplane.listener.connection_limit import ConnectionLimit
 from dataplane.listener.drain import Drain
 from dataplane.listener.listener import ActiveListener, addresses
 from dataplane.listener.options import bind as bind_socket
@@ -57,12 +58,14 @@ class ListenerManager:
         gradual: bool = True,
         worker: int = 0,
         bind: BindSocket = bind_socket,
+        limit: ConnectionLimit | None = None,
     ) -> None:
         self._server = server
         self._drain_time = drain_time
         self._gradual = gradual
         self._worker = worker
         self._bind = bind
+        self._limit = limit
         self._active: dict[str, ActiveListener] = {}
         self._leaving: set[ActiveListener] = set()
         self._bound: dict[str, dict[Address, socket.socket]] = {}
@@ -155,7 +158,7 @@ class ListenerManager:
     async def _add(self, config: Listener) -> None:
         if config.api_listener or (config.bind_to_port and config.name not in self._bound):
             return
-        listener = ActiveListener(config, self._server, self._next_connection_id, self._worker)
+        listener = ActiveListener(config, self._server, self._next_connection_id, self._worker, self._limit)
         if self._draining:
             listener.start_draining(self._new_drain())
         await listener.listen(self._bound.pop(config.name, {}))

@@ -25,6 +25,7 @@ from dataplane.compile.bootstrap import BootstrapConfig, compile_bootstrap
 from dataplane.compile.context import CompileContext
 from dataplane.compile.message_types import type_url_of
 from dataplane.compile.resource import compile_resource
+from dataplane.listener.connection_limit import ConnectionLimit
 from dataplane.listener.manager import ListenerManager
 from dataplane.observe.log_file import LogFiles
 from dataplane.observe.names import TagExtractor
@@ -79,7 +80,9 @@ class Server:
         context = ServerContext(
             self._holder, self._clusters, self._stats, deadlines, loop, self.config.node_cluster, self.config.node_id
         )
-        self._listeners = ListenerManager(context, options.drain_time, options.drain_strategy == "gradual")
+        most = self.config.connection_limit
+        limit = None if most is None else ConnectionLimit(most, self._stats)
+        self._listeners = ListenerManager(context, options.drain_time, options.drain_strategy == "gradual", limit=limit)
         self.lifecycle = ProcessLifecycle(self._listeners, options, self._stats, self._log_files.reopen)
         self._process_stats = ProcessStats(self._stats, self._started_wall, options, self.config)
         static = self._static_resources()

@@ -72,3 +72,32 @@ def test_a_bad_pattern_is_told_with_its_place() -> None:
     matcher = {"exclusion_list": {"patterns": [{"safe_regex": {"regex": "("}}]}}
     [error] = errors({"stats_config": {"stats_matcher": matcher}})
     assert error.startswith("stats_config.stats_matcher.exclusion_list.patterns[0].safe_regex.regex: ")
+
+
+CONNECTIONS = {
+    "name": "envoy.resource_monitors.global_downstream_max_connections",
+    "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+        "max_active_downstream_connections": 7,
+    },
+}
+RUNTIME = {
+    "layers": [{"name": "a", "static_layer": {"overload.global_downstream_max_connections": 3}}],
+}
+
+
+def test_connections_are_limited_by_their_monitor_or_by_the_runtime() -> None:
+    monitors = {"resource_monitors": [CONNECTIONS]}
+    assert compiled({}).connection_limit is None
+    assert compiled({"overload_manager": monitors}).connection_limit == 7
+    assert compiled({"layered_runtime": RUNTIME}).connection_limit == 3
+    assert compiled({"overload_manager": monitors, "layered_runtime": RUNTIME}).connection_limit == 7
+
+
+def test_a_monitor_is_told_by_its_name_and_given_once() -> None:
+    assert errors({"overload_manager": {"resource_monitors": [CONNECTIONS, CONNECTIONS]}}) == [
+        "overload_manager.resource_monitors[1].name: "
+        "Duplicate resource monitor envoy.resource_monitors.global_downstream_max_connections"
+    ]
+    [error] = errors({"overload_manager": {"resource_monitors": [{**CONNECTIONS, "name": "mine"}]}})
+    assert error.startswith("overload_manager.resource_monitors[0].name: ")

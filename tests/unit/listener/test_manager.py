@@ -14,6 +14,7 @@ import uvloop
 from dataplane.api.network_filter import DownstreamConnection, ServerContext
 from dataplane.base.address import Address, PipeAddress, SocketAddress
 from dataplane.base.deadlines import DeadlineWheel
+from dataplane.listener.connection_limit import ConnectionLimit
 from dataplane.listener.manager import ListenerManager
 from dataplane.observe.stats import StatsStore
 from dataplane.snapshot.listener import FilterChain, Listener
@@ -69,13 +70,14 @@ def listener(name: str, factory: EchoFactory, address: Address = ANY_PORT, **set
 class World:
     """A manager and the snapshots it follows."""
 
-    def __init__(self, drain_time: float = 60.0) -> None:
+    def __init__(self, drain_time: float = 60.0, limit: int | None = None) -> None:
         loop = asyncio.get_running_loop()
         self.stats = StatsStore()
         server = ServerContext(
             Holder(), cast("Any", {}), self.stats, DeadlineWheel(loop.time, loop.call_at), loop, clock=loop.time
         )
-        self.manager = ListenerManager(server, drain_time)
+        connections = None if limit is None else ConnectionLimit(limit, self.stats)
+        self.manager = ListenerManager(server, drain_time, limit=connections)
         self.current = EMPTY
         self._writers: list[asyncio.StreamWriter] = []
 
@@ -120,9 +122,9 @@ async def ask(streams: tuple[asyncio.StreamReader, asyncio.StreamWriter], data: 
     return await streams[0].readexactly(len(data) + 2)
 
 
-def run(scenario: Callable[[World], Awaitable[None]], drain_time: float = 60.0) -> None:
+def run(scenario: Callable[[World], Awaitable[None]], drain_time: float = 60.0, limit: int | None = None) -> None:
     async def main() -> None:
-        world = World(drain_time)
+        world = World(drain_time, limit)
         try:
             await scenario(world)
         finally:
@@ -303,3 +305,26 @@ def test_inbound_only() -> None:
         assert [status.name for status in world.manager.status] == ["out"]
 
     run(scenario)
+
+
+def test_connections_beyond_the_limit_of_the_process_are_closed() -> None:
+    async def scenario(world: World) -> None:
+        factory, free = EchoFactory(b"a"), EchoFactory(b"f")
+        await world.publish(
+            listener("one", factory, stat_prefix="one"),
+            listener("two", factory, stat_prefix="two"),
+            listener("free", free, ignore_global_conn_limit=True),
+        )
+        first, second = await world.connect("one"), await world.connect("two")
+        assert await ask(first) == await ask(second) == b"a:x"
+        refused = await world.connect("two")
+        assert await refused[0].read() == b""
+        assert world.value("listener.two.downstream_global_cx_overflow") == 1
+        assert world.value("listener.two.downstream_cx_total") == 1
+        assert world.value("overload.envoy.resource_monitors.global_downstream_max_connections.failed_updates") == 1
+        assert await ask(await world.connect("free")) == b"f:x"
+        first[1].close()
+        await wait_until_async(lambda: world.value("listener.one.downstream_cx_active") == 0, "the first is gone")
+        assert await ask(await world.connect("two")) == b"a:x"
+
+    run(scenario, limit=2)
