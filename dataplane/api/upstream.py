@@ -58,11 +58,7 @@ class RequestEncoder(Protocol):
 
 
 class ResponseReceiver(Protocol):
-    """What a pool calls.  After `end_stream`, `on_whole`, `on_reset` or `on_pool_failure` it calls nothing more."""
-
-    @property
-    def takes_whole(self) -> bool:
-        """Whether a response whose body came with its head, in one read, may be handed over by one `on_whole`."""
+    """What a pool calls.  After `end_stream`, `on_reset` or `on_pool_failure` it calls nothing more."""
 
     def on_pool_ready(self, encoder: RequestEncoder, host: LiveHost, connection: UpstreamConnectionInfo) -> None:
         """A connection is there; the receiver may encode at once, inside this call."""
@@ -75,9 +71,6 @@ class ResponseReceiver(Protocol):
     def on_headers(self, headers: ResponseHeaders, end_stream: bool) -> None: ...
 
     def on_data(self, data: bytes, end_stream: bool) -> None: ...
-
-    def on_whole(self, headers: ResponseHeaders, body: bytes) -> None:
-        """`on_headers(headers, False)` and `on_data(body, True)` in one: most responses are small.  The exchange has ended."""
 
     def on_trailers(self, trailers: HeaderMap) -> None: ...
 
@@ -120,14 +113,13 @@ class HostMonitor(Protocol):
 
 
 class LiveHost(Protocol):
-    """An endpoint with its live state.  The router adds to the counters.  monitor: None while nobody wants to know."""
+    """An endpoint with its live state.  The router adds to the counters."""
 
     address: Address
     hostname: str
     rq_success: int
     rq_error: int
     rq_timeout: int
-    monitor: HostMonitor | None
 
 
 class Pending(Protocol):

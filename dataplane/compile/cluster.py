@@ -34,8 +34,8 @@ from dataplane.snapshot.cluster import (
     HttpProtocolOptions,
     LoadAssignment,
     TcpKeepalive,
-)
     TransportSocketMatch,
+)
 
 supports(
     ClusterMessage,
@@ -53,11 +53,11 @@ supports(
     "typed_extension_protocol_options",
     "wait_for_warm_on_init",
     "transport_socket",
+    "transport_socket_matches",
     "metadata",
     "upstream_connection_options",
     "upstream_bind_config",
     "lb_subset_config",
-    "transport_socket_matches",
     type=("STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS"),
     protocol_selection=("USE_CONFIGURED_PROTOCOL", "USE_DOWNSTREAM_PROTOCOL"),
 )
@@ -87,11 +87,11 @@ ignores(
 )
 supports(KeepaliveMessage, "keepalive_probes", "keepalive_time", "keepalive_interval")
 supports(TransportSocket, "name", "typed_config")
+supports(ClusterMessage.TransportSocketMatch, "name", "match", "transport_socket")
 
 TRANSPORT_SOCKET_KIND: Final = "envoy.transport_sockets.upstream"
 _CONNECT_TIMEOUT: Final = 5.0
 _BUFFER_LIMIT: Final = 1 << 20
-supports(ClusterMessage.TransportSocketMatch, "name", "match", "transport_socket")
 _DNS_TYPES: Final = frozenset({DiscoveryType.STRICT_DNS, DiscoveryType.LOGICAL_DNS})
 _TYPES: Final = {
     number: DiscoveryType(name) for name, number in ClusterMessage.DiscoveryType.items() if name in DiscoveryType.__members__
@@ -136,6 +136,8 @@ def compile_cluster(message: ClusterMessage, at: FieldPath, context: CompileCont
         wait_for_warm_on_init=wrapped(message, "wait_for_warm_on_init", True),
         metadata=metadata_dict(message.metadata),
         transport_socket=_transport_socket(message, at / "transport_socket", context),
+        transport_socket_matches=_socket_matches(message, at / "transport_socket_matches", context),
+        secret_references=frozenset(context.secret_references),
         added_via_api=context.added_via_api,
     )
 
@@ -143,8 +145,6 @@ def compile_cluster(message: ClusterMessage, at: FieldPath, context: CompileCont
 def _discovery(message: ClusterMessage, at: FieldPath) -> DiscoveryType:
     kind = message.WhichOneof("cluster_discovery_type")
     if kind == "cluster_type":
-        transport_socket_matches=_socket_matches(message, at / "transport_socket_matches", context),
-        secret_references=frozenset(context.secret_references),
         raise ConfigError(at / "cluster_type", "not supported")
     discovery = _TYPES.get(message.type)
     if discovery is None:

@@ -25,14 +25,12 @@ from dataplane.upstream.facts import ClusterFacts
 from dataplane.upstream.health_check import HealthChecker
 from dataplane.upstream.pool_settings import DEFAULT_IDLE_TIMEOUT, PoolSettings
 from dataplane.upstream.pool_tcp import TcpPool
-from dataplane.upstream.pool_tcp import TcpPool
 from dataplane.upstream.pools import ALPN, AS_DOWNSTREAM, FIRST_SLOTS, SLOTS, http2_settings, make_pool
 from dataplane.upstream.tls_dial import Secrets, SecureConnector, socket_of
 
 if TYPE_CHECKING:
     import asyncio
 
-    from dataplane.api.tcp_upstream import PendingTcp, TcpReceiver
     from dataplane.api.upstream import BalancingContext, Pending, RoutedReceiver
     from dataplane.balancing.policies import Picker
     from dataplane.base.deadlines import DeadlineWheel
@@ -41,8 +39,8 @@ if TYPE_CHECKING:
     from dataplane.upstream.host import UpstreamHost
     from dataplane.upstream.pool import HttpPool
 
-_PRIORITY_NAMES = ("default", "high")
 _NO_SECRETS: Mapping[str, object] = {}
+_PRIORITY_NAMES = ("default", "high")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +52,8 @@ class UpstreamRuntime:
     stats: StatsStore
     chance: Callable[[], float]
     next_connection_id: Callable[[], int]
-
     secrets: Secrets = lambda: _NO_SECRETS
+
 
 class UpstreamCluster:
     """Implements api.upstream.LiveCluster.
@@ -73,7 +71,6 @@ class UpstreamCluster:
         "_pick",
         "_runtime",
         "_settings",
-        "_tcp",
         "config",
         "drop_overload",
         "name",
@@ -95,7 +92,6 @@ class UpstreamCluster:
         self._draining: set[HttpPool[Any]] = set()
         self._first_slot = FIRST_SLOTS[config.http.protocol]
         self._on_retired: Callable[[UpstreamCluster], None] | None = None
-        self._tcp = TcpPool(self.stats.connection, self._breakers[0], self._look_retired)
         self.retired = False
         self.drop_overload: tuple[tuple[str, float], ...] = ()
         self._checker: HealthChecker | None = None
@@ -127,25 +123,9 @@ class UpstreamCluster:
             pool.draining = True
         return pool
 
-    def open_tcp(self, receiver: TcpReceiver) -> PendingTcp | None:
-        """See api.upstream.LiveCluster."""
-        host = self._pick(None)
-        if host is None:
-            self.stats.connection.cx_none_healthy.inc()
-            raise NoHealthyHost
-        return self._tcp.connect(host, self._settings, receiver)
-
     def _pick_wanted(self, context: BalancingContext, host: UpstreamHost) -> UpstreamHost | None:
         """Pick again while the request does not want *host*, but not for ever: an unwanted host is better than none."""
         picked: UpstreamHost | None = host
-    def open_tcp(self, receiver: TcpReceiver) -> PendingTcp | None:
-        """See api.upstream.LiveCluster."""
-        host = self._pick(None)
-        if host is None:
-            self.stats.connection.cx_none_healthy.inc()
-            raise NoHealthyHost
-        return self._tcp.connect(host, self._settings_for(host, None), receiver)
-
         for _ in range(context.selection_attempts()):
             if picked is None or not context.excluded(picked):
                 break
@@ -261,7 +241,6 @@ class UpstreamCluster:
 
     def close(self) -> None:
         """Break off everything: the process ends."""
-        self._tcp.close()
         self._stop_checks()
         pools = {pool for host in self._members.hosts.values() for pool in host.pools if pool is not None}
         for pool in pools | self._draining:
@@ -279,8 +258,7 @@ class UpstreamCluster:
         self._look_retired()
 
     def _look_retired(self) -> None:
-        busy = self._draining or self._tcp.connections
-        if self.retired and not busy and self._on_retired is not None:
+        if self.retired and not self._draining and self._on_retired is not None:
             on_retired, self._on_retired = self._on_retired, None
             on_retired(self)
 
@@ -319,11 +297,6 @@ class UpstreamCluster:
     def _make_connector(self, config: Cluster) -> SocketConnector:
         return SocketConnector(self._runtime.loop, self._runtime.deadlines, config, self.stats.connection.bind_errors)
 
-    # ---- looking
-
-    def facts(self) -> ClusterFacts:
-        return ClusterFacts(
-            name=self.name,
     def _settings_for(self, host: UpstreamHost, slot: int | None) -> PoolSettings:
         """slot: of pools, None for TCP.  Those of the cluster unless the host is reached through TLS."""
         socket = socket_of(self.config, host)
@@ -341,6 +314,14 @@ class UpstreamCluster:
         )
         return replace(self._settings, connector=connector)
 
+    def _connector_for(self, host: UpstreamHost) -> Connector:
+        return self._make_connector(self.config)
+
+    # ---- looking
+
+    def facts(self) -> ClusterFacts:
+        return ClusterFacts(
+            name=self.name,
             observability_name=self.config.alt_stat_name or self.name,
             added_via_api=self.config.added_via_api,
             thresholds=self.config.circuit_breakers,
@@ -360,5 +341,5 @@ def _connection_part(config: Cluster) -> tuple[object, ...]:
         config.per_connection_buffer_limit,
         config.tcp_keepalive,
         config.transport_socket,
-    )
         config.transport_socket_matches,
+    )
