@@ -58,7 +58,11 @@ class RequestEncoder(Protocol):
 
 
 class ResponseReceiver(Protocol):
-    """What a pool calls.  After `end_stream`, `on_reset` or `on_pool_failure` it calls nothing more."""
+    """What a pool calls.  After `end_stream`, `on_whole`, `on_reset` or `on_pool_failure` it calls nothing more."""
+
+    @property
+    def takes_whole(self) -> bool:
+        """Whether a response whose body came with its head, in one read, may be handed over by one `on_whole`."""
 
     def on_pool_ready(self, encoder: RequestEncoder, host: LiveHost, connection: UpstreamConnectionInfo) -> None:
         """A connection is there; the receiver may encode at once, inside this call."""
@@ -71,6 +75,9 @@ class ResponseReceiver(Protocol):
     def on_headers(self, headers: ResponseHeaders, end_stream: bool) -> None: ...
 
     def on_data(self, data: bytes, end_stream: bool) -> None: ...
+
+    def on_whole(self, headers: ResponseHeaders, body: bytes) -> None:
+        """`on_headers(headers, False)` and `on_data(body, True)` in one: most responses are small.  The exchange has ended."""
 
     def on_trailers(self, trailers: HeaderMap) -> None: ...
 
@@ -113,13 +120,14 @@ class HostMonitor(Protocol):
 
 
 class LiveHost(Protocol):
-    """An endpoint with its live state.  The router adds to the counters."""
+    """An endpoint with its live state.  The router adds to the counters.  monitor: None while nobody wants to know."""
 
     address: Address
     hostname: str
     rq_success: int
     rq_error: int
     rq_timeout: int
+    monitor: HostMonitor | None
 
 
 class Pending(Protocol):

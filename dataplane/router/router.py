@@ -229,6 +229,8 @@ class RouterStream(TimedRequest):
             self.info.upstream_host = attempt.host.address
             if not failure.overflow:
                 attempt.host.rq_error += 1
+                if attempt.host.monitor is not None:
+                    attempt.host.monitor.on_failure()
         self._log_attempt(attempt)
         self.info.upstream_transport_failure_reason = failure.transport.replace(" ", "_")
         if attempt.deadline is not None:

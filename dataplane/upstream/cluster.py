@@ -31,11 +31,13 @@ from dataplane.upstream.tls_dial import Secrets, SecureConnector, socket_of
 if TYPE_CHECKING:
     import asyncio
 
+    from dataplane.api.tcp_upstream import PendingTcp, TcpReceiver
     from dataplane.api.upstream import BalancingContext, Pending, RoutedReceiver
     from dataplane.balancing.policies import Picker
     from dataplane.base.deadlines import DeadlineWheel
     from dataplane.observe.stats import StatsStore
     from dataplane.snapshot.cluster import Cluster, LoadAssignment
+    from dataplane.upstream.connector import Connector
     from dataplane.upstream.host import UpstreamHost
     from dataplane.upstream.pool import HttpPool
 
@@ -71,6 +73,7 @@ class UpstreamCluster:
         "_pick",
         "_runtime",
         "_settings",
+        "_tcp",
         "config",
         "drop_overload",
         "name",
@@ -92,6 +95,7 @@ class UpstreamCluster:
         self._draining: set[HttpPool[Any]] = set()
         self._first_slot = FIRST_SLOTS[config.http.protocol]
         self._on_retired: Callable[[UpstreamCluster], None] | None = None
+        self._tcp = TcpPool(self.stats.connection, self._breakers[0], self._look_retired)
         self.retired = False
         self.drop_overload: tuple[tuple[str, float], ...] = ()
         self._checker: HealthChecker | None = None
@@ -122,6 +126,14 @@ class UpstreamCluster:
             self._draining.add(pool)
             pool.draining = True
         return pool
+
+    def open_tcp(self, receiver: TcpReceiver) -> PendingTcp | None:
+        """See api.upstream.LiveCluster."""
+        host = self._pick(None)
+        if host is None:
+            self.stats.connection.cx_none_healthy.inc()
+            raise NoHealthyHost
+        return self._tcp.connect(host, self._settings_for(host, None), receiver)
 
     def _pick_wanted(self, context: BalancingContext, host: UpstreamHost) -> UpstreamHost | None:
         """Pick again while the request does not want *host*, but not for ever: an unwanted host is better than none."""
@@ -242,6 +254,7 @@ class UpstreamCluster:
     def close(self) -> None:
         """Break off everything: the process ends."""
         self._stop_checks()
+        self._tcp.close()
         pools = {pool for host in self._members.hosts.values() for pool in host.pools if pool is not None}
         for pool in pools | self._draining:
             pool.close()
@@ -258,7 +271,8 @@ class UpstreamCluster:
         self._look_retired()
 
     def _look_retired(self) -> None:
-        if self.retired and not self._draining and self._on_retired is not None:
+        busy = self._draining or self._tcp.connections
+        if self.retired and not busy and self._on_retired is not None:
             on_retired, self._on_retired = self._on_retired, None
             on_retired(self)
 

@@ -288,6 +288,10 @@ class H1Connection(Dialled):
         elif length == NOT_GIVEN:
             self._on_open_ended(receiver, headers, body)
         elif length == len(body):
+            if receiver.takes_whole:
+                self._end_exchange(False)
+                receiver.on_whole(headers, body)
+                return
             # All of it is here.  The receiver may reset the exchange while it looks at the head.
             self._state = _COUNTED
             receiver.on_headers(headers, False)

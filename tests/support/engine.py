@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any, cast
 
 from dataplane.api.network_filter import ServerContext
-from dataplane.api.upstream import NoHealthyHost, PoolFailure, ResponseReceiver, StreamReset
+from dataplane.api.upstream import HostMonitor, NoHealthyHost, PoolFailure, ResponseReceiver, StreamReset
 from dataplane.base.address import Address, SocketAddress
 from dataplane.base.deadlines import DeadlineWheel
 from dataplane.http.config import HttpConnectionManagerConfig, HttpFilterEntry
@@ -129,6 +129,7 @@ class FakeHost:
     rq_success: int = 0
     rq_error: int = 0
     rq_timeout: int = 0
+    monitor: HostMonitor | None = None
 
 
 class Exchange:
@@ -188,7 +189,11 @@ class Exchange:
     def respond(self, status: int = 200, body: bytes = b"", *fields: tuple[bytes, bytes]) -> None:
         """A whole response with its length."""
         length = () if status == 204 else ((b"content-length", b"%d" % len(body)),)
-        self.receiver.on_headers(ResponseHeaders(status, [*fields, *length]), not body)
+        headers = ResponseHeaders(status, [*fields, *length])
+        if body and self.receiver.takes_whole:
+            self.receiver.on_whole(headers, body)
+            return
+        self.receiver.on_headers(headers, not body)
         if body and not self.was_reset:
             self.receiver.on_data(body, True)
 
