@@ -12,6 +12,7 @@ Spec: RFC 9113, RFC 8441.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import ngh2
@@ -79,7 +80,7 @@ _MAX_CONTINUATIONS: Final = 1024  # bounded by the size of the head all the same
 class H2Session:
     """See the module.  The methods that are bound at construction are the library's own: a call each would cost more than its work.
 
-    error: what broke the connection, b"" while nothing has; nothing may be called but `take_output` from then on.
+    error: what broke the connection, "" while nothing has.  What is asked of a connection that has ended already is not done, and no error.
     """
 
     __slots__ = (
@@ -143,22 +144,22 @@ class H2Session:
 
     def reset_stream(self, stream_id: int, code: int) -> None:
         """A stream that is closed already stays so."""
-        if not self.error:
+        with suppress(ngh2.NGH2Error):
             self._connection.reset_stream(stream_id, code)
 
     def shutdown_notice(self) -> None:
         """The first half of a graceful end: streams that are on their way are still taken."""
-        if not self.error:
+        with suppress(ngh2.NGH2Error):
             self._connection.send_shutdown_notice()
 
     def goaway(self, code: int = NO_ERROR) -> None:
         """No stream beyond those that have begun."""
-        if not self.error:
+        with suppress(ngh2.NGH2Error):
             self._connection.send_goaway(code)
 
     def terminate(self, code: int) -> None:
         """Say why, then nothing more."""
-        if not self.error:
+        with suppress(ngh2.NGH2Error):
             self._connection.terminate_connection(code)
 
     @property
