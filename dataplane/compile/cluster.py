@@ -21,11 +21,14 @@ from dataplane.compile.context import CompileContext
 from dataplane.compile.dns_settings import compile_dns_settings
 from dataplane.compile.endpoint import compile_load_assignment
 from dataplane.compile.fields import find_extension
+from dataplane.compile.health_check import compile_health_checks
 from dataplane.compile.load_balancing import LbPolicy, compile_lb_policy, panic_threshold
+from dataplane.compile.outlier_detection import compile_outlier_detection
 from dataplane.compile.source_address import compile_source_address
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import metadata_dict, seconds_or, struct_dict, wrapped
 from dataplane.compile.upstream_http import compile_upstream_http
+from dataplane.resilience.outlier import OutlierSettings
 from dataplane.snapshot.cluster import (
     CircuitBreakerThresholds,
     Cluster,
@@ -36,6 +39,7 @@ from dataplane.snapshot.cluster import (
     TcpKeepalive,
     TransportSocketMatch,
 )
+from dataplane.snapshot.health_check import HealthCheck
 
 supports(
     ClusterMessage,
@@ -47,6 +51,9 @@ supports(
     "load_assignment",
     "max_requests_per_connection",
     "circuit_breakers",
+    "health_checks",
+    "outlier_detection",
+    "ignore_health_on_host_removal",
     "common_http_protocol_options",
     "http_protocol_options",
     "http2_protocol_options",
@@ -115,6 +122,12 @@ def compile_cluster(message: ClusterMessage, at: FieldPath, context: CompileCont
         lb_policy = compile_lb_policy(message, at, context)
     with problems.collect():
         eds = _eds(message, discovery, at)
+    checks: tuple[HealthCheck, ...] = ()
+    outliers: OutlierSettings | None = None
+    with problems.collect():
+        checks = compile_health_checks(message.health_checks, at / "health_checks", context)
+    with problems.collect():
+        outliers = compile_outlier_detection(message, at)
     return Cluster(
         name=message.name,
         discovery=discovery,
@@ -139,6 +152,9 @@ def compile_cluster(message: ClusterMessage, at: FieldPath, context: CompileCont
         transport_socket_matches=_socket_matches(message, at / "transport_socket_matches", context),
         secret_references=frozenset(context.secret_references),
         added_via_api=context.added_via_api,
+        health_checks=checks,
+        outlier_detection=outliers,
+        ignore_health_on_host_removal=message.ignore_health_on_host_removal,
     )
 
 

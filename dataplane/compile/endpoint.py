@@ -26,8 +26,7 @@ supports(ClusterLoadAssignment.Policy.DropOverload, "category", "drop_percentage
 supports(LocalityLbEndpoints, "locality", "lb_endpoints", "load_balancing_weight", "priority")
 ignores(LocalityLbEndpoints, "proximity", "metadata", because="Envoy, too, reads them nowhere but in extensions that are refused")
 supports(LbEndpoint, "endpoint", "health_status", "metadata", "load_balancing_weight")
-supports(EndpointMessage, "address", "hostname")
-ignores(EndpointMessage, "health_check_config", because="read by active health checks only, and those are refused")
+supports(EndpointMessage, "address", "hostname", "health_check_config")
 supports(LocalityMessage, "region", "zone", "sub_zone")
 
 _OVERPROVISIONING_FACTOR: Final = 140
@@ -79,6 +78,9 @@ def _compile_endpoint(message: LbEndpoint, at: FieldPath, names_allowed: bool) -
         weight=wrapped(message, "load_balancing_weight", 1),
         health_status=_health_status(message.health_status, at / "health_status"),
         metadata=metadata_dict(message.metadata),
+        health_check_port=endpoint.health_check_config.port_value,
+        health_check_hostname=endpoint.health_check_config.hostname,
+        health_check_disabled=endpoint.health_check_config.disable_active_health_check,
     )
 
 

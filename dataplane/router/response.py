@@ -113,3 +113,5 @@ def _count_for_host(attempt: Attempt, status: int) -> None:
             host.rq_success += 1
         else:
             host.rq_error += 1
+        if host.monitor is not None:
+            host.monitor.on_status(status)

@@ -11,6 +11,7 @@ from enum import Enum, IntEnum
 from types import MappingProxyType
 
 from dataplane.base.address import Address, SocketAddress
+from dataplane.resilience.outlier import OutlierSettings
 from dataplane.semantics.h2_options import DEFAULT_HTTP2, Http2Options
 from dataplane.snapshot.config_source import ConfigSource
 from dataplane.snapshot.health_check import HealthCheck
@@ -178,12 +179,13 @@ class Cluster:
     transport_socket_matches: tuple[TransportSocketMatch, ...] = ()
     secret_references: frozenset[SecretReference] = frozenset()  # secrets that its TLS takes from SDS
     transport_socket: object | None = None  # api.transport_socket.UpstreamTransportSocket
-    outlier_detection: object | None = None
+    outlier_detection: OutlierSettings | None = None
     health_checks: tuple[HealthCheck, ...] = ()  # one at most: Envoy refuses more
     added_via_api: bool = False
     eds_source: ConfigSource | None = None  # where endpoints come from; None unless discovery is EDS
     locality_weighted: bool = False  # localities by their weight.  Envoy: CommonLbConfig.locality_weighted_lb_config
     fail_traffic_on_panic: bool = False  # in panic no host at all instead of any
+    ignore_health_on_host_removal: bool = False  # else a host that is removed stays while its checks succeed
 
     @property
     def stat_name(self) -> str:

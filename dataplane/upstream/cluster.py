@@ -22,7 +22,7 @@ from dataplane.upstream import balancers, membership
 from dataplane.upstream.cluster_stats import ClusterStats
 from dataplane.upstream.connector import SocketConnector
 from dataplane.upstream.facts import ClusterFacts
-from dataplane.upstream.health_check import HealthChecker
+from dataplane.upstream.host_health import HostHealth, is_leaving
 from dataplane.upstream.pool_settings import DEFAULT_IDLE_TIMEOUT, PoolSettings
 from dataplane.upstream.pool_tcp import TcpPool
 from dataplane.upstream.pools import ALPN, AS_DOWNSTREAM, FIRST_SLOTS, SLOTS, http2_settings, make_pool
@@ -64,13 +64,15 @@ class UpstreamCluster:
     """
 
     __slots__ = (
+        "_assignment",
         "_breakers",
-        "_checker",
         "_draining",
         "_first_slot",
+        "_health",
         "_members",
         "_on_retired",
         "_pick",
+        "_rebuilding",
         "_runtime",
         "_settings",
         "_tcp",
@@ -98,9 +100,11 @@ class UpstreamCluster:
         self._tcp = TcpPool(self.stats.connection, self._breakers[0], self._look_retired)
         self.retired = False
         self.drop_overload: tuple[tuple[str, float], ...] = ()
-        self._checker: HealthChecker | None = None
+        self._assignment: LoadAssignment | None = None
+        self._rebuilding = False
         self._show_membership()
-        self._start_checks()
+        self._health = HostHealth(runtime, self.stats, self._connector_for, self._rebuild_soon, self._drain_pools)
+        self._health.configure(config, ())
 
     # ---- requests
 
@@ -167,23 +171,22 @@ class UpstreamCluster:
             self._first_slot = FIRST_SLOTS[config.http.protocol]
             for host in self._members.hosts.values():
                 self._drain_pools(host)
-        if before.health_checks != config.health_checks:
-            self._start_checks()
+        self._health.configure(config, self._members.hosts.values())
         self._rebuild()
 
     def assign(self, assignment: LoadAssignment) -> None:
         """Take new endpoints over.  Hosts that go finish what they carry."""
+        self._assignment = assignment
         self.drop_overload = assignment.drop_overload
         if self.config.discovery is DiscoveryType.LOGICAL_DNS and self._move_logical_host(assignment):
             return
-        change = membership.update(self._members, assignment)
+        change = membership.update(self._members, assignment, self._health.keeps)
         self._members = change.membership
         for host in change.removed:
             self._drain_pools(host)
         if change.changed:
             self.stats.membership.membership_change.inc()
-        if self._checker is not None:
-            self._checker.follow(self._members.hosts.values())
+        self._health.follow(self._members.hosts.values())
         self._rebuild()
 
     def _move_logical_host(self, assignment: LoadAssignment) -> bool:
@@ -195,29 +198,19 @@ class UpstreamCluster:
         host.address = endpoints[0].address
         return True
 
-    def _start_checks(self) -> None:
-        """Begin, or begin anew: every host counts as failed until it is asked."""
-        self._stop_checks()
-        if not self.config.health_checks:
-            return
-        runtime = self._runtime
-        self._checker = HealthChecker(
-            self.config.health_checks[0],
-            self.name,
-            self.stats.scope.scope("health_check."),
-            self._make_connector(self.config),
-            runtime.deadlines,
-            runtime.loop.time,
-            runtime.chance,
-            lambda: self.stats.connection.cx_total.used,
-            self._rebuild,
-        )
-        self._checker.follow(self._members.hosts.values())
+    def _rebuild_soon(self) -> None:
+        """The health of some host changed: balance anew, once for all that change now."""
+        if not self._rebuilding:
+            self._rebuilding = True
+            self._runtime.loop.call_soon(self._follow_health)
 
-    def _stop_checks(self) -> None:
-        if self._checker is not None:
-            self._checker.stop()
-            self._checker = None
+    def _follow_health(self) -> None:
+        self._rebuilding = False
+        gone = any(is_leaving(host) and not self._health.keeps(host) for host in self._members.hosts.values())
+        if gone and self._assignment is not None:
+            self.assign(self._assignment)
+        else:
+            self._rebuild()
 
     def _rebuild(self) -> None:
         self._pick = build(
@@ -243,7 +236,7 @@ class UpstreamCluster:
         """The configuration names the cluster no more.  Requests that still hold it are served; idle connections close now."""
         self.retired = True
         self._on_retired = on_retired
-        self._stop_checks()
+        self._health.stop()
         for host in self._members.hosts.values():
             for pool in host.pools:
                 if pool is not None:
@@ -253,8 +246,8 @@ class UpstreamCluster:
 
     def close(self) -> None:
         """Break off everything: the process ends."""
-        self._stop_checks()
         self._tcp.close()
+        self._health.stop()
         pools = {pool for host in self._members.hosts.values() for pool in host.pools if pool is not None}
         for pool in pools | self._draining:
             pool.close()
@@ -329,7 +322,8 @@ class UpstreamCluster:
         return replace(self._settings, connector=connector)
 
     def _connector_for(self, host: UpstreamHost) -> Connector:
-        return self._make_connector(self.config)
+        """What dials for health checks, which are HTTP/1.1 or TCP."""
+        return self._settings_for(host, FIRST_SLOTS["HTTP/1.1"]).connector
 
     # ---- looking
 

@@ -60,7 +60,8 @@ class HealthCheckStats:
 class HealthChecker:
     """Runs one `HealthCheck` of a cluster.
 
-    had_traffic: whether the cluster ever connected for a request.  on_change: some host's flags changed.
+    connector_for: what dials a host.  had_traffic: whether the cluster ever connected for a request.  on_change: some host's flags changed.
+    on_checked: a check ended (host, whether it succeeded, whether the host turned from one to the other).
     """
 
     def __init__(
@@ -68,22 +69,24 @@ class HealthChecker:
         config: HealthCheck,
         cluster_name: str,
         scope: Scope,
-        connector: Connector,
+        connector_for: Callable[[UpstreamHost], Connector],
         deadlines: DeadlineWheel,
         clock: Callable[[], float],
         chance: Callable[[], float],
         had_traffic: Callable[[], bool],
         on_change: Callable[[], None],
+        on_checked: Callable[[UpstreamHost, bool, bool], None],
     ) -> None:
         self.config = config
         self.cluster_name = cluster_name
         self.stats = HealthCheckStats(scope)
-        self.connector = connector
+        self.connector_for = connector_for
         self.deadlines = deadlines
         self.chance = chance
         self.had_traffic = had_traffic
         self.on_change = on_change
-        self.pool_settings = self._pool_settings(clock)
+        self.on_checked = on_checked
+        self._clock = clock
         self._sessions: dict[UpstreamHost, _Session] = {}
 
     def follow(self, hosts: Iterable[UpstreamHost]) -> None:
@@ -111,16 +114,16 @@ class HealthChecker:
     def breakers(self) -> Breakers:
         return Breakers(StatsStore().scope(""), _UNLIMITED, _UNLIMITED, _UNLIMITED, 0)
 
-    def _pool_settings(self, clock: Callable[[], float]) -> PoolSettings:
+    def pool_settings(self, connector: Connector) -> PoolSettings:
         """Like a cluster's, but counted where nobody looks."""
         fields = FieldParser()
         return PoolSettings(
-            connector=self.connector,
+            connector=connector,
             stats=ConnectionStats(StatsStore().scope("")),
             heads=ResponseHeadParser(fields),
             fields=fields,
             deadlines=self.deadlines,
-            clock=clock,
+            clock=self._clock,
             next_connection_id=count(1).__next__,
             idle_timeout=0.0,
             max_requests_per_connection=0 if self.config.reuse_connection else 1,
@@ -156,11 +159,12 @@ class _Session:
     def _make_probe(self) -> HttpProbe | TcpProbe:
         checker = self._checker
         kind = checker.config.kind
+        connector = checker.connector_for(self._host)
         address, name = self._target
         if isinstance(kind, TcpHealthCheck):
-            return TcpProbe(kind, address, checker.connector, self._on_result)
+            return TcpProbe(kind, address, connector, self._on_result)
         named = kind if kind.host else replace(kind, host=name.encode())
-        return HttpProbe(named, address, checker.pool_settings, checker.breakers(), self._on_result)
+        return HttpProbe(named, address, checker.pool_settings(connector), checker.breakers(), self._on_result)
 
     def _check(self) -> None:
         target = self._current_target()
@@ -194,6 +198,7 @@ class _Session:
         delay = checker.config.intervals.next_delay(result is Result.SUCCESS, transition, checker.had_traffic(), checker.chance())
         self._deadline = checker.deadlines.arm(delay, self._check)
         checker.show()
+        checker.on_checked(host, result is Result.SUCCESS, transition is Transition.CHANGED)
         if host.flags != before:
             checker.on_change()
 

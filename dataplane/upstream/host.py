@@ -11,6 +11,7 @@ from dataplane.upstream.facts import HostFacts
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dataplane.api.upstream import HostMonitor
     from dataplane.base.address import Address
     from dataplane.upstream.pool import HttpPool
 
@@ -32,6 +33,7 @@ class UpstreamHost(Host):
         "health_check_port",
         "locality",
         "metadata",
+        "monitor",
         "pools",
         "priority",
         "rq_error",
@@ -53,6 +55,7 @@ class UpstreamHost(Host):
         self.health_check_port = 0
         self.health_check_hostname = ""
         self.health_check_disabled = False
+        self.monitor: HostMonitor | None = None
         self.pools: list[HttpPool[Any] | None] = [None] * 4
         self.cx_total = 0
         self.cx_active = 0

@@ -2,18 +2,22 @@
 
 Here: who stays, who comes, who goes.  Not here: pools and balancing (cluster).
 A host that stays keeps its pools, counters and health whatever else about it changed.  An address named twice is one host.
+A host that is named no more may stay for a while because its active checks succeed.
 Envoy: BaseDynamicClusterImpl::updateDynamicHostList.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from dataplane.balancing.hosts import ALL_EDS_FLAGS, EDS_FLAGS, HostSet, LocalityHosts, host_set
+from dataplane.balancing.hosts import ALL_EDS_FLAGS, EDS_FLAGS, HealthFlag, HostSet, LocalityHosts, host_set
 from dataplane.base.address import Address
-from dataplane.snapshot.cluster import Endpoint, LoadAssignment, LocalityEndpoints
+from dataplane.snapshot.cluster import Endpoint, LoadAssignment, Locality, LocalityEndpoints
 from dataplane.upstream.host import UpstreamHost
+
+LEAVING: Final = int(HealthFlag.PENDING_DYNAMIC_REMOVAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +45,35 @@ class Update:
     changed: bool  # hosts came or went
 
 
-def update(before: Membership, assignment: LoadAssignment) -> Update:
-    """Match *assignment* with the hosts that live."""
+def update(before: Membership, assignment: LoadAssignment, keeps: Callable[[UpstreamHost], bool] = lambda host: False) -> Update:
+    """Match *assignment* with the hosts that live.  keeps: whether a host that is not in it stays all the same."""
     hosts: dict[Address, UpstreamHost] = {}
-    by_priority: dict[int, list[LocalityHosts[UpstreamHost]]] = {}
+    members: dict[tuple[int, Locality], list[UpstreamHost]] = {}
+    weights: dict[tuple[int, Locality], int] = {}
     for locality in assignment.localities:
-        here = [_host(hosts, before, endpoint, locality) for endpoint in _unseen(locality.endpoints, hosts)]
-        by_priority.setdefault(locality.priority, []).append(LocalityHosts(tuple(here), locality.weight))
-    highest = max(by_priority, default=-1)
-    priorities = tuple(tuple(by_priority.get(priority, ())) for priority in range(highest + 1))
+        place = (locality.priority, locality.locality)
+        weights[place] = weights.get(place, 0) or locality.weight
+        here = members.setdefault(place, [])
+        here += [_host(hosts, before, endpoint, locality) for endpoint in _unseen(locality.endpoints, hosts)]
+    for address, host in before.hosts.items():
+        if address not in hosts and keeps(host):
+            hosts[address] = host
+            host.flags |= LEAVING
+            members.setdefault((host.priority, host.locality), []).append(host)
     removed = tuple(host for address, host in before.hosts.items() if hosts.get(address) is not host)
     changed = bool(removed) or len(hosts) != len(before.hosts)
-    return Update(Membership(hosts, priorities, assignment.overprovisioning_factor), removed, changed)
+    return Update(Membership(hosts, _by_priority(members, weights), assignment.overprovisioning_factor), removed, changed)
+
+
+def _by_priority(
+    members: Mapping[tuple[int, Locality], list[UpstreamHost]], weights: Mapping[tuple[int, Locality], int]
+) -> tuple[tuple[LocalityHosts[UpstreamHost], ...], ...]:
+    by_priority: list[list[LocalityHosts[UpstreamHost]]] = [
+        [] for _ in range(max((place[0] for place in members), default=-1) + 1)
+    ]
+    for place, hosts in members.items():
+        by_priority[place[0]].append(LocalityHosts(tuple(hosts), weights.get(place, 0)))
+    return tuple(map(tuple, by_priority))
 
 
 def _unseen(endpoints: Iterable[Endpoint], hosts: Mapping[Address, UpstreamHost]) -> Iterable[Endpoint]:
@@ -76,5 +97,5 @@ def _host(
     host.health_check_hostname = endpoint.health_check_hostname
     host.health_check_disabled = endpoint.health_check_disabled
     host.eds_health_status = endpoint.health_status
-    host.flags = host.flags & ~ALL_EDS_FLAGS | EDS_FLAGS[int(endpoint.health_status)]
+    host.flags = host.flags & ~(ALL_EDS_FLAGS | LEAVING) | EDS_FLAGS[int(endpoint.health_status)]
     return host

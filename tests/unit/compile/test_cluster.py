@@ -263,12 +263,8 @@ def test_errors(fields: dict[str, Any], expected: str) -> None:
     [
         {"type": "ORIGINAL_DST"},
         {"cluster_type": {"name": "envoy.clusters.aggregate"}},
-        {"outlier_detection": {}},
-        {
-            "health_checks": [
-                {"timeout": "1s", "interval": "1s", "unhealthy_threshold": 1, "healthy_threshold": 1, "tcp_health_check": {}}
-            ]
-        },
+        {"outlier_detection": {"monitors": [{"name": "x"}]}},
+        {"close_connections_on_host_health_failure": True},
         {"lb_subset_config": {"subset_selectors": [{"keys": ["a"]}]}},
         {"typed_extension_protocol_options": http_options(auto_config={})},
         {"http_protocol_options": {"enable_trailers": True}},

@@ -30,17 +30,19 @@ class World:
         self.clock: Clock = self.connector.clock
         self.store = StatsStore()
         self.changes = 0
+        self.checked: list[tuple[bool, bool]] = []
         config = HealthCheck(kind, timeout=1.0, intervals=INTERVALS, healthy_threshold=2, unhealthy_threshold=2, **more)
         self.checker = HealthChecker(
             config,
             "the-cluster",
             self.store.scope("hc."),
-            self.connector,
+            lambda host: self.connector,
             DeadlineWheel(self.clock.time, self.clock.call_at),
             self.clock.time,
             lambda: 0.5,
             lambda: traffic,
             self.on_change,
+            self.on_checked,
         )
         self.hosts = hosts or (UpstreamHost(SocketAddress("10.0.0.1", 80)),)
         self.host = self.hosts[0]
@@ -48,6 +50,9 @@ class World:
 
     def on_change(self) -> None:
         self.changes += 1
+
+    def on_checked(self, host: UpstreamHost, succeeded: bool, changed: bool) -> None:
+        self.checked.append((succeeded, changed))
 
     @property
     def peer(self) -> Peer:
@@ -105,6 +110,7 @@ def test_a_wrong_status_fails_at_once_and_recovery_needs_the_threshold() -> None
     peer.send(OK)
     assert world.host.describe_health() == "healthy"
     assert world.changes == 3
+    assert world.checked == [(True, True), (False, True), (True, False), (True, True)]
 
 
 def test_a_retriable_status_needs_the_threshold() -> None:

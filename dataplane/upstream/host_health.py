@@ -1,0 +1,125 @@
+"""All that says how well the hosts of one cluster are: active checks and outlier detection, as the cluster is configured.
+
+Here: starting and stopping them, and which removed hosts stay because their checks succeed.  Not here: each of them (health_check, outlier).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
+from dataplane.balancing.hosts import HealthFlag
+from dataplane.upstream.health_check import HealthChecker
+from dataplane.upstream.outlier import OutlierDetector
+
+if TYPE_CHECKING:
+    from dataplane.snapshot.cluster import Cluster
+    from dataplane.upstream.cluster import UpstreamRuntime
+    from dataplane.upstream.cluster_stats import ClusterStats
+    from dataplane.upstream.connector import Connector
+    from dataplane.upstream.host import UpstreamHost
+
+_LEAVING = int(HealthFlag.PENDING_DYNAMIC_REMOVAL)
+_GONE = int(HealthFlag.FAILED_ACTIVE_HC | HealthFlag.FAILED_EDS_HEALTH)
+
+
+class HostHealth:
+    """connector_for: what dials a host.  on_change: some host's flags changed.  on_failed: this host is not to be used any more, for now."""
+
+    __slots__ = ("_checker", "_config", "_connector_for", "_detector", "_on_change", "_on_failed", "_runtime", "_stats")
+
+    def __init__(
+        self,
+        runtime: UpstreamRuntime,
+        stats: ClusterStats,
+        connector_for: Callable[[UpstreamHost], Connector],
+        on_change: Callable[[], None],
+        on_failed: Callable[[UpstreamHost], None],
+    ) -> None:
+        self._runtime = runtime
+        self._stats = stats
+        self._connector_for = connector_for
+        self._on_change = on_change
+        self._on_failed = on_failed
+        self._config: Cluster | None = None
+        self._checker: HealthChecker | None = None
+        self._detector: OutlierDetector | None = None
+
+    def configure(self, config: Cluster, hosts: Collection[UpstreamHost]) -> None:
+        """Begin what *config* asks for, anew where it changed: then every host counts as failed until it was asked."""
+        before, self._config = self._config, config
+        if before is None or before.health_checks != config.health_checks:
+            self._stop_checks()
+            if config.health_checks:
+                self._checker = self._make_checker(config)
+                self._checker.follow(hosts)
+        if before is None or before.outlier_detection != config.outlier_detection:
+            self._stop_detection()
+            if config.outlier_detection is not None:
+                self._detector = self._make_detector(config)
+                self._detector.follow(hosts)
+
+    def follow(self, hosts: Collection[UpstreamHost]) -> None:
+        if self._checker is not None:
+            self._checker.follow(hosts)
+        if self._detector is not None:
+            self._detector.follow(hosts)
+
+    def keeps(self, host: UpstreamHost) -> bool:
+        """Whether *host*, which is not among the endpoints any more, stays all the same: its checks succeed."""
+        if self._checker is None or self._config is None or self._config.ignore_health_on_host_removal:
+            return False
+        return not host.flags & _GONE
+
+    def stop(self) -> None:
+        self._stop_checks()
+        self._stop_detection()
+
+    def _stop_checks(self) -> None:
+        if self._checker is not None:
+            self._checker.stop()
+            self._checker = None
+
+    def _stop_detection(self) -> None:
+        if self._detector is not None:
+            self._detector.stop()
+            self._detector = None
+
+    def _make_checker(self, config: Cluster) -> HealthChecker:
+        runtime, stats = self._runtime, self._stats
+        return HealthChecker(
+            config.health_checks[0],
+            config.name,
+            stats.scope.scope("health_check."),
+            self._connector_for,
+            runtime.deadlines,
+            runtime.loop.time,
+            runtime.chance,
+            lambda: stats.connection.cx_total.used,
+            self._on_change,
+            self._on_checked,
+        )
+
+    def _make_detector(self, config: Cluster) -> OutlierDetector:
+        runtime = self._runtime
+        assert config.outlier_detection is not None
+        return OutlierDetector(
+            config.outlier_detection,
+            self._stats.scope.scope("outlier_detection."),
+            runtime.deadlines,
+            runtime.loop.time,
+            runtime.chance,
+            self._on_change,
+            self._on_failed,
+        )
+
+    def _on_checked(self, host: UpstreamHost, succeeded: bool, changed: bool) -> None:
+        if succeeded and self._detector is not None:
+            self._detector.on_check_succeeded(host)
+        elif changed:
+            self._on_failed(host)
+
+
+def is_leaving(host: UpstreamHost) -> bool:
+    """Removed from the endpoints, and only here because its checks succeed."""
+    return bool(host.flags & _LEAVING)
