@@ -129,10 +129,10 @@ def _file_problems(path: str) -> list[Problem]:
     return problems + check_resources(parsed)
 
 
-def bootstrap_warnings(loaded: LoadedBootstrap) -> list[Problem]:
+def bootstrap_warnings(loaded: LoadedBootstrap, *, deprecations: bool = True) -> list[Problem]:
     """What an operator should know of a bootstrap that is accepted: deprecated and dropped fields, and what a start will stumble over."""
     start = (each.error for each in start_errors(loaded.message))
-    errors = (*loaded.warnings, *deprecation_warnings(loaded.message), *start)
+    errors = (*loaded.warnings, *(deprecation_warnings(loaded.message) if deprecations else ()), *start)
     return _distinct(_problem(error, loaded.source.place(error.at), None) for error in errors)
 
 

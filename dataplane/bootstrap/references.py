@@ -135,9 +135,20 @@ def node_identity(bootstrap: Bootstrap) -> Iterator[ConfigError]:
 def static_secrets(bootstrap: Bootstrap) -> Iterator[ConfigError]:
     """A secret named without a source is one of the static secrets; those have one name each."""
     known = {secret.name for secret in bootstrap.static_resources.secrets}
+    for name, at in _named_static_secrets(bootstrap):
+        if name not in known:
+            yield ConfigError(at / "name", f"Unknown static secret: {name}")
+
+
+def names_of_used_secrets(bootstrap: Bootstrap) -> frozenset[str]:
+    """Static secrets that something names.  Envoy looks into no other: a key that is none keeps no process from starting."""
+    return frozenset(name for name, _ in _named_static_secrets(bootstrap))
+
+
+def _named_static_secrets(bootstrap: Bootstrap) -> Iterator[tuple[str, FieldPath]]:
     for secret, at in occurrences(bootstrap, _SECRET_SOURCES, FieldPath()):
-        if not secret.HasField("sds_config") and secret.name not in known:
-            yield ConfigError(at / "name", f"Unknown static secret: {secret.name}")
+        if not secret.HasField("sds_config"):
+            yield secret.name, at
 
 
 REFERENCE_RULES: tuple[Rule, ...] = (route_clusters, config_sources, ads_server, node_identity, static_secrets)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dataplane.base.errors import ConfigError, FieldPath, InvalidResource, Problems
 from dataplane.bootstrap.located import Located, located
 from dataplane.bootstrap.part_rules import PART_RULES
-from dataplane.bootstrap.references import REFERENCE_RULES
+from dataplane.bootstrap.references import REFERENCE_RULES, names_of_used_secrets
 from dataplane.bootstrap.resources import name_of
 from dataplane.compile import constraints
 from dataplane.compile.bootstrap import compile_bootstrap
@@ -31,9 +31,13 @@ def bootstrap_errors(bootstrap: Bootstrap) -> Iterator[Located]:
     """Every reason not to start with *bootstrap*, but those of `start_errors`."""
     for error in _shape_errors(bootstrap):
         yield Located(error, error.at)
-    for field in ("clusters", "listeners", "secrets"):
+    for field in ("clusters", "listeners"):
         for index, message in enumerate(getattr(bootstrap.static_resources, field)):
             yield from _resource_errors(message, _STATIC / field / index)
+    used = names_of_used_secrets(bootstrap)
+    for index, secret in enumerate(bootstrap.static_resources.secrets):
+        check = _resource_errors if secret.name in used else _resource_shape_errors
+        yield from check(secret, _STATIC / "secrets" / index)
     for error in _part_errors(bootstrap):
         if not _is_of_listener_source(error):
             yield Located(_told_of_resource(error, bootstrap), error.at)
@@ -83,6 +87,16 @@ def _resource_errors(message: Any, at: FieldPath) -> Iterator[Located]:
         root = FieldPath(message.DESCRIPTOR.name, name_of(message))
         for each in error.errors:
             yield located(each, root, at)
+
+
+def _resource_shape_errors(message: Any, at: FieldPath) -> Iterator[Located]:
+    """Without what needs its content: files, keys."""
+    root = FieldPath(message.DESCRIPTOR.name, name_of(message))
+    problems = Problems()
+    constraints.check(message, root, problems)
+    check_support(message, root, problems)
+    for each in problems.errors:
+        yield located(each, root, at)
 
 
 def _told_of_resource(error: ConfigError, bootstrap: Any) -> ConfigError:

@@ -31,6 +31,7 @@ supports(LocalityMessage, "region", "zone", "sub_zone")
 
 _OVERPROVISIONING_FACTOR: Final = 140
 _MAX_WEIGHT: Final = (1 << 32) - 1
+_HEALTH: Final = {int(status): status for status in HealthStatus}
 
 
 def compile_load_assignment(
@@ -76,7 +77,7 @@ def _compile_endpoint(message: LbEndpoint, at: FieldPath, names_allowed: bool) -
         address=_address(endpoint, at_endpoint / "address", names_allowed),
         hostname=endpoint.hostname,
         weight=wrapped(message, "load_balancing_weight", 1),
-        health_status=_health_status(message.health_status, at / "health_status"),
+        health_status=_health_status(message.health_status),
         metadata=metadata_dict(message.metadata),
         health_check_port=endpoint.health_check_config.port_value,
         health_check_hostname=endpoint.health_check_config.hostname,
@@ -84,11 +85,9 @@ def _compile_endpoint(message: LbEndpoint, at: FieldPath, names_allowed: bool) -
     )
 
 
-def _health_status(number: int, at: FieldPath) -> HealthStatus:
-    try:
-        return HealthStatus(number)
-    except ValueError:
-        raise ConfigError(at, f"undefined value {number}") from None
+def _health_status(number: int) -> HealthStatus:
+    """A number that the API does not know (yet) says nothing, as in Envoy."""
+    return _HEALTH.get(number, HealthStatus.UNKNOWN)
 
 
 def _address(endpoint: EndpointMessage, at: FieldPath, names_allowed: bool) -> Address:

@@ -14,7 +14,7 @@ from envoy.config.route.v3.route_components_pb2 import FilterConfig
 from google.protobuf.any_pb2 import Any as AnyMessage
 
 from dataplane.api import registry
-from dataplane.base.errors import FieldPath
+from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.context import CompileContext
 from dataplane.compile.fields import find_extension, type_name, unpack_typed
 from dataplane.compile.support import supports
@@ -45,6 +45,8 @@ def _compile(name: str, packed: AnyMessage, at: FieldPath, context: CompileConte
     if type_name(packed) == _WRAPPER:
         wrapper: Any = unpack_typed(packed, at)
         packed, at = wrapper.config, at / "config"
+        if not packed.type_url:
+            raise ConfigError(at, f"Empty route/virtual host per filter configuration for {name} filter")
         if wrapper.is_optional and registry.find(KIND, type_name(packed)) is None:
             return None
     compile_config, config = find_extension(KIND, packed, name, at)

@@ -20,6 +20,7 @@ from dataplane.observe import log
 from dataplane.server.assembly import Server
 from dataplane.server.loading import InvalidBootstrap, load_bootstrap
 from dataplane.server.options import Options
+from dataplane.validation import bootstrap_warnings
 
 _log = logging.getLogger("main")
 
@@ -33,7 +34,7 @@ def serve(options: Options) -> int:
         for problem in error.problems:
             _log.critical("error initializing configuration '%s': %s", options.config_path, problem)
         return 1
-    for warning in loaded.warnings:
+    for warning in bootstrap_warnings(loaded, deprecations=not options.skip_deprecated_logs):
         _log.warning("%s", warning)
     if options.mode == "init_only":
         print(f"configuration '{options.config_path}' OK")

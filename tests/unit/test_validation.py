@@ -151,6 +151,10 @@ def test_warnings() -> None:
         "static_resources.clusters[0].http2_protocol_options",
         "dynamic_resources.lds_config.path_config_source.path",
     ]
+    assert [warning.path for warning in bootstrap_warnings(loaded, deprecations=False)] == [
+        "nope",
+        "dynamic_resources.lds_config.path_config_source.path",
+    ]
 
 
 def test_a_bootstrap_that_cannot_be_read() -> None:

@@ -286,3 +286,28 @@ def test_paths_are_relative_to_the_working_directory(tmp_path: Path, monkeypatch
     assert len(broken(text)) == 1
     (tmp_path / "cds.yaml").touch()
     assert broken(text) == []
+
+
+USED = """static_resources:
+  secrets: {name: mine, tls_certificate: {certificate_chain: {inline_string: a}, private_key: {inline_string: b}}}
+  clusters:
+    name: c
+    transport_socket:
+      name: tls
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
+        common_tls_context: {tls_certificate_sds_secret_configs: {name: %s}}
+"""
+
+
+def test_only_static_secrets_that_something_names_are_looked_into() -> None:
+    told = [str(each.error) for each in bootstrap_errors(bootstrap(USED % "mine"))]
+    assert any(error.startswith("Secret{mine}.tls_certificate") for error in told)
+    told = [str(each.error) for each in bootstrap_errors(bootstrap(USED % "other"))]
+    assert not any(error.startswith("Secret{mine}") for error in told)
+
+
+def test_the_shape_of_a_secret_that_nothing_names_counts() -> None:
+    text = "static_resources: {secrets: {name: mine, session_ticket_keys: {keys: []}}}"
+    assert all("session_ticket_keys" in str(each.error) for each in bootstrap_errors(bootstrap(text)))
+    assert list(bootstrap_errors(bootstrap(text)))

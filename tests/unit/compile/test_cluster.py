@@ -386,3 +386,9 @@ def test_subsets_need_selectors_and_those_are_refused() -> None:
     subset["subset_selectors"] = [{"keys": ["a"]}]
     [error] = errors(message(CLUSTER, {"name": "z", "lb_subset_config": subset}))
     assert error == "lb_subset_config.subset_selectors: is not supported by this version"
+
+
+def test_a_health_status_without_a_name_says_nothing() -> None:
+    assert cluster(load_assignment=assignment([endpoint(health_status=99)])).load_assignment is not None
+    [locality] = cluster(load_assignment=assignment([endpoint(health_status=99)])).load_assignment.localities  # type: ignore[union-attr]  # seen above
+    assert locality.endpoints[0].health_status is HealthStatus.UNKNOWN

@@ -9,7 +9,7 @@ import pytest
 from dataplane.api import registry
 from dataplane.compile.per_filter_config import KIND
 from dataplane.routing.route import ForwardAction
-from tests.support.compiling import route_configuration, virtual_host
+from tests.support.compiling import errors, message, route_configuration, virtual_host
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +60,12 @@ def test_a_level_without_its_own_shares_that_of_the_level_above() -> None:
         }
     )
     assert compiled.virtual_hosts[0].routes[0].per_filter_config is compiled.per_filter_config
+
+
+@pytest.mark.parametrize("optional", [True, False])
+def test_a_wrapper_without_configuration_is_an_error(optional: bool) -> None:
+    empty = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "is_optional": optional}
+    content = {"name": "r", "virtual_hosts": [{"name": "v", "domains": ["*"], "typed_per_filter_config": {"a": empty}}]}
+    assert errors(message("envoy.config.route.v3.RouteConfiguration", content)) == [
+        "virtual_hosts[0].typed_per_filter_config.a.config: Empty route/virtual host per filter configuration for a filter"
+    ]
