@@ -88,13 +88,6 @@ def test_a_resource_needs_a_name() -> None:
     assert str(problem) == "Cluster: a resource needs a name"
 
 
-def test_resources_are_judged_as_discovered_ones() -> None:
-    parsed, _ = parse_resources(GOOD + "http2_protocol_options: {}\n")
-    [problem] = check_resources(parsed)
-    assert problem.path == "http2_protocol_options"
-    assert "but for the management servers of a bootstrap" in problem.reason
-
-
 def test_a_type_that_is_no_resource() -> None:
     parsed, _ = parse_resources('"@type": x/envoy.config.core.v3.TypedExtensionConfig\nname: a\n')
     [problem] = check_resources(parsed)

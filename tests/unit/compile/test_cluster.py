@@ -280,10 +280,43 @@ def test_what_has_no_effect_is_refused(fields: dict[str, Any]) -> None:
     assert any("not supported" in found for found in problems(**fields))
 
 
-def test_a_discovered_cluster_may_not_be_http_2() -> None:
-    made = message(CLUSTER, {"name": "z", "http2_protocol_options": {}})
-    assert len(errors(made, CompileContext(added_via_api=True))) == 1
-    assert errors(made) == []
+@pytest.mark.parametrize(
+    ("fields", "protocol", "streams"),
+    [
+        ({}, "HTTP/1.1", 1024),
+        ({"http2_protocol_options": {"max_concurrent_streams": 7}}, "HTTP/2", 7),
+        ({"protocol_selection": "USE_DOWNSTREAM_PROTOCOL"}, "DOWNSTREAM", 1024),
+        (
+            {
+                "typed_extension_protocol_options": http_options(
+                    explicit_http_config={"http2_protocol_options": {"max_concurrent_streams": 8}}
+                )
+            },
+            "HTTP/2",
+            8,
+        ),
+        (
+            {
+                "typed_extension_protocol_options": http_options(
+                    use_downstream_protocol_config={"http2_protocol_options": {"max_concurrent_streams": 9}}
+                )
+            },
+            "DOWNSTREAM",
+            9,
+        ),
+        (
+            {
+                "http2_protocol_options": {},
+                "typed_extension_protocol_options": http_options(explicit_http_config={"http_protocol_options": {}}),
+            },
+            "HTTP/1.1",
+            1024,
+        ),
+    ],
+)
+def test_what_is_spoken_upstream(fields: dict[str, Any], protocol: str, streams: int) -> None:
+    http = cluster(**fields).http
+    assert (http.protocol, http.http2.max_concurrent_streams) == (protocol, streams)
 
 
 def lb_extension(name: str, **fields: Any) -> dict[str, Any]:
