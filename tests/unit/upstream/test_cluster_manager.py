@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +15,7 @@ from dataplane.base.address import SocketAddress
 from dataplane.base.deadlines import DeadlineWheel
 from dataplane.observe.stats import StatsStore
 from dataplane.resilience.health import CheckIntervals
+from dataplane.resilience.outlier import OutlierSettings
 from dataplane.snapshot.cluster import (
     CircuitBreakerThresholds,
     Cluster,
@@ -109,6 +111,12 @@ class UpstreamServer:
         self._server = await asyncio.get_running_loop().create_server(lambda: Upstream(self), "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
+
+    def stop(self) -> None:
+        """As if the process had died."""
+        self._server.close()
+        for connection in self.connections:
+            connection.transport.close()
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
@@ -371,6 +379,72 @@ def test_traffic_goes_where_the_checks_succeed() -> None:
             checks = server.requests
             await wait_until_async(lambda: server.open <= 1, "the check's connection closes")
             assert server.requests == checks
+            world.manager.stop()
+
+    run(test)
+
+
+def test_a_removed_host_stays_while_its_checks_succeed() -> None:
+    async def test(world: World) -> None:
+        async with UpstreamServer() as staying, UpstreamServer() as removed:
+            eds = replace(checked(), discovery=DiscoveryType.EDS, load_assignment=None, eds_service_name="s")
+            world.apply(eds, c=endpoints(staying.port, removed.port))
+            await wait_until_async(lambda: world.stat("cluster.c.membership_healthy") == 2, "both are healthy")
+            world.apply(eds, c=endpoints(staying.port))
+            assert world.hosts() == [f"127.0.0.1:{staying.port}", f"127.0.0.1:{removed.port}"]
+            (facts,) = world.manager.facts()
+            assert [host.health_flags for host in facts.hosts] == ["healthy", "/pending_dynamic_removal"]
+            removed.stop()
+            await wait_until_async(lambda: world.hosts() == [f"127.0.0.1:{staying.port}"], "it goes when its check fails")
+            world.manager.stop()
+
+    run(test)
+
+
+def test_a_removed_host_goes_at_once_where_checks_are_not_to_be_asked() -> None:
+    async def test(world: World) -> None:
+        async with UpstreamServer() as staying, UpstreamServer() as removed:
+            eds = replace(
+                checked(),
+                discovery=DiscoveryType.EDS,
+                load_assignment=None,
+                eds_service_name="s",
+                ignore_health_on_host_removal=True,
+            )
+            world.apply(eds, c=endpoints(staying.port, removed.port))
+            await wait_until_async(lambda: world.stat("cluster.c.membership_healthy") == 2, "both are healthy")
+            world.apply(eds, c=endpoints(staying.port))
+            assert world.hosts() == [f"127.0.0.1:{staying.port}"]
+            world.manager.stop()
+
+    run(test)
+
+
+def test_an_ejected_host_gets_no_traffic() -> None:
+    async def test(world: World) -> None:
+        async with UpstreamServer() as good, UpstreamServer() as bad:
+            outliers = OutlierSettings(consecutive_5xx=2, max_ejection_percent=100)
+            world.apply(static("c", good.port, bad.port, outlier_detection=outliers))
+            request = Recorder()
+            while request.host is None or str(request.host.address) != f"127.0.0.1:{bad.port}":
+                request = Recorder()
+                world.cluster().open_stream(request, None, 0)
+                await ended(request)
+            monitor = request.host.monitor
+            assert monitor is not None
+            monitor.on_status(500)
+            monitor.on_failure()
+            await wait_until_async(lambda: world.stat("cluster.c.membership_healthy") == 1, "one is ejected")
+            await wait_until_async(lambda: bad.open == 0, "its connections close")
+            before = bad.requests
+            for _ in range(4):
+                request = Recorder()
+                world.cluster().open_stream(request, None, 0)
+                await ended(request)
+            assert bad.requests == before
+            assert world.stat("cluster.c.outlier_detection.ejections_active") == 1
+            world.apply(static("c", good.port, bad.port))
+            assert world.stat("cluster.c.membership_healthy") == 2
             world.manager.stop()
 
     run(test)

@@ -81,3 +81,25 @@ def test_another_name_behind_the_address_is_another_host() -> None:
 def test_nobody() -> None:
     assert update(NOBODY, assignment()).membership.sets() == ()
     assert not update(NOBODY, assignment()).changed
+
+
+def test_a_removed_host_may_stay_where_it_was() -> None:
+    near, far = Locality("r", "near"), Locality("r", "far")
+    before = assignment(
+        locality(endpoint("10.0.0.1"), locality=near, weight=2),
+        locality(endpoint("10.0.0.2"), locality=far, priority=1, weight=3),
+    )
+    first = update(NOBODY, before)
+    one, two = first.membership.hosts.values()
+    after = assignment(locality(endpoint("10.0.0.3"), locality=near, weight=2))
+    second = update(first.membership, after, keeps=lambda host: True)
+    assert second.removed == ()
+    assert second.changed
+    assert one.describe_health() == two.describe_health() == "/pending_dynamic_removal"
+    (nearby,), (distant,) = second.membership.priorities
+    assert [str(host.address) for host in nearby.hosts] == ["10.0.0.3:80", "10.0.0.1:80"]
+    assert (distant.hosts, distant.weight) == ((two,), 0)
+
+    third = update(second.membership, before, keeps=lambda host: False)
+    assert one.describe_health() == "healthy"
+    assert [str(host.address) for host in third.removed] == ["10.0.0.3:80"]
