@@ -19,9 +19,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from dataplane.admin.context import AdminContext, ConfigRecord
 from dataplane.admin.inline_routes import inline_routes
+from dataplane.admin.redaction import redact
 from dataplane.compile.message_types import message_class
 
 PREFIX: Final = "type.googleapis.com/"
+_SECRET: Final = PREFIX + "envoy.extensions.transport_sockets.tls.v3.Secret"
 _ENDPOINT: Final = PREFIX + "envoy.config.endpoint.v3.ClusterLoadAssignment"
 
 
@@ -46,6 +48,7 @@ _SECTIONS: Final = {
     PREFIX + "envoy.config.route.v3.RouteConfiguration": Section(
         dumps.RoutesConfigDump, "route_config", "static_route_configs", "dynamic_route_configs"
     ),
+    _SECRET: Section(SecretsConfigDump, "secret", "static_secrets", "dynamic_{state}_secrets"),
 }
 _LISTENER: Final = PREFIX + "envoy.config.listener.v3.Listener"
 
@@ -58,8 +61,9 @@ def sections(context: AdminContext, *, include_eds: bool, wanted: Callable[[str]
     for type_url, section in _SECTIONS.items():
         if type_url != _ENDPOINT or include_eds:
             found.append(_fill(section, type_url, (record for record in records if record.type_url == type_url)))
-    found.insert(-1, dumps.ScopedRoutesConfigDump())
-    found.append(SecretsConfigDump())
+    found.insert(-2, dumps.ScopedRoutesConfigDump())
+    for dump in found:
+        redact(dump)
     return found
 
 
@@ -81,6 +85,8 @@ def _fill(section: Section, type_url: str, records: Iterable[ConfigRecord]) -> M
             entry = getattr(dump, section.dynamic.format(state=state)).add()
             entry.version_info = record.version
             _refused(entry, record)
+        if type_url == _SECRET:
+            entry.name = record.name
         if record.state != "none":
             getattr(entry, section.resource_field).CopyFrom(_any(record.type_url, record.body))
         entry.last_updated.CopyFrom(_timestamp(record.updated_wall))

@@ -13,9 +13,11 @@ from typing import TypeVar
 from dataplane.routing.route import RouteConfiguration
 from dataplane.snapshot.cluster import Cluster, LoadAssignment
 from dataplane.snapshot.listener import Listener
+from dataplane.snapshot.secret import SecretValue
 from dataplane.snapshot.snapshot import Snapshot
 
 Value = TypeVar("Value")
+_NO_SECRETS: Mapping[str, SecretValue] = MappingProxyType({})
 
 
 def link(
@@ -24,10 +26,12 @@ def link(
     clusters: Mapping[str, Cluster],
     assignments: Mapping[str, LoadAssignment],
     previous: Snapshot,
+    secrets: Mapping[str, SecretValue] = _NO_SECRETS,
 ) -> Snapshot:
     """The next generation, or *previous* itself where nothing changed.
 
-    routes: from RDS, by name.  assignments: from EDS, by cluster name.  The mappings are copied: they may change afterwards.
+    routes: from RDS, by name.  assignments: from EDS, by cluster name.  secrets: by SecretReference.key.
+    The mappings are copied: they may change afterwards.
     """
     following = Snapshot(
         previous.generation + 1,
@@ -35,12 +39,14 @@ def link(
         _reuse(previous.route_configurations, routes),
         _reuse(previous.clusters, clusters),
         _reuse(previous.assignments, assignments),
+        _reuse(previous.secrets, secrets),
     )
     unchanged = (
         following.listeners is previous.listeners
         and following.route_configurations is previous.route_configurations
         and following.clusters is previous.clusters
         and following.assignments is previous.assignments
+        and following.secrets is previous.secrets
     )
     return previous if unchanged else following
 

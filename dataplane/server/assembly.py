@@ -43,7 +43,7 @@ from dataplane.xds.client import XdsClient
 from dataplane.xds.messages import Decoded
 from dataplane.xds.source import XdsConfig
 from dataplane.xds.subscription import WILDCARD
-from dataplane.xds.types import CLUSTER, LISTENER
+from dataplane.xds.types import CLUSTER, LISTENER, SECRET
 
 _log = logging.getLogger("main")
 
@@ -88,7 +88,7 @@ class Server:
         static = self._static_resources()
         self._sources = Sources({resource.name: resource.value for resource in static[CLUSTER]})
         self._configuration = Configuration(self._holder, self._clusters, self._listeners, self._sources, self._stats)
-        self._configuration.set_static(static[CLUSTER], static[LISTENER])
+        self._configuration.set_static(static[CLUSTER], static[LISTENER], static[SECRET])
         self._client: XdsClient | None = None
         self._admin: AdminServer | None = None
 
@@ -121,7 +121,7 @@ class Server:
 
     async def _initialize(self) -> None:
         configuration = self._configuration
-        await self._within(_STATIC_DNS_LIMIT, lambda: len(self._holder.current.clusters) >= len(configuration.static_clusters))
+        await self._within(_STATIC_DNS_LIMIT, self._static_clusters_resolved)
         await self._start_discovery()
         await configuration.until(self._clusters_known)
         self._subscribe(LISTENER, self.config.lds_config, "listener_manager.lds.")
@@ -138,6 +138,13 @@ class Server:
         except TimeoutError:
             _log.warning("static clusters are not all resolved after %.0f s; going on without them", limit)
 
+    def _static_clusters_resolved(self) -> bool:
+        """All are in use, but for those that wait for what discovery brings."""
+        plan = self._configuration.plan
+        waiting = {each.name for each in plan.waiting if each.what == "cluster"} if plan is not None else set()
+        usable = self._holder.current.clusters
+        return all(name in usable or name in waiting for name in self._configuration.static_clusters)
+
     async def _start_discovery(self) -> None:
         at = FieldPath() / "dynamic_resources"
         ads = self.config.ads_config
@@ -149,6 +156,7 @@ class Server:
         self._configuration.follow(self._client, [type_url for type_url, source in wanted.items() if source is not None])
         self._subscribe(CLUSTER, self.config.cds_config, "cluster_manager.cds.")
         self._configuration.follow_endpoints()
+        self._configuration.follow_secrets()
         self._client.start()
 
     def _subscribe(self, type_url: str, source: ConfigSource | None, prefix: str) -> None:
@@ -175,8 +183,8 @@ class Server:
     def _static_resources(self) -> Mapping[str, Sequence[Resource]]:
         """Compiled once more than the validation did; it is the same code, so it cannot fail now."""
         static = self._bootstrap.static_resources
-        found: dict[str, list[Resource]] = {CLUSTER: [], LISTENER: []}
-        for type_url, messages in ((CLUSTER, static.clusters), (LISTENER, static.listeners)):
+        found: dict[str, list[Resource]] = {CLUSTER: [], LISTENER: [], SECRET: []}
+        for type_url, messages in ((SECRET, static.secrets), (CLUSTER, static.clusters), (LISTENER, static.listeners)):
             for message in messages:
                 compiled = compile_resource(type_url_of(message), message, self._context(added_via_api=False))
                 body = message.SerializeToString(deterministic=True)

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.link import link
 from dataplane.snapshot.config_source import ConfigSource
-from dataplane.xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from dataplane.snapshot.secret import SecretValue, static_key
+from dataplane.xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
 from dataplane.xds.warming import Accepted, Plan, Warming
 
 if TYPE_CHECKING:
@@ -51,10 +52,10 @@ class Discovered:
     """What has come over xDS.  settled: names (None: the wildcard) that were answered or whose time is up, by type."""
 
     resources: dict[str, dict[str, Resource]] = field(
-        default_factory=lambda: {CLUSTER: {}, ENDPOINT: {}, LISTENER: {}, ROUTE: {}}
+        default_factory=lambda: {CLUSTER: {}, ENDPOINT: {}, LISTENER: {}, ROUTE: {}, SECRET: {}}
     )
     settled: dict[str, set[str | None]] = field(
-        default_factory=lambda: {CLUSTER: set(), ENDPOINT: set(), LISTENER: set(), ROUTE: set()}
+        default_factory=lambda: {CLUSTER: set(), ENDPOINT: set(), LISTENER: set(), ROUTE: set(), SECRET: set()}
     )
 
     def values(self, type_url: str) -> dict[str, Any]:
@@ -89,6 +90,7 @@ class Configuration:
         self._rounds_begun = self._rounds_done = 0
         self.static_clusters: Mapping[str, Resource] = {}
         self.static_listeners: Mapping[str, Resource] = {}
+        self.static_secrets: Mapping[str, Resource] = {}
         self.discovered = Discovered()
         self.in_use: dict[str, dict[str, Resource]] = {CLUSTER: {}, LISTENER: {}, ROUTE: {}}
         self.plan: Plan | None = None
@@ -108,7 +110,8 @@ class Configuration:
         self._client = client
         self._discovered_types = frozenset(discovered_types)
 
-    def set_static(self, clusters: Iterable[Resource], listeners: Iterable[Resource]) -> None:
+    def set_static(self, clusters: Iterable[Resource], listeners: Iterable[Resource], secrets: Iterable[Resource] = ()) -> None:
+        self.static_secrets = {resource.name: resource for resource in secrets}
         self.static_clusters = {resource.name: resource for resource in clusters}
         self.static_listeners = {resource.name: resource for resource in listeners}
         self._changed.set()
@@ -164,7 +167,7 @@ class Configuration:
         accepted = self._accepted()
         plan = self.plan = self._warming.plan(self._now(), accepted, previous)
         listeners = self._bindable(plan.listeners, previous)
-        current = link(listeners, plan.route_configurations, plan.clusters, plan.assignments, previous)
+        current = link(listeners, plan.route_configurations, plan.clusters, plan.assignments, previous, accepted.secrets)
         self._note(plan, current)
         if current is previous:
             return
@@ -195,7 +198,13 @@ class Configuration:
             cds_settled=None in settled[CLUSTER] or CLUSTER not in self._discovered_types,
             settled_assignments={name for name in settled[ENDPOINT] if name is not None},
             settled_route_configurations={name for name in settled[ROUTE] if name is not None},
+            secrets=self._secrets(),
+            settled_secrets={name for name in settled[SECRET] if name is not None},
         )
+
+    def _secrets(self) -> dict[str, SecretValue]:
+        static = {static_key(name): resource.value for name, resource in self.static_secrets.items()}
+        return {**static, **self.discovered.values(SECRET)}
 
     def _resolved(self, clusters: dict[str, Cluster]) -> dict[str, Cluster]:
         """Clusters whose hosts come from DNS wait for their first answer; meanwhile the ones in use stay."""
@@ -245,8 +254,10 @@ class Configuration:
     def _follow_names(self, type_url: str) -> None:
         if type_url == CLUSTER:
             self.follow_endpoints()
+            self.follow_secrets()
         elif type_url == LISTENER:
             self.follow_routes()
+            self.follow_secrets()
 
     def follow_endpoints(self) -> None:
         """Ask for the endpoints of every cluster that is known, used or not."""
@@ -267,6 +278,18 @@ class Configuration:
                 wanted.setdefault(rds.source, set()).add(rds.route_config_name)
                 self._rds_scopes[rds.route_config_name] = f"http.{rds.stat_prefix}.rds.{rds.route_config_name}."
         self._subscribe(ROUTE, wanted, self._rds_scopes)
+
+    def follow_secrets(self) -> None:
+        """Ask for the secrets of every cluster and listener that is known."""
+        wanted: dict[ConfigSource, set[str]] = {}
+        discovered = self.discovered.resources
+        holders = (*discovered[CLUSTER].values(), *discovered[LISTENER].values())
+        for resource in (*holders, *self.static_clusters.values(), *self.static_listeners.values()):
+            for reference in resource.value.secret_references:
+                if reference.source is not None:
+                    wanted.setdefault(reference.source, set()).add(reference.name)
+        scopes = {name: f"sds.{name}." for names in wanted.values() for name in names}
+        self._subscribe(SECRET, wanted, scopes)
 
     def _subscribe(self, type_url: str, wanted: Mapping[ConfigSource, set[str]], scopes: Mapping[str, str]) -> None:
         """scopes: the prefix of the statistics by name."""

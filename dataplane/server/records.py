@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from dataplane.admin.context import ConfigRecord, Refusal
-from dataplane.xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from dataplane.xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
 
 if TYPE_CHECKING:
     from dataplane.server.configuration import Configuration, Resource
@@ -26,8 +26,21 @@ def config_records(configuration: Configuration, client: XdsClient | None) -> It
         yield from _discovered(type_url, configuration, refusals)
     for resource in configuration.discovered.resources[ENDPOINT].values():
         yield _record(ENDPOINT, resource, "active", refusals.pop((ENDPOINT, resource.name), None))
+    yield from _secrets(configuration, refusals)
     for (type_url, name), refusal in refusals.items():
         yield ConfigRecord(type_url, name, b"", "none", refusal=refusal)
+
+
+def _secrets(configuration: Configuration, refusals: dict[tuple[str, str], Refusal]) -> Iterator[ConfigRecord]:
+    """Static ones, those that came, and names that are waited for."""
+    for resource in configuration.static_secrets.values():
+        yield _record(SECRET, resource, "static", None)
+    for resource in configuration.discovered.resources[SECRET].values():
+        yield _record(SECRET, resource, "active", refusals.pop((SECRET, resource.name), None))
+    plan = configuration.plan
+    missing = {each.missing.name for each in plan.waiting if each.kind == "secret"} if plan is not None else set()
+    for name in sorted(missing):
+        yield ConfigRecord(SECRET, name, b"", "warming", refusal=refusals.pop((SECRET, name), None))
 
 
 def _discovered(type_url: str, configuration: Configuration, refusals: dict[tuple[str, str], Refusal]) -> Iterator[ConfigRecord]:

@@ -2,6 +2,7 @@
 
 xDS delivers types one by one and in any order; nothing here depends on the order.  Rules, each in the function of its noun:
 - A cluster with EDS waits for its first assignment, until its initial_fetch_timeout.
+- A cluster or a listener waits for the secrets of its TLS, each until its initial_fetch_timeout.
 - A route configuration waits for the clusters it names, each at most DEPENDENCY_TIMEOUT; so does what a listener names itself.
 - A listener waits for its route configurations, until their initial_fetch_timeout.
 - While a value waits, the one in use stays in use, together with everything that it names, removed or not.
@@ -13,12 +14,13 @@ Not here: who accepted the values (client), the generation that is made of them 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from dataplane.routing.route import RouteConfiguration
 from dataplane.snapshot.cluster import Cluster, LoadAssignment
 from dataplane.snapshot.listener import Listener
+from dataplane.snapshot.secret import SecretReference, SecretValue
 from dataplane.snapshot.snapshot import Snapshot
 from dataplane.xds.patience import Missing, Patience
 
@@ -35,7 +37,8 @@ class Accepted:
 
     Values that did not change are the same objects, and so are mappings without a change: the work of a plan is in what changed.
     A mapping is never changed in place: it may be in use.
-    assignments: by EDS service name.  cds_settled: what clusters there are is known, because CDS answered or there is none.
+    assignments: by EDS service name.  secrets: by SecretReference.key.
+    cds_settled: what clusters there are is known, because CDS answered or there is none.
     settled_*: names that were answered otherwise than by a value ("there is none"), or not in time.
     """
 
@@ -46,6 +49,8 @@ class Accepted:
     cds_settled: bool = True
     settled_assignments: Collection[str] = ()
     settled_route_configurations: Collection[str] = ()
+    secrets: Mapping[str, SecretValue] = field(default_factory=dict)
+    settled_secrets: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ class Warming:
     dependency_timeout: seconds for a cluster that somebody names.  rds_fetch_timeout: seconds for a route configuration, 0 for ever.
     """
 
-    __slots__ = ("_assignments", "_clusters", "_dependency_timeout", "_rds_fetch_timeout", "_route_configurations")
+    __slots__ = ("_assignments", "_clusters", "_dependency_timeout", "_rds_fetch_timeout", "_route_configurations", "_secrets")
 
     def __init__(self, dependency_timeout: float = DEPENDENCY_TIMEOUT, rds_fetch_timeout: float = INITIAL_FETCH_TIMEOUT) -> None:
         self._dependency_timeout = dependency_timeout
@@ -89,6 +94,7 @@ class Warming:
         self._clusters = Patience()
         self._assignments = Patience()
         self._route_configurations = Patience()
+        self._secrets = Patience()
 
     def plan(self, now: float, accepted: Accepted, in_use: Snapshot) -> Plan:
         """Decide what is used from now on.  in_use: what was made of the plan before."""
@@ -114,6 +120,11 @@ class Warming:
 
     def _choose_clusters(self, now: float, accepted: Accepted, in_use: Snapshot, waiting: list[Waiting]) -> Mapping[str, Cluster]:
         def ready(cluster: Cluster) -> bool:
+            secrets = self._missing_secrets(now, cluster.secret_references, accepted)
+            waiting.extend(Waiting("cluster", cluster.name, "secret", item) for item in secrets)
+            return has_endpoints(cluster) and not secrets
+
+        def has_endpoints(cluster: Cluster) -> bool:
             wanted = cluster.eds_service_name
             if not wanted or wanted in accepted.assignments or wanted in accepted.settled_assignments:
                 return True
@@ -171,6 +182,17 @@ class Warming:
         noted = [self._route_configurations.miss(name, now, self._rds_fetch_timeout) for name in unanswered]
         return [missing for missing in noted if missing is not None]
 
+    def _missing_secrets(self, now: float, references: Collection[SecretReference], accepted: Accepted) -> list[Missing]:
+        """Those among *references* whose first answer is worth waiting for."""
+        noted = [
+            self._secrets.miss(reference.name, now, reference.source.initial_fetch_timeout)
+            for reference in references
+            if reference.source is not None
+            and reference.key not in accepted.secrets
+            and reference.name not in accepted.settled_secrets
+        ]
+        return [missing for missing in noted if missing is not None]
+
     def _missing_clusters(self, now: float, absent: Collection[str]) -> list[Missing]:
         """The clusters among *absent* that are worth waiting for."""
         noted = [self._clusters.miss(name, now, self._dependency_timeout) for name in absent]
@@ -185,6 +207,7 @@ class Warming:
         self._route_configurations.settle(
             accepted.route_configurations, lambda: {name for item in accepted.listeners.values() for name in item.rds_names}
         )
+        self._secrets.settle(accepted.secrets, lambda: _named_secrets(accepted))
 
 
 def _choose(accepted: Mapping[str, Value], in_use: Mapping[str, Value], ready: Callable[[Value], bool]) -> Mapping[str, Value]:
@@ -256,6 +279,11 @@ def _named_clusters(routes: Mapping[str, RouteConfiguration], listeners: Mapping
     for listener in listeners.values():
         named |= listener.cluster_names
     return named
+
+
+def _named_secrets(accepted: Accepted) -> set[str]:
+    of_clusters = {each.name for cluster in accepted.clusters.values() for each in cluster.secret_references}
+    return of_clusters | {each.name for listener in accepted.listeners.values() for each in listener.secret_references}
 
 
 def _assignments(clusters: Mapping[str, Cluster], accepted: Accepted, in_use: Snapshot) -> dict[str, LoadAssignment]:

@@ -36,9 +36,13 @@ class Origin:
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Origin:
-        self._server = await asyncio.get_running_loop().create_server(lambda: _Connection(self), "127.0.0.1", 0)
+        self._server = await asyncio.get_running_loop().create_server(self.connection, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
+
+    def connection(self) -> asyncio.Protocol:
+        """The protocol of one more connection."""
+        return _Connection(self)
 
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
