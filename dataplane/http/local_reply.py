@@ -81,4 +81,4 @@ def _as_grpc(request: RequestHeaders, headers: ResponseHeaders, body: bytes) -> 
     fields: list[Field] = [(b"content-type", _GRPC), (b"grpc-status", _GRPC_STATUS.get(headers.status, _GRPC_UNKNOWN))]
     if body and request.method != b"HEAD":
         fields.append((b"grpc-message", _NOT_IN_GRPC_MESSAGE.sub(lambda match: b"%%%02X" % match[0][0], body)))
-    return ResponseHeaders(200, [*fields, *(field for field in headers.fields if field[0] != b"content-type")])
+    return ResponseHeaders(200, [*(field for field in headers.fields if field[0] != b"content-type"), *fields])

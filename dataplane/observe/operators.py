@@ -197,9 +197,12 @@ def header_index(side: str, headers: RequestHeaders | ResponseHeaders | HeaderMa
     if side == "request":
         assert isinstance(headers, RequestHeaders)
         index[b":method"] = headers.method
-        index[b":path"] = headers.path
         index[b":scheme"] = headers.scheme
-        index[b":authority"] = index[b"host"] = headers.authority
+        # What a request does not have is empty in its head, and missing in a log.
+        if headers.path:
+            index[b":path"] = headers.path
+        if headers.authority:
+            index[b":authority"] = index[b"host"] = headers.authority
         if headers.protocol:
             index[b":protocol"] = headers.protocol
     elif side == "response":
