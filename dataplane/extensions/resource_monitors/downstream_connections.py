@@ -16,4 +16,4 @@ supports(DownstreamConnectionsConfig, "max_active_downstream_connections")
 @extension(KIND, DownstreamConnectionsConfig.DESCRIPTOR.full_name)
 def compile_config(config: DownstreamConnectionsConfig, at: FieldPath, context: CompileContext) -> int:
     """The limit."""
-    return config.max_active_downstream_connections
+    return int(config.max_active_downstream_connections)

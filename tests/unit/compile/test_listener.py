@@ -226,11 +226,6 @@ def test_errors(fields: dict[str, Any], expected: str) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {
-            "listener_filters": [
-                {"name": "x", "typed_config": {"@type": f"{TYPES}.filters.listener.tls_inspector.v3.TlsInspector"}}
-            ]
-        },
         {"use_original_dst": True},
         {"udp_listener_config": {}},
         {"internal_listener": {}},
