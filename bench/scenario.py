@@ -44,7 +44,7 @@ class Scenario:
     """One path through the proxy.
 
     target: the ratio of our CPU time per request to Envoy's that we promise; other_configs: the equivalent configuration
-    text of proxies that do not read a bootstrap, by proxy name.
+    text of proxies that do not read a bootstrap, by proxy name; upstream_http2: the upstream speaks HTTP/2 in clear text.
     """
 
     name: str
@@ -53,3 +53,4 @@ class Scenario:
     load: Load
     target: float | None = None
     other_configs: Mapping[str, Callable[[Place], str]] = field(default_factory=dict)
+    upstream_http2: bool = False

@@ -21,7 +21,7 @@ http {{
   client_body_temp_path {directory}/b; proxy_temp_path {directory}/p; fastcgi_temp_path {directory}/f;
   uwsgi_temp_path {directory}/u; scgi_temp_path {directory}/s;
   server {{
-    listen 127.0.0.1:{port} backlog=1024;
+    listen 127.0.0.1:{port} backlog=1024{http2}; http2_max_concurrent_streams 1024;
     location / {{ default_type text/plain; return 200 "{body}"; }}
   }}
 }}
@@ -38,15 +38,17 @@ def free_port() -> int:
         return port
 
 
-def start_upstream(directory: Path) -> tuple[subprocess.Popen[bytes], int]:
+def start_upstream(directory: Path, http2: bool = False) -> tuple[subprocess.Popen[bytes], int]:
     """Start it; returns the process and its port.  It answers every request with 43 bytes."""
     port = free_port()
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if nginx is not None:
         config = directory / "upstream.conf"
         body = BODY.decode().replace("\n", "\\n")
-        config.write_text(NGINX_CONFIG.format(directory=directory, port=port, body=body))
+        config.write_text(NGINX_CONFIG.format(directory=directory, port=port, body=body, http2=" http2" if http2 else ""))
         command = [nginx, "-c", str(config), "-e", str(directory / "upstream.err")]
+    elif http2:
+        raise SystemExit("an upstream that speaks HTTP/2 needs nginx")
     else:
         command = [sys.executable, "-m", "bench.upstream", str(port)]
     return subprocess.Popen(command, preexec_fn=pinned(LOAD_CORE)), port
