@@ -166,8 +166,10 @@ class Stream(StreamInfo):
         """No upgrade is configured.  As Envoy: what follows such a head would not be HTTP, so the request never counts as complete."""
         self.manager.stats.rq_ws_on_non_ws_route.inc()
         self.request_complete = False
-        if isinstance(route.action, ForwardAction):
+        if isinstance(route.action, ForwardAction) and self.snapshot is not None:
             self.upstream_cluster = route.action.cluster
+            cluster = self.snapshot.clusters.get(route.action.cluster)
+            self.upstream_cluster_stat_name = "" if cluster is None else cluster.stat_name
         self.local_reply(403, details="upgrade_failed")
 
     def decode_data(self, data: bytes, end_stream: bool) -> None:
