@@ -14,7 +14,7 @@ from envoy.extensions.transport_sockets.tls.v3.common_pb2 import TlsParameters a
 from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import SdsSecretConfig
 from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import CommonTlsContext, DownstreamTlsContext, UpstreamTlsContext
 
-from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.base.errors import ConfigError, FieldPath, Problems
 from dataplane.compile.cipher_suites import DEFAULT_CIPHERS, cipher_list
 from dataplane.compile.config_source import compile_config_source
 from dataplane.compile.context import CompileContext
@@ -107,25 +107,26 @@ def compile_upstream_tls(message: UpstreamTlsContext, at: FieldPath, context: Co
 
 
 def _common(message: CommonTlsContext, at: FieldPath, context: CompileContext, highest: str) -> CommonTls:
-    """Errors of the parts go to the context."""
+    """Raises InvalidResource with the errors of all parts."""
+    problems = Problems()
     certificates: list[TlsCertificate] = []
     references: list[SecretReference] = []
     parameters = TlsParameters("TLSv1_2", highest, DEFAULT_CIPHERS)
     validation: tuple[ValidationContext | None, SecretReference | None] = (None, None)
     for index, certificate in enumerate(message.tls_certificates):
-        with context.problems.collect():
+        with problems.collect():
             certificates.append(compile_certificate(certificate, at / "tls_certificates" / index))
     for index, reference in enumerate(message.tls_certificate_sds_secret_configs):
-        with context.problems.collect():
+        with problems.collect():
             references.append(_reference(reference, at / "tls_certificate_sds_secret_configs" / index, context))
-    with context.problems.collect():
+    with problems.collect():
         validation = _validation(message, at, context)
-    with context.problems.collect():
+    with problems.collect():
         parameters = _parameters(message.tls_params, at / "tls_params", highest)
     common = CommonTls(
         parameters, tuple(certificates), tuple(references), *validation, alpn=_alpn(message.alpn_protocols, at / "alpn_protocols")
     )
-    context.problems.raise_if_any()
+    problems.raise_if_any()
     return common
 
 
