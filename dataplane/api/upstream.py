@@ -109,6 +109,9 @@ class UpstreamConnectionInfo(Protocol):
 class HostMonitor(Protocol):
     """Wants to know how a host behaves: outlier detection."""
 
+    def on_connected(self) -> None:
+        """A connection for a request was there."""
+
     def on_status(self, status: int) -> None:
         """The host answered."""
 

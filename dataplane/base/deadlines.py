@@ -11,8 +11,8 @@ import heapq
 from collections.abc import Callable
 from typing import Final, Protocol
 
-# Timeouts are given in milliseconds and used in seconds; ten of lateness let thousands of deadlines share a tick.
-RESOLUTION: Final = 0.01
+# The finest that configuration can say.  Back-offs of retries are a few milliseconds; ticks that hold nothing cost nothing.
+RESOLUTION: Final = 0.001
 
 
 class Timer(Protocol):

@@ -150,8 +150,8 @@ class HostRecord:
             return [Ejection.CONSECUTIVE_LOCAL_ORIGIN_FAILURE]
         return []
 
-    def on_local_success(self) -> None:
-        """The host answered at all.  Only counted where these are counted apart."""
+    def on_connected(self) -> None:
+        """There was a connection.  Counts only where failures of our own making are counted apart."""
         self.local.total += 1
         self.local.successes += 1
         self._consecutive_local = 0

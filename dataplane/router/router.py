@@ -196,6 +196,8 @@ class RouterStream(TimedRequest):
         info.upstream_protocol = connection.protocol
         if connection.tls is not None:
             info.upstream_tls = connection.tls
+        if host.monitor is not None:
+            host.monitor.on_connected()
         info.upstream_begin_at = self._bound.clock()
         if self._action.auto_host_rewrite and host.hostname:
             request_plan.set_host(self.headers, host.hostname.encode(), self._action.append_x_forwarded_host, self._bound.tells)

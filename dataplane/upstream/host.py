@@ -31,6 +31,7 @@ class UpstreamHost(Host):
         "health_check_disabled",
         "health_check_hostname",
         "health_check_port",
+        "local_origin_success_rate",
         "locality",
         "metadata",
         "monitor",
@@ -41,6 +42,7 @@ class UpstreamHost(Host):
         "rq_success",
         "rq_timeout",
         "rq_total",
+        "success_rate",
     )
 
     def __init__(
@@ -65,6 +67,8 @@ class UpstreamHost(Host):
         self.rq_success = 0
         self.rq_error = 0
         self.rq_timeout = 0
+        self.success_rate = -1.0  # of the last interval of outlier detection: per cent, -1 where too few requests came
+        self.local_origin_success_rate = -1.0
 
     def facts(self) -> HostFacts:
         """As the admin endpoint's `/clusters` shows it, names and order Envoy's."""
@@ -86,4 +90,6 @@ class UpstreamHost(Host):
             locality=self.locality,
             priority=self.priority,
             canary=self.canary,
+            success_rate=self.success_rate,
+            local_origin_success_rate=self.local_origin_success_rate,
         )

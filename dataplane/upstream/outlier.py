@@ -46,9 +46,12 @@ class HostMonitor:
         self.host = host
         self.record = HostRecord(detector.settings)
 
+    def on_connected(self) -> None:
+        """A connection for a request was there."""
+        self.record.on_connected()
+
     def on_status(self, status: int) -> None:
         """The host answered."""
-        self.record.on_local_success()
         for ejection in self.record.on_status(status):
             self._detector.on_detected(self, ejection)
 
@@ -106,6 +109,7 @@ class OutlierDetector:
         if self._monitors.pop(host).record.ejected:
             self.stats.active.dec()
         host.monitor = None
+        host.success_rate = host.local_origin_success_rate = -1.0
         host.flags &= ~_EJECTED
 
     def on_detected(self, monitor: HostMonitor, ejection: Ejection) -> None:
@@ -157,6 +161,9 @@ class OutlierDetector:
         external = judge_rates([monitor.record.external for monitor in monitors], self.settings, *kinds)
         kinds = (Ejection.LOCAL_ORIGIN_SUCCESS_RATE, Ejection.LOCAL_ORIGIN_FAILURE_PERCENTAGE)
         local = judge_rates([monitor.record.local for monitor in monitors], self.settings, *kinds)
+        for monitor in monitors:
+            monitor.host.success_rate = monitor.record.external.rate
+            monitor.host.local_origin_success_rate = monitor.record.local.rate
         outliers = external.outliers
         if self.settings.split_external_local_origin_errors:
             outliers += local.outliers

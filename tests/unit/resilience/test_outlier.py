@@ -38,7 +38,7 @@ def test_our_own_failures_count_as_a_status_unless_they_are_counted_apart() -> N
         OutlierSettings(split_external_local_origin_errors=True, consecutive_local_origin_failure=2, consecutive_5xx=1)
     )
     assert apart.on_local_failure(NOT_CONNECTED) == []
-    apart.on_local_success()
+    apart.on_connected()
     assert [apart.on_local_failure(NOT_CONNECTED), apart.on_local_failure(TIMED_OUT)] == [[], [LOCAL]]
 
 

@@ -106,7 +106,8 @@ def test_counted_apart() -> None:
     monitor = world.hosts[0].monitor
     assert monitor is not None
     monitor.on_failure()
-    monitor.on_status(500)  # it answered
+    monitor.on_connected()
+    monitor.on_status(500)
     monitor.on_failure()
     assert world.health()[0] == "healthy"
     monitor.on_timeout()
@@ -133,6 +134,7 @@ def test_the_statistics_of_an_interval_eject() -> None:
     assert world.health()[5] == "/failed_outlier_check"
     assert world.counted()["ejections_enforced_success_rate"] == 1
     assert world.counted()["ejections_success_rate"] == 1
+    assert [host.success_rate for host in world.hosts] == [100, 100, 100, 100, 100, 50]
 
 
 def test_local_statistics_only_count_where_they_are_kept_apart() -> None:
@@ -142,8 +144,11 @@ def test_local_statistics_only_count_where_they_are_kept_apart() -> None:
         monitor = world.hosts[0].monitor
         assert monitor is not None
         monitor.on_failure()
-        world.answer(1, 200)
+        other = world.hosts[1].monitor
+        assert other is not None
+        other.on_connected()
     world.clock.advance(10.1)
+    assert (world.hosts[0].local_origin_success_rate, world.hosts[1].local_origin_success_rate) == (-1.0, -1.0)
     assert world.counted()["ejections_enforced_local_origin_failure_percentage"] == 1
     assert world.ejected == [0]
 
