@@ -30,7 +30,6 @@ supports(EndpointMessage, "address", "hostname", "health_check_config")
 supports(LocalityMessage, "region", "zone", "sub_zone")
 
 _OVERPROVISIONING_FACTOR: Final = 140
-_MAX_WEIGHT: Final = (1 << 32) - 1
 _HEALTH: Final = {int(status): status for status in HealthStatus}
 
 
@@ -42,7 +41,6 @@ def compile_load_assignment(
         _compile_locality(locality, at / "endpoints" / index, context, names_allowed)
         for index, locality in enumerate(message.endpoints)
     )
-    _check_locality_weights(localities, at / "endpoints")
     return LoadAssignment(
         cluster_name=message.cluster_name,
         localities=localities,
@@ -58,8 +56,6 @@ def _compile_locality(
     for index, endpoint in enumerate(message.lb_endpoints):
         with context.problems.collect():
             endpoints.append(_compile_endpoint(endpoint, at / "lb_endpoints" / index, names_allowed))
-    if sum(endpoint.weight for endpoint in endpoints) > _MAX_WEIGHT:
-        context.problems.add(at, f"The sum of weights of all upstream hosts in a locality exceeds {_MAX_WEIGHT}")
     locality = message.locality
     return LocalityEndpoints(
         locality=Locality(locality.region, locality.zone, locality.sub_zone),
@@ -98,12 +94,6 @@ def _address(endpoint: EndpointMessage, at: FieldPath, names_allowed: bool) -> A
         advice = "Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'"
         raise ConfigError(at / "socket_address" / "address", f"malformed IP address: {address.host}. {advice}")
     return address
-
-
-def _check_locality_weights(localities: tuple[LocalityEndpoints, ...], at: FieldPath) -> None:
-    for priority in {locality.priority for locality in localities}:
-        if sum(locality.weight for locality in localities if locality.priority == priority) > _MAX_WEIGHT:
-            raise ConfigError(at, f"The sum of weights of all localities at the same priority exceeds {_MAX_WEIGHT}")
 
 
 def _drop_overload(policy: Any, at: FieldPath) -> tuple[tuple[str, float], ...]:

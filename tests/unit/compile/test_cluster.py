@@ -201,10 +201,6 @@ ENDPOINT = "load_assignment.endpoints[0].lb_endpoints[0].endpoint"
             "load_assignment: LOGICAL_DNS clusters must have a single locality_lb_endpoint and a single lb_endpoint",
         ),
         (
-            {"load_assignment": assignment([endpoint(load_balancing_weight=2**32 - 1), endpoint(load_balancing_weight=1)])},
-            "load_assignment.endpoints[0]: The sum of weights of all upstream hosts in a locality exceeds 4294967295",
-        ),
-        (
             {"load_assignment": assignment([], policy={"drop_overloads": [{"category": "a"}, {"category": "b"}]})},
             "load_assignment.policy.drop_overloads: Cluster drop_overloads config has 2 categories. Envoy only support one.",
         ),
@@ -425,3 +421,11 @@ def test_a_health_status_without_a_name_says_nothing() -> None:
     assert cluster(load_assignment=assignment([endpoint(health_status=99)])).load_assignment is not None
     [locality] = cluster(load_assignment=assignment([endpoint(health_status=99)])).load_assignment.localities  # type: ignore[union-attr]  # seen above
     assert locality.endpoints[0].health_status is HealthStatus.UNKNOWN
+
+
+def test_sums_of_weights_may_be_of_any_size() -> None:
+    most = 2**32 - 1
+    heavy = assignment([endpoint(load_balancing_weight=most), endpoint("127.0.0.2", load_balancing_weight=most)])
+    compiled_heavy = cluster(load_assignment=heavy).load_assignment
+    assert compiled_heavy is not None
+    assert [each.weight for each in compiled_heavy.localities[0].endpoints] == [most, most]

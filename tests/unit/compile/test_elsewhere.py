@@ -81,6 +81,24 @@ def test_watched_paths_and_log_directories_are_not_looked_for() -> None:
         assert reasons(resource, local=False) == []
 
 
+def test_certificates_and_authorities_are_the_proxy_s() -> None:
+    files = {"certificate_chain": {"filename": "/no/such/chain"}, "private_key": {"filename": "/no/such/key"}}
+    context = {
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        "common_tls_context": {
+            "tls_certificates": [files],
+            "validation_context": {"trusted_ca": {"environment_variable": "NO_SUCH_VARIABLE_OF_POINTSMAN"}},
+        },
+    }
+    cluster = _parsed(
+        "envoy.config.cluster.v3.Cluster", {"name": "c", "transport_socket": {"name": "t", "typed_config": context}}
+    )
+    secret = _parsed("envoy.extensions.transport_sockets.tls.v3.Secret", {"name": "s", "tls_certificate": files})
+    for resource in (cluster, secret):
+        assert reasons(resource, local=True)
+        assert reasons(resource, local=False) == []
+
+
 def test_what_is_wrong_beside_is_still_told() -> None:
     resource = route_configuration({"filename": "/no/such/file"}, request_headers_to_remove=["host"])
     told = reasons(resource, local=False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from envoy.config.cluster.v3 import cluster_pb2
 
@@ -11,6 +14,17 @@ from controlplane.build.messages import UnknownType, decode
 from controlplane.build.preflight import Document, EncodedResource, check
 
 GOOD = '"@type": type.googleapis.com/envoy.config.cluster.v3.Cluster\nname: {name}\ntype: STATIC\nload_assignment: {{cluster_name: x}}\n'
+
+BODY = """\
+"@type": type.googleapis.com/envoy.config.route.v3.RouteConfiguration
+name: r
+virtual_hosts:
+- name: v
+  domains: ["*"]
+  routes:
+  - match: {{prefix: /}}
+    direct_response: {{status: 200, body: {{filename: {path}}}}}
+"""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -48,3 +62,12 @@ def test_a_resource_that_is_given_twice_is_a_problem() -> None:
 def test_decoding_an_unknown_type_is_an_error() -> None:
     with pytest.raises(UnknownType, match=r"no\.such"):
         decode("type.googleapis.com/no.such", b"")
+
+
+@pytest.mark.timeout(10)
+def test_files_of_this_machine_are_not_looked_at(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "nothing"):
+        checked = check([Document(BODY.format(path=tmp_path / name), "a.yaml")], [])
+        assert checked.problems == ()
+        assert len(checked.resources) == 1
