@@ -54,6 +54,8 @@ def _compile_locality(
 ) -> LocalityEndpoints:
     endpoints = []
     for index, endpoint in enumerate(message.lb_endpoints):
+        if names_allowed and endpoint.HasField("endpoint") and not endpoint.endpoint.HasField("address"):
+            continue  # in Envoy the empty name, which no name server ever answers
         with context.problems.collect():
             endpoints.append(_compile_endpoint(endpoint, at / "lb_endpoints" / index, names_allowed))
     locality = message.locality

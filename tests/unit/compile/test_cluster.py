@@ -429,3 +429,10 @@ def test_sums_of_weights_may_be_of_any_size() -> None:
     compiled_heavy = cluster(load_assignment=heavy).load_assignment
     assert compiled_heavy is not None
     assert [each.weight for each in compiled_heavy.localities[0].endpoints] == [most, most]
+
+
+@pytest.mark.parametrize("discovery", ["STRICT_DNS", "LOGICAL_DNS"])
+def test_an_endpoint_of_a_dns_cluster_without_an_address_is_never_found(discovery: str) -> None:
+    found = cluster(type=discovery, load_assignment=assignment([{"endpoint": {}}])).load_assignment
+    assert found is not None
+    assert [locality.endpoints for locality in found.localities] == [()]
