@@ -162,12 +162,14 @@ class Http2Codec:
         self.enlist()
 
     def on_write_blocked(self) -> None:
-        for stream in list(self._streams.values()):
-            stream.block()
+        for stream_id, stream in list(self._streams.items()):
+            if stream_id in self._streams:  # what one is told may end another
+                stream.block()
 
     def on_write_ready(self) -> None:
-        for stream in list(self._streams.values()):
-            stream.unblock()
+        for stream_id, stream in list(self._streams.items()):
+            if stream_id in self._streams:
+                stream.unblock()
         self.flush()
 
     def on_close(self) -> None:
@@ -226,8 +228,10 @@ class Http2Codec:
     def _on_trailers(self, event: h2_session.TrailersReceived) -> None:
         self._http2.trailers.inc()
         self._empty_frames = 0
-        encoder = self._streams.get(event.stream_id) or self._lingering.get(event.stream_id)
+        encoder = self._streams.get(event.stream_id)
         if encoder is None:
+            if (lingering := self._lingering.get(event.stream_id)) is not None:
+                lingering.remote_ended = True
             return
         encoder.remote_ended = True
         size = header_bytes(event.headers)
@@ -335,11 +339,13 @@ class Http2Codec:
         self._ended += 1
         self._http2.streams_active.value -= 1
         self._waiting.discard(encoder)
+        stream = encoder.stream
+        del encoder.stream  # each knows the other: a circle that only the garbage collector would open
         if encoder.local_ended:
-            encoder.ended_at = encoder.stream.end_at
+            encoder.ended_at = stream.end_at
             self._lingering[stream_id] = encoder
         elif stream_id not in self._resets and not self._closed:
-            if encoder.stream.response_started:
+            if stream.response_started:
                 self._write_out()  # a reset drops what waits
             self._reset(stream_id, encoder.reset_code)
 
@@ -363,7 +369,7 @@ class Http2Codec:
         """Responses that outgrow what may wait of one stream make their upstreams wait."""
         queued, waiting = self.session.queued, self._waiting
         for stream in list(waiting):
-            if queued(stream.stream_id) * 2 <= stream.stream.buffer_limit:
+            if stream in waiting and queued(stream.stream_id) * 2 <= stream.stream.buffer_limit:
                 waiting.discard(stream)
                 stream.unblock()
         wrote, self._wrote = self._wrote, []
