@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dataplane.base.address import Address
     from dataplane.observe.names import TagExtractor
     from dataplane.observe.stats import StatsStore
+    from dataplane.observe.tls_facts import CertificateFacts
     from dataplane.upstream.facts import ClusterFacts
 
 
@@ -74,6 +75,14 @@ class ListenerFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsContextFacts:
+    """The certificates of one TLS context, each with the file it came from or `<inline>`."""
+
+    authorities: Sequence[tuple[str, CertificateFacts]]
+    certificates: Sequence[tuple[str, CertificateFacts]]
+
+
+@dataclass(frozen=True, slots=True)
 class AdminContext:
     """Everything the handlers need.  command_line: the fields of admin.v3.CommandLineOptions, ready for JSON."""
 
@@ -89,3 +98,4 @@ class AdminContext:
     started_wall: float
     refresh_stats: Callable[[], None]  # bring gauges that are computed on demand up to date
     access_loggers: Sequence[AccessLogger] = ()  # of the endpoint's own requests
+    tls_contexts: Callable[[], Iterable[TlsContextFacts]] = tuple

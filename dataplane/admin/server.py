@@ -18,7 +18,7 @@ from aiohttp import web
 
 from dataplane.admin import reply
 from dataplane.admin.context import AdminContext
-from dataplane.admin.handlers import clusters, config_dump, control, index, listeners, server, stats
+from dataplane.admin.handlers import certs, clusters, config_dump, control, index, listeners, server, stats
 from dataplane.admin.handlers import logging as logging_handler
 from dataplane.admin.request_log import request_log
 from dataplane.base.address import Address, PipeAddress, SocketAddress
@@ -40,7 +40,7 @@ class Command:
 
 
 COMMANDS: Final = (
-    Command("/certs", "print certs on machine", index.certs),
+    Command("/certs", "print certs on machine", certs.certs),
     Command("/clusters", "upstream cluster status", clusters.clusters),
     Command("/config_dump", "dump current configs", config_dump.config_dump),
     Command("/drain_listeners", "drain listeners", control.drain_listeners, changes=True),

@@ -30,6 +30,7 @@ from dataplane.listener.manager import ListenerManager
 from dataplane.observe.log_file import LogFiles
 from dataplane.observe.names import TagExtractor
 from dataplane.observe.stats import StatsStore
+from dataplane.server.certificates import tls_contexts
 from dataplane.server.configuration import Configuration, Resource
 from dataplane.server.lifecycle import ProcessLifecycle
 from dataplane.server.options import Options
@@ -235,6 +236,7 @@ class Server:
             command_line=self._options.command_line(),
             started_wall=self._started_wall,
             refresh_stats=partial(self._process_stats.refresh, self._listeners),
+            tls_contexts=lambda: tls_contexts(self._holder.current),
             access_loggers=self.config.admin_access_loggers,
         )
 

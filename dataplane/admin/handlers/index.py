@@ -6,11 +6,6 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
-from dataplane.admin import reply
-from dataplane.admin.context import AdminContext
-
 if TYPE_CHECKING:
     from dataplane.admin.server import Command
 
@@ -29,8 +24,3 @@ def home(commands: Sequence[Command]) -> str:
         button = f'<form action="{path}" method="post"><button>{path}</button></form>'
         rows += f"<tr><td>{button if command.changes else link}</td><td>{escape(command.purpose)}</td></tr>\n"
     return f"<!DOCTYPE html>\n<html><head><title>Pointsman admin</title></head><body><table>\n{rows}</table></body></html>\n"
-
-
-def certs(context: AdminContext, request: web.Request) -> web.Response:
-    """No TLS context is supported yet, so there is no certificate to show."""
-    return reply.as_json({"certificates": []})

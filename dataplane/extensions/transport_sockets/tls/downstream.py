@@ -18,7 +18,7 @@ from dataplane.extensions.transport_sockets.tls.certificate import Certificate
 from dataplane.extensions.transport_sockets.tls.contexts import server_context
 from dataplane.extensions.transport_sockets.tls.errors import failure_reason, verification_reason
 from dataplane.extensions.transport_sockets.tls.facts import ConnectionFacts
-from dataplane.extensions.transport_sockets.tls.live_contexts import LiveContexts
+from dataplane.extensions.transport_sockets.tls.live_contexts import LiveContexts, Materials
 from dataplane.extensions.transport_sockets.tls.stats import StatsByScope, TlsStats
 from dataplane.extensions.transport_sockets.tls.transport import TlsTransport
 from dataplane.extensions.transport_sockets.tls.verify import Verdict, verify
@@ -136,6 +136,11 @@ class DownstreamTlsSocket:
         self._live = LiveContexts(
             config.common, lambda certificates, validation: ServerContexts(config, certificates, validation, at)
         )
+
+    @property
+    def materials(self) -> Materials | None:
+        """The secrets in use, None before the first handshake that needed them."""
+        return self._live.materials
 
     def accept(
         self, transport: asyncio.Transport, above: SecuredProtocol, secrets: Mapping[str, object], scope: Scope

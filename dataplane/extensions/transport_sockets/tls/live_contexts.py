@@ -17,13 +17,14 @@ from dataplane.snapshot.tls import CommonTls
 log = logging.getLogger("config")
 
 Built = TypeVar("Built")
+Materials = tuple[tuple[TlsCertificate, ...], ValidationContext | None]
 Build = Callable[[tuple[TlsCertificate, ...], ValidationContext | None], Built]
 
 
 class LiveContexts(Generic[Built]):
     """build: from all certificates and the merged validation context; raises ConfigError."""
 
-    __slots__ = ("_build", "_common", "_of", "_seen", "current")
+    __slots__ = ("_build", "_common", "_of", "_seen", "current", "materials")
 
     def __init__(self, common: CommonTls, build: Build[Built]) -> None:
         """Without references the contexts are made now, and once for all.  Raises ConfigError."""
@@ -32,8 +33,10 @@ class LiveContexts(Generic[Built]):
         self._seen: Mapping[str, object] | None = None
         self._of: tuple[object, ...] = ()
         self.current: Built | None = None
+        self.materials: Materials | None = None  # what the current contexts are made of
         if not common.references:
             self.current = build(common.certificates, common.validation)
+            self.materials = (common.certificates, common.validation)
 
     def follow(self, secrets: Mapping[str, object]) -> Built | None:
         """The contexts for a handshake that begins now, None while a secret has never been there."""
@@ -48,12 +51,14 @@ class LiveContexts(Generic[Built]):
             return
         self._of = found
         try:
-            self.current = self._build(*self._materials(found))
+            materials = self._materials(found)
+            self.current = self._build(*materials)
+            self.materials = materials
         except ConfigError as error:
             names = ", ".join(reference.name for reference in self._common.references)
             log.error("secrets %s cannot be used, what was in use before stays: %s", names, error)
 
-    def _materials(self, found: tuple[object, ...]) -> tuple[tuple[TlsCertificate, ...], ValidationContext | None]:
+    def _materials(self, found: tuple[object, ...]) -> Materials:
         common = self._common
         count = len(common.certificate_references)
         certificates = list(common.certificates)

@@ -21,7 +21,7 @@ from dataplane.extensions.transport_sockets.tls.certificate import Certificate
 from dataplane.extensions.transport_sockets.tls.contexts import client_context
 from dataplane.extensions.transport_sockets.tls.errors import failure_reason, verification_reason
 from dataplane.extensions.transport_sockets.tls.facts import ConnectionFacts
-from dataplane.extensions.transport_sockets.tls.live_contexts import LiveContexts
+from dataplane.extensions.transport_sockets.tls.live_contexts import LiveContexts, Materials
 from dataplane.extensions.transport_sockets.tls.stats import StatsByScope, TlsStats
 from dataplane.extensions.transport_sockets.tls.transport import TlsTransport
 from dataplane.extensions.transport_sockets.tls.verify import Verdict, dns_name_matches, verify
@@ -143,6 +143,11 @@ class UpstreamTlsSocket:
         self._live = LiveContexts(
             config.common, lambda certificates, validation: ClientContext(config, certificates, validation, at)
         )
+
+    @property
+    def materials(self) -> Materials | None:
+        """The secrets in use, None before the first handshake that needed them."""
+        return self._live.materials
 
     def dial(
         self, above: DialledProtocol, server_name: str, alpn: tuple[str, ...], secrets: Mapping[str, object], scope: Scope

@@ -1,0 +1,45 @@
+"""`/certs`: the certificates in use, without their keys.  Envoy: admin.v3.Certificates."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from dataplane.admin import reply
+from dataplane.admin.context import AdminContext
+
+if TYPE_CHECKING:
+    from dataplane.observe.tls_facts import CertificateFacts
+
+
+def certs(context: AdminContext, request: web.Request) -> web.Response:
+    now = datetime.datetime.now(datetime.UTC)
+    shown = []
+    for each in context.tls_contexts():
+        sides = {"ca_cert": each.authorities, "cert_chain": each.certificates}
+        shown.append(
+            {
+                field: [details(path, certificate, now) for path, certificate in certificates]
+                for field, certificates in sides.items()
+            }
+        )
+    return reply.as_json({"certificates": shown})
+
+
+def details(path: str, certificate: CertificateFacts, now: datetime.datetime) -> dict[str, object]:
+    """admin.v3.CertificateDetails."""
+    kinds = (("dns", certificate.dns_names), ("uri", certificate.uris), ("ip_address", certificate.ip_addresses))
+    return {
+        "path": path,
+        "serial_number": certificate.serial,
+        "subject_alt_names": [{kind: name} for kind, names in kinds for name in names],
+        "days_until_expiration": str(max(0, (certificate.not_after - now).days)),
+        "valid_from": _timestamp(certificate.not_before),
+        "expiration_time": _timestamp(certificate.not_after),
+    }
+
+
+def _timestamp(moment: datetime.datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

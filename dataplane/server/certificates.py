@@ -1,0 +1,41 @@
+"""What `/certs` shows: the certificates of every TLS context that is in use, as they are now.
+
+Here: walking the snapshot.  Not here: JSON (admin.handlers.certs), reading a certificate (extensions.transport_sockets.tls.certificate).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dataplane.admin.context import TlsContextFacts
+from dataplane.extensions.transport_sockets.tls.certificate import Certificate
+from dataplane.extensions.transport_sockets.tls.downstream import DownstreamTlsSocket
+from dataplane.extensions.transport_sockets.tls.upstream import UpstreamTlsSocket
+
+if TYPE_CHECKING:
+    from dataplane.snapshot.snapshot import Snapshot
+
+
+def tls_contexts(snapshot: Snapshot) -> Iterator[TlsContextFacts]:
+    """One for each context whose secrets were there when a handshake asked for them; inline ones are there from the start."""
+    for socket in _sockets(snapshot):
+        materials = socket.materials if isinstance(socket, DownstreamTlsSocket | UpstreamTlsSocket) else None
+        if materials is None:
+            continue
+        certificates, validation = materials
+        authorities = []
+        if validation is not None and validation.trusted_ca:
+            authorities = [(validation.ca_path, Certificate.from_pem(validation.trusted_ca))]
+        yield TlsContextFacts(authorities, [(each.path, Certificate.from_pem(each.chain)) for each in certificates])
+
+
+def _sockets(snapshot: Snapshot) -> Iterator[object]:
+    for listener in snapshot.listeners.values():
+        default = listener.default_filter_chain
+        for chain in (*listener.filter_chains, *(() if default is None else (default,))):
+            yield chain.transport_socket
+    for cluster in snapshot.clusters.values():
+        yield cluster.transport_socket
+        for match in cluster.transport_socket_matches:
+            yield match.transport_socket
