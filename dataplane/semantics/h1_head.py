@@ -14,6 +14,7 @@ import re
 from typing import Final
 
 from dataplane.base.errors import ProtocolError
+from dataplane.semantics import inline_headers
 from dataplane.semantics.c_heads import CRequestHeads, CResponseHeads
 from dataplane.semantics.framing import CHUNKED, NOT_GIVEN
 from dataplane.semantics.h1_fields import PLAIN, FieldParser, plain_lines
@@ -98,7 +99,7 @@ class RequestHeadParser:
         else:
             fields = self._fields.take(raw_fields, _REQUEST_FRAMING, found)
         method, target, version = _request_line(line)
-        headers = RequestHeaders(method, target, b"", b"http", fields)
+        headers = RequestHeaders(method, target, b"", b"http", inline_headers.joined(fields, inline_headers.REQUEST))
         length, keep_alive, has_host = self._apply_framing(headers, found, version is HTTP_11)
         if raw_fields is not None and [name for name, _ in found] == [b"host"]:
             self._remember(block, headers)
@@ -182,6 +183,7 @@ class ResponseHeadParser:
             line, fields = _split_odd(head, self._fields, _RESPONSE_FRAMING, found)
         else:
             fields = self._fields.take(raw_fields, _RESPONSE_FRAMING, found)
+        fields = inline_headers.joined(fields, inline_headers.RESPONSE)
         status, version = self._status_lines.get(line) or self._learn(line)
         length, keep_alive, coded = NOT_GIVEN, version is HTTP_11, False
         for name, value in found:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dataplane.semantics.header_map import HeaderMap
+from dataplane.semantics.header_map import Field, HeaderMap
 
 REQUEST: Final = frozenset(
     {
@@ -99,3 +99,21 @@ def add(headers: HeaderMap, name: bytes, value: bytes, inline: frozenset[bytes])
             headers.set(name, known + b"," + value)
             return
     headers.add(name, value)
+
+
+def joined(fields: list[Field], inline: frozenset[bytes]) -> list[Field]:
+    """*fields* with the repeated ones among the *inline* headers made one, at the place of the first.  Without any: the list itself."""
+    if len(dict(fields)) == len(fields):
+        return fields
+    places: dict[bytes, int] = {}
+    kept: list[Field] = []
+    for field in fields:
+        name, value = field
+        place = places.get(name)
+        if place is not None:
+            kept[place] = (name, kept[place][1] + b"," + value)
+            continue
+        if name in inline:
+            places[name] = len(kept)
+        kept.append(field)
+    return kept
