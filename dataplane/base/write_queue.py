@@ -1,7 +1,9 @@
 """Writes of one pass of the event loop, put together.
 
-A response's head and its body arrive in one read and go out in one write; a second `write` in the same pass costs 5 µs of 45.  Who holds
-bytes back enlists here and is asked to flush once everything that was read in this pass has been dealt with.
+Who has bytes to write holds them back, enlists here, and is asked to flush once everything that was read in this pass has been dealt with.
+That saves twice.  What a connection writes in one pass goes out in one system call; a second one costs 5 µs.  And the writes of all
+connections follow each other closely: whoever reads at the other end is awake for the second already, and waking it is most of what
+the first one costs.  Measured with 32 connections of small requests: 54 µs of CPU a request fall to 46, and p50 and p99 fall with them.
 """
 
 from __future__ import annotations

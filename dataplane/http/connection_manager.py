@@ -156,12 +156,12 @@ class HttpConnection:
 
     def on_end(self) -> None:
         """As Envoy, half an HTTP/1 connection is none: whoever closes does not wait for the answer."""
+        self.codec.flush()
         self.downstream.close("")
 
     def on_close(self, error: str) -> None:
         self._gone = True
-        if self._h2 is not None:
-            self._h2.on_close()
+        self.codec.on_close()
         streams = list(self.codec.open_streams())
         self._count_closed(bool(streams))
         details = "downstream_remote_disconnect" if self._ended_by_peer else "downstream_local_disconnect"

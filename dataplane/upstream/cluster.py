@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from dataplane.api.upstream import BalancingContext, Pending, RoutedReceiver
     from dataplane.balancing.policies import Picker
     from dataplane.base.deadlines import DeadlineWheel
+    from dataplane.base.write_queue import WriteQueue
     from dataplane.observe.stats import StatsStore
     from dataplane.snapshot.cluster import Cluster, LoadAssignment
     from dataplane.upstream.connector import Connector
@@ -55,6 +56,7 @@ class UpstreamRuntime:
     chance: Callable[[], float]
     next_connection_id: Callable[[], int]
     secrets: Secrets = lambda: _NO_SECRETS
+    writes: WriteQueue | None = None  # None: what is to be sent is written at once
 
 
 class UpstreamCluster:
@@ -299,6 +301,7 @@ class UpstreamCluster:
             max_connection_duration=http.max_connection_duration or 0.0,
             max_requests_per_connection=http.max_requests_per_connection,
             http2=http2_settings(config, runtime),
+            writes=runtime.writes,
         )
 
     def _make_connector(self, config: Cluster) -> SocketConnector:

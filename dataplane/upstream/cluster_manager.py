@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from dataplane.base.write_queue import WriteQueue
 from dataplane.snapshot.cluster import DiscoveryType
 from dataplane.snapshot.diff import diff
 from dataplane.snapshot.snapshot import EMPTY
@@ -49,7 +50,13 @@ class ClusterManager:
         self._stats = stats
         self._manager_stats = ManagerStats(stats.scope("cluster_manager."))
         self._runtime = UpstreamRuntime(
-            loop, deadlines, stats, random.random, itertools.count(1).__next__, lambda: holder.current.secrets
+            loop,
+            deadlines,
+            stats,
+            random.random,
+            itertools.count(1).__next__,
+            lambda: holder.current.secrets,
+            WriteQueue(loop.call_soon),
         )
         self._clusters: dict[str, UpstreamCluster] = {}
         self._retiring: set[UpstreamCluster] = set()

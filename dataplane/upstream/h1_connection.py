@@ -54,6 +54,7 @@ class H1Connection(Dialled):
         "_head",
         "_left",
         "_no_body",
+        "_out",
         "_paused",
         "_persists",
         "_pool",
@@ -64,6 +65,7 @@ class H1Connection(Dialled):
         "_tunnel",
         "_tx_bytes",
         "_write_blocked",
+        "_writes",
         "connected_at",
         "connection_id",
         "deadline",
@@ -99,6 +101,8 @@ class H1Connection(Dialled):
         self._left = 0
         self._paused = 0
         self._write_blocked = False
+        self._out: list[bytes] = []
+        self._writes = pool.writes
         self._chunks: ChunkedDecoder | None = None
 
     # ---- connecting
@@ -164,9 +168,7 @@ class H1Connection(Dialled):
         if method == b"HEAD":
             self._no_body = True
         lines.append(b"\r\n")
-        data = _LINES(lines)
-        self._tx_bytes.value += len(data)
-        self.write(data)
+        self._send(_LINES(lines))
 
     def encode_data(self, data: bytes, end_stream: bool) -> None:
         if self._state == _CLOSED:
@@ -175,16 +177,34 @@ class H1Connection(Dialled):
             self._request_done = True
         if not self._chunked_request:
             if data:
-                self._tx_bytes.value += len(data)
-                self.write(data)
+                self._send(data)
         elif len(data) < _JOIN_BELOW:
             framed = (encode_chunk(data) if data else b"") + (LAST_CHUNK if end_stream else b"")
-            self._tx_bytes.value += len(framed)
-            self.write(framed)
+            if framed:
+                self._send(framed)
         else:
-            pieces = [b"%x\r\n" % len(data), data, b"\r\n" + LAST_CHUNK if end_stream else b"\r\n"]
-            self._tx_bytes.value += sum(map(len, pieces))
-            self.transport.writelines(pieces)
+            for piece in (b"%x\r\n" % len(data), data, b"\r\n" + LAST_CHUNK if end_stream else b"\r\n"):
+                self._send(piece)
+
+    def _send(self, data: bytes) -> None:
+        """Hold *data* back until everything of this pass of the loop can be written at once."""
+        self._tx_bytes.value += len(data)
+        if self._writes is None:
+            self.write(data)
+            return
+        if not self._out:
+            self._writes.add(self)
+        self._out.append(data)
+
+    def flush(self) -> None:
+        """base.write_queue.Flushable."""
+        out, self._out = self._out, []
+        if self._state == _CLOSED:
+            return
+        if len(out) == 1:
+            self.write(out[0])
+        else:
+            self.transport.writelines(out)
 
     def encode_trailers(self, trailers: HeaderMap) -> None:
         """Ends the request.  The fields are dropped, as Envoy does unless Http1ProtocolOptions.enable_trailers is set."""

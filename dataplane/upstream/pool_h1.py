@@ -27,7 +27,7 @@ _OVERFLOW: Final = PoolFailure.OVERFLOW
 class H1Pool(HttpPool[H1Connection]):
     """See the module."""
 
-    __slots__ = ("_rq_total", "fields", "heads", "max_head_bytes")
+    __slots__ = ("_rq_total", "fields", "heads", "max_head_bytes", "writes")
 
     def __init__(
         self, host: UpstreamHost, settings: PoolSettings, breakers: Breakers, on_empty: Callable[[HttpPool[H1Connection]], None]
@@ -35,6 +35,7 @@ class H1Pool(HttpPool[H1Connection]):
         super().__init__(host, settings, breakers, on_empty)
         self.heads = settings.heads
         self.fields = settings.fields
+        self.writes = settings.writes
         self.max_head_bytes = settings.max_head_bytes
         self._rq_total = settings.stats.rq_total
 

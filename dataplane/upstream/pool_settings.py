@@ -49,3 +49,4 @@ class PoolSettings:
     max_connection_duration: float = 0.0
     max_requests_per_connection: int = 0
     http2: Http2Settings | None = None  # None: no pool of the cluster is HTTP/2
+    writes: WriteQueue | None = None  # of HTTP/1 connections; None: what is to be sent is written at once

@@ -6,7 +6,7 @@ Time stands still until a test moves it (`Wire.advance`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -117,6 +117,9 @@ class Peer(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self.closed
         self.received += bytes(data)
+
+    def writelines(self, pieces: Iterable[bytes | bytearray | memoryview]) -> None:
+        self.write(b"".join(pieces))
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return ("10.0.0.9", 4711) if name == "sockname" else default

@@ -229,8 +229,6 @@ class Http1Codec(ResponseWriter):
         complete = self._state == _WAIT
         self._stream = None
         self._decoder = None
-        if self._out:
-            self.flush()
         if not complete or self._connection.closing:
             self._state = _CLOSED
             self.ahead = b""

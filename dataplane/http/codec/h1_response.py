@@ -31,7 +31,7 @@ _CHUNKED_END: Final = (b"transfer-encoding: chunked", b"", b"")
 class ResponseWriter:
     """The writing half of an HTTP/1 codec."""
 
-    __slots__ = ("_chunked", "_connect", "_enlisted", "_head_only", "_manager", "_out", "_proper_case", "_write", "protocol")
+    __slots__ = ("_chunked", "_connect", "_head_only", "_manager", "_out", "_proper_case", "_write", "protocol")
 
     closes_with_header: Final = True
 
@@ -40,7 +40,6 @@ class ResponseWriter:
         self._manager = manager
         self._out: list[bytes] = []
         self._proper_case = manager.config.http1.proper_case_headers
-        self._enlisted = False
         self._chunked = False
         self._head_only = False
         self._connect = False
@@ -53,26 +52,18 @@ class ResponseWriter:
         self._connect = method == b"CONNECT"
 
     def encode_informational(self, headers: ResponseHeaders) -> None:
-        self._out.append(b"\r\n".join([_status_line(headers.status), *self._lines(headers), *_END]))
-        self.flush()
+        self._send(_JOIN_LINES((_status_line(headers.status), *self._lines(headers), *_END)))
 
     def encode_headers(self, headers: ResponseHeaders, end_stream: bool) -> None:
-        self._out.append(self._head(headers, end_stream))
-        if end_stream:
-            self.flush()
-        elif not self._enlisted:
-            self._enlisted = True
-            self._manager.writes.add(self)
+        self._send(self._head(headers, end_stream))
 
     def encode_whole(self, headers: ResponseHeaders, body: bytes) -> None:
         head = self._head(headers, False)
-        if self._chunked or self._head_only or self._out:
-            self._out.append(head)
+        if self._chunked or self._head_only:
+            self._send(head)
             self.encode_data(body, True)
-            return
-        data = head + body
-        self._manager.stats.cx_tx_bytes_total.value += len(data)
-        self._write(data)
+        else:
+            self._send(head + body)
 
     def _head(self, headers: ResponseHeaders, end_stream: bool) -> bytes:
         """The head's bytes; decides how the end of the body is told."""
@@ -88,37 +79,41 @@ class ResponseWriter:
         return head
 
     def encode_data(self, data: bytes, end_stream: bool) -> None:
-        if not self._head_only:
-            if self._chunked:
-                if data:
-                    self._out.append(encode_chunk(data))
-                if end_stream:
-                    self._out.append(LAST_CHUNK)
-            elif data:
-                self._out.append(data)
+        if self._head_only:
+            return
+        if not self._chunked:
+            if data:
+                self._send(data)
+            return
+        if data:
+            self._send(encode_chunk(data))
         if end_stream:
-            self.flush()
-        elif not self._enlisted:
-            self._enlisted = True
-            self._manager.writes.add(self)
+            self._send(LAST_CHUNK)
 
     def encode_trailers(self, trailers: HeaderMap) -> None:
         """The end of the body; the trailers themselves only where they are enabled."""
         if self._chunked and not self._head_only:
             if self._manager.config.http1.enable_trailers:
-                self._out.append(b"\r\n".join([b"0", *self._lines(trailers), *_END]))
+                self._send(_JOIN_LINES((b"0", *self._lines(trailers), *_END)))
             else:
-                self._out.append(LAST_CHUNK)
-        self.flush()
+                self._send(LAST_CHUNK)
+
+    def _send(self, data: bytes) -> None:
+        """Hold *data* back until everything of this pass of the loop can be written at once (base.write_queue)."""
+        if not self._out:
+            self._manager.writes.add(self)
+        self._out.append(data)
 
     def flush(self) -> None:
-        self._enlisted = False
         out = self._out
         if out:
             data = out[0] if len(out) == 1 else b"".join(out)
             self._out = []
             self._manager.stats.cx_tx_bytes_total.value += len(data)
             self._write(data)
+
+    def on_close(self) -> None:
+        self._out = []
 
     def _lines(self, headers: HeaderMap) -> list[bytes]:
         if self._proper_case:

@@ -60,3 +60,6 @@ class Codec(Protocol):
 
     def flush(self) -> None:
         """Write what is held back to be written together."""
+
+    def on_close(self) -> None:
+        """The connection is gone: nothing can be written any more."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from dataplane.base.write_queue import WriteQueue
 from dataplane.semantics.header_map import HeaderMap, RequestHeaders
 from tests.support.upstream_wire import Recorder, Wire, get
 
@@ -27,6 +30,30 @@ def test_a_head_without_fields() -> None:
     wire = Wire()
     _, peer = wire.exchange()
     assert peer.take() == b"GET / HTTP/1.1\r\nhost: a.test\r\n\r\n"
+
+
+def test_what_is_sent_in_one_pass_of_the_loop_is_written_at_its_end() -> None:
+    soon: list[Callable[[], None]] = []
+    wire = Wire(writes=WriteQueue(soon.append))
+    request = wire.ask(Recorder(post((b"content-length", b"6")), end_stream=False))
+    peer = wire.peers[0].accept()
+    assert request.encoder is not None
+    request.encoder.encode_data(b"abc", False)
+    request.encoder.encode_data(b"def", True)
+    assert peer.take() == b""
+    assert len(soon) == 1
+    soon.pop()()
+    assert peer.take() == b"POST /p HTTP/1.1\r\nhost: a.test\r\ncontent-length: 6\r\n\r\nabcdef"
+
+
+def test_nothing_is_written_to_a_connection_that_was_given_up_in_the_same_pass() -> None:
+    soon: list[Callable[[], None]] = []
+    wire = Wire(writes=WriteQueue(soon.append))
+    request, peer = wire.exchange()
+    assert request.encoder is not None
+    request.encoder.reset()
+    soon.pop()()
+    assert peer.take() == b""
 
 
 def test_connect_names_the_authority() -> None:

@@ -45,6 +45,33 @@ def test_pipelined_requests_are_answered_in_order_and_one_at_a_time() -> None:
         assert client.take().endswith(b"\r\n\r\n%d" % number)
 
 
+def test_answers_of_one_pass_go_out_in_one_write() -> None:
+    engine = Engine(routes=[route(action=DirectResponse(200, b"x"))])
+    client = engine.connect()
+    client.connection.data_received(get() * 3)
+    assert client.transport.writes == 0
+    engine.loop.run_soon()
+    assert (client.transport.writes, client.take().count(b"HTTP/1.1 200 OK")) == (1, 3)
+
+
+def test_an_answer_is_not_lost_when_the_client_half_closes_at_once() -> None:
+    engine = Engine(routes=[route(action=DirectResponse(200, b"x"))])
+    client = engine.connect()
+    client.connection.data_received(get())
+    client.send_eof()
+    assert client.take().endswith(b"\r\n\r\nx")
+    assert client.closed
+
+
+def test_nothing_is_written_to_a_connection_that_is_gone() -> None:
+    engine = Engine(routes=[route(action=DirectResponse(200, b"x"))])
+    client = engine.connect()
+    client.connection.data_received(get())
+    client.transport.close()
+    engine.loop.run_soon()
+    assert client.transport.received == b""
+
+
 def test_requests_sent_ahead_without_end_pause_reading() -> None:
     engine = Engine()
     client = engine.connect()
