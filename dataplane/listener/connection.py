@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from dataplane.api.listener_filter import Inspected
 from dataplane.base.address import Address, PipeAddress, SocketAddress
 from dataplane.listener.inspection import InspectionRun
+from dataplane.observe import flags
 from dataplane.observe.stream_info import StreamInfo
 from dataplane.snapshot.listener import FilterChain
 
@@ -280,6 +281,7 @@ class Connection(StreamInfo, asyncio.Protocol):
     def _refuse(self) -> None:
         """No filter chain is meant for this connection.  Envoy closes it without a word."""
         self._closing = True
+        self.response_flags |= flags.NO_ROUTE_FOUND
         self.response_code_details = "filter_chain_not_found"
         self.transport.close()
 
