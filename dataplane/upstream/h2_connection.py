@@ -20,8 +20,8 @@ from dataplane.semantics.h2_headers import header_bytes, response_headers
 from dataplane.semantics.h2_keepalive import Keepalive
 from dataplane.semantics.h2_session import H2Session
 from dataplane.semantics.header_map import HeaderMap
-from dataplane.upstream.connector import Dialled
 from dataplane.upstream.h2_stream import H2ClientStream
+from dataplane.upstream.h2_writer import H2Writer
 
 if TYPE_CHECKING:
     from dataplane.api.upstream import ResponseReceiver
@@ -38,21 +38,16 @@ _REMOTE_RESET: Final = StreamReset.REMOTE_RESET
 _REFUSED: Final = StreamReset.REMOTE_REFUSED_STREAM
 
 
-class H2Connection(Dialled):
+class H2Connection(H2Writer):
     """Implements api.upstream.UpstreamConnectionInfo.  active: streams under way.  going_away: no stream after them."""
 
     __slots__ = (
         "_dial",
-        "_enlisted",
         "_http2",
         "_keepalive",
         "_limit",
-        "_pool",
         "_resets",
         "_state",
-        "_waiting",
-        "_write_blocked",
-        "_wrote",
         "active",
         "connected_at",
         "connection_id",
@@ -61,23 +56,17 @@ class H2Connection(Dialled):
         "idle_since",
         "local_address",
         "requests",
-        "session",
         "started_at",
-        "stats",
-        "streams",
         "tls",
-        "transport",
     )
 
     protocol = "HTTP/2"
-    transport: asyncio.Transport
     deadline: Deadline | None  # of the connection's age, where that is limited
 
     def __init__(self, pool: H2Pool, connection_id: int, now: float) -> None:
-        options = pool.http2.options
-        self._pool = pool
+        limits = {"max_header_bytes": pool.max_head_bytes, "max_header_count": pool.http2.max_headers_count}
+        super().__init__(pool, H2Session(pool.http2.options, client=True, **limits))
         self._http2 = pool.http2.stats
-        self.stats = pool.stats
         self.connection_id = connection_id
         self.local_address: Address | None = None
         self.tls: TlsFacts | None = None
@@ -88,19 +77,11 @@ class H2Connection(Dialled):
         self.active = 0
         self.going_away = False
         self.deadline = None
-        self.session = H2Session(
-            options, client=True, max_header_bytes=pool.max_head_bytes, max_header_count=pool.http2.max_headers_count
-        )
-        self.streams: dict[int, H2ClientStream] = {}
         self._limit = pool.streams_per_dial
         self._dial: Dial | None = None
         self._keepalive: Keepalive | None = None
         self._resets: set[int] = set()  # streams that we reset, or the host, until the session has said so
-        self._wrote: list[H2ClientStream] = []
-        self._waiting: set[H2ClientStream] = set()  # blocked by the host's window
         self._state = _CONNECTING
-        self._enlisted = False
-        self._write_blocked = False
 
     # ---- connecting
 
@@ -319,57 +300,6 @@ class H2Connection(Dialled):
         """The session has given up on the host; after a GOAWAY of the host's it only says that all streams are done."""
         if event.error_code and not self.going_away:
             self._break_off(_PROTOCOL_ERROR, local=True)
-
-    # ---- to the host
-
-    def enlist(self) -> None:
-        """Have what the session wants to say written at the end of this pass of the event loop."""
-        if not self._enlisted:
-            self._enlisted = True
-            self._pool.http2.writes.add(self)
-
-    def on_data_queued(self, stream: H2ClientStream) -> None:
-        if not stream.request_done:
-            self._wrote.append(stream)
-        self.enlist()
-
-    def flush(self) -> None:
-        self._enlisted = False
-        if self._write_blocked or self._state != _OPEN:
-            return
-        session = self.session
-        data = session.take_output()
-        if data:
-            self.stats.cx_tx_bytes_total.value += len(data)
-            self.transport.write(data)
-        self._handle(session.events())
-        if (self._wrote or self._waiting) and self._state == _OPEN:
-            self._look_at_queues()
-
-    def _look_at_queues(self) -> None:
-        """Requests that outgrow what may wait of one stream make their clients wait."""
-        queued, waiting, limit = self.session.queued, self._waiting, self._pool.http2.buffer_limit
-        for stream in list(waiting):
-            if queued(stream.stream_id) * 2 <= limit:
-                waiting.discard(stream)
-                stream.unblock()
-        wrote, self._wrote = self._wrote, []
-        for stream in wrote:
-            is_open = not stream.request_done and stream.stream_id in self.streams
-            if is_open and stream not in waiting and queued(stream.stream_id) > limit:
-                waiting.add(stream)
-                stream.block()
-
-    def pause_writing(self) -> None:
-        self._write_blocked = True
-        for stream in list(self.streams.values()):
-            stream.block()
-
-    def resume_writing(self) -> None:
-        self._write_blocked = False
-        for stream in list(self.streams.values()):
-            stream.unblock()
-        self.flush()
 
     # ---- ends
 
