@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dataplane.observe.stats import Scope
     from dataplane.observe.tls_facts import TlsFacts
     from dataplane.snapshot.listener import Listener
+    from dataplane.snapshot.snapshot import Snapshot
 
 log = logging.getLogger("connection")
 
@@ -88,6 +89,10 @@ class Connection(StreamInfo, asyncio.Protocol):
     @property
     def info(self) -> StreamInfo:
         return self
+
+    def generation(self) -> Snapshot:
+        """For what is logged of a connection: the configuration at its end."""
+        return self.server.holder.current
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it

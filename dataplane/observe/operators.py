@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from dataplane.base.address import Address, SocketAddress
 from dataplane.base.errors import ConfigError, FieldPath
-from dataplane.observe import flags, tls_operators
+from dataplane.observe import flags, metadata_operators, tls_operators
 from dataplane.observe.timestamps import TimeFormat, compile_time_format, iso_milliseconds
 from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
 
@@ -375,20 +375,17 @@ def _environment(argument: str, length: int | None, at: FieldPath) -> Operator:
     return OfInfo(lambda info: text)
 
 
-def _dynamic_metadata(argument: str, length: int | None, at: FieldPath) -> Operator:
-    namespace, *keys = argument.split(":")
-    if not namespace:
-        raise ConfigError(at, "DYNAMIC_METADATA needs a namespace")
+def _metadata(compile_reader: Callable[[str, FieldPath], metadata_operators.Reader]) -> _Builder:
+    def build(argument: str, length: int | None, at: FieldPath) -> Operator:
+        read = compile_reader(argument, at)
 
-    def read(info: StreamInfo) -> Value:
-        value: object = (info.dynamic_metadata or {}).get(namespace)
-        for key in keys:
-            value = value.get(key) if isinstance(value, dict) else None
-        if value is None:
-            return None
-        return value if isinstance(value, int) and not isinstance(value, bool) else wire(str(value))[:length]
+        def fact(info: StreamInfo) -> Value:
+            value = read(info)
+            return wire(value)[:length] if isinstance(value, str) else value
 
-    return OfInfo(read)
+        return OfInfo(fact)
+
+    return build
 
 
 _HOSTNAME: Final = socket.gethostname()
@@ -485,7 +482,7 @@ _BUILDERS: Final[dict[str, _Builder]] = {
     "UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT": _without_port("upstream_host"),
     "UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT": _without_port("upstream_local_address"),
     "ENVIRONMENT": _environment,
-    "DYNAMIC_METADATA": _dynamic_metadata,
+    **{name: _metadata(reader) for name, reader in metadata_operators.READERS.items()},
 }
 
 

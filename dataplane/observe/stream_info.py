@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from dataplane.base.address import Address
     from dataplane.observe.tls_facts import TlsFacts
+    from dataplane.snapshot.snapshot import Snapshot
 
 
 class StreamInfo:
@@ -21,6 +22,10 @@ class StreamInfo:
     Class attributes are the defaults, so that a stream pays only for what it learns; an HTTP stream is a subclass, which saves an
     object per request.  Times named `*_at` are monotonic seconds, 0.0 while unknown; `start_wall` is calendar time.
     """
+
+    def generation(self) -> Snapshot | None:
+        """The configuration that this stream saw; None before it looked."""
+        return getattr(self, "snapshot", None)  # an HTTP stream's own
 
     # when
     start_wall: float = 0.0
