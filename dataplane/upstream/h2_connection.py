@@ -204,12 +204,28 @@ class H2Connection(H2Writer):
             self.enlist()
 
     def _handle(self, events: list[Any]) -> None:
-        for event in events:
-            handler = _HANDLERS.get(type(event))
-            if handler is not None:
+        handled = None
+        for index, event in enumerate(events, 1):
+            kind = type(event)
+            if kind is h2_session.ResponseReceived and index < len(events) and self._on_whole(event, events[index]):
+                handled = events[index]
+            elif event is not handled and (handler := _HANDLERS.get(kind)) is not None:
                 handler(self, event)
-                if self._state != _OPEN:
-                    return
+            if self._state != _OPEN:
+                return
+
+    def _on_whole(self, head: h2_session.ResponseReceived, body: h2_session.DataReceived) -> bool:
+        """Hand a response over at once, if the event behind its head is its whole body.  Returns whether it was."""
+        if type(body) is not h2_session.DataReceived or not body.end_stream or body.stream_id != head.stream_id or not body.data:
+            return False
+        stream = self.streams.get(head.stream_id)
+        if stream is None or stream.receiver is None or not stream.receiver.takes_whole:
+            return False
+        if not self._is_too_large(stream, head.headers):
+            self.session.acknowledge(head.stream_id, len(body.data))
+            self._end(stream).on_whole(response_headers(head.headers), body.data)
+            return True
+        return False
 
     def _on_informational(self, event: h2_session.InformationalResponseReceived) -> None:
         stream = self.streams.get(event.stream_id)

@@ -47,6 +47,17 @@ def test_a_request_and_its_response() -> None:
     assert "upstream_rq_active" not in counted
 
 
+def test_a_response_that_came_in_one_read_may_be_handed_over_at_once() -> None:
+    wire = open_wire()
+    whole, parted = Recorder(takes_whole=True), Recorder(takes_whole=True)
+    _, host = wire.exchange(whole, parted)
+    host.respond(1, body=b"small")
+    assert whole.events == ["ready", "whole 200 small"]
+    host.respond(3, body=b"part", end_stream=False)
+    assert parted.events == ["ready", "headers 200", "data part"]
+    assert wire.counted()["upstream_rq_active"] == 1
+
+
 def test_bodies_and_trailers_both_ways() -> None:
     wire = open_wire()
     request, host = wire.exchange(Recorder(head=head(), end_stream=False))
