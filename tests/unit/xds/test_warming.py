@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dataplane.snapshot.config_source import ADS, ConfigSource
+from dataplane.snapshot.secret import GenericSecret, SecretReference
 from dataplane.xds.patience import Missing
 from dataplane.xds.warming import Accepted, Plan, Waiting, Warming
 from tests.support.warming_world import World, eds_cluster, listener, routes, static_cluster
@@ -309,3 +311,33 @@ def test_nothing_at_all_is_a_plan() -> None:
     plan = World().plan()
     assert plan == Plan({}, {}, {}, {}, frozenset(), (), None)
     assert Accepted({}, {}, {}, {}).cds_settled
+
+
+class TestSecrets:
+    REFERENCE = SecretReference("server", ConfigSource(ADS, initial_fetch_timeout=3.0))
+
+    def test_a_cluster_waits_for_the_secrets_of_its_tls(self) -> None:
+        world = World()
+        cluster = replace(static_cluster("A"), secret_references=frozenset({self.REFERENCE}))
+        plan = world.clusters(cluster)
+        assert plan.clusters == {}
+        assert plan.waiting == (Waiting("cluster", "A", "secret", Missing("server", 1000.0, 1003.0)),)
+        world.accepted = replace(world.accepted, secrets={"server": GenericSecret(b"")})
+        assert world.plan().clusters == {"A": cluster}
+
+    def test_a_listener_waits_not_longer_than_the_initial_fetch_timeout(self) -> None:
+        world = World()
+        world.listeners(replace(listener("L"), secret_references=frozenset({self.REFERENCE})))
+        assert world.after(2.9).listeners == {}
+        assert set(world.after(0.1).listeners) == {"L"}
+
+    def test_an_answer_without_the_secret_ends_the_waiting(self) -> None:
+        world = World()
+        world.accepted = replace(world.accepted, settled_secrets={"server"})
+        plan = world.listeners(replace(listener("L"), secret_references=frozenset({self.REFERENCE})))
+        assert set(plan.listeners) == {"L"}
+
+    def test_secrets_of_the_bootstrap_are_there_from_the_start(self) -> None:
+        world = World()
+        plan = world.clusters(replace(static_cluster("A"), secret_references=frozenset({SecretReference("server")})))
+        assert set(plan.clusters) == {"A"}
