@@ -33,8 +33,9 @@ def test_a_refusal_names_the_extension_that_is_missing(tmp_path: Path, monkeypat
         missing = [name for name in case.extensions if not is_supported(name)]
         if case.accepted and missing:
             told = " ".join(str(problem) for problem in problems_of(case))
+            # Accepted like Envoy does: the extension stands in a field that nothing here reads, such as rate_limits.
             # A field that is newer than our descriptors stops the conversion, before anything is asked about support.
-            assert any(name in told for name in missing) or "no such field" in told, (case.name, told)
+            assert not told or any(name in told for name in missing) or "no such field" in told, (case.name, told)
 
 
 def largest() -> Case:
