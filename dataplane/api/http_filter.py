@@ -97,6 +97,7 @@ class HttpStream(StreamCallbacks, Protocol):
     snapshot: Snapshot
     route_configuration: RouteConfiguration | None
     random_value: int  # 64 random bits of this stream
+    upgrading: bool  # the connection is to carry something else from the answer on: the request has no end
 
     @property
     def buffer_limit(self) -> int:

@@ -17,7 +17,7 @@ from dataplane.compile.matcher import compile_substitution
 from dataplane.compile.per_filter_config import compile_per_filter_config
 from dataplane.compile.retry_policy import compile_retry_policy
 from dataplane.compile.support import ignores, supports
-from dataplane.compile.units import optional_seconds, seconds_or
+from dataplane.compile.units import optional_seconds, seconds_or, wrapped
 from dataplane.matching.path import PathSpecifier
 from dataplane.resilience.retry import RetryPolicy
 from dataplane.routing import route as values
@@ -42,7 +42,9 @@ supports(
     "retry_policy",
     "priority",
     "max_stream_duration",
+    "upgrade_configs",
 )
+supports(RouteAction.UpgradeConfig, "upgrade_type", "enabled")
 ignores(
     RouteAction,
     "hash_policy",
@@ -103,7 +105,20 @@ def compile_forward(
         append_x_forwarded_host=message.append_x_forwarded_host,
         retry_policy=retry,
         priority=message.priority,
+        upgrades=_upgrades(message, at / "upgrade_configs"),
     )
+
+
+def _upgrades(message: RouteAction, at: FieldPath) -> tuple[tuple[bytes, bool], ...]:
+    found: dict[bytes, bool] = {}
+    for index, each in enumerate(message.upgrade_configs):
+        upgrade_type = each.upgrade_type.lower().encode()
+        if upgrade_type in found:
+            raise ConfigError(at / index / "upgrade_type", f"Redundant upgrade {each.upgrade_type}")
+        if upgrade_type == b"connect":
+            raise ConfigError(at / index / "upgrade_type", "CONNECT is not supported")
+        found[upgrade_type] = wrapped(each, "enabled", True)
+    return tuple(found.items())
 
 
 def _cluster_specifier(

@@ -177,7 +177,7 @@ class RequestPreparation:
             stream.end_connection()
         if b"connection" in special or not hop_by_hop.REQUEST_NAMES.isdisjoint(special):
             try:
-                hop_by_hop.strip_request(headers)
+                hop_by_hop.strip_request(headers, upgrades=stream.wants_upgrade)
             except ProtocolError as error:
                 return Refusal(error.status, error.details, protocol_error=True)
         if (

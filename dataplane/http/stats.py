@@ -53,6 +53,8 @@ class HttpStats:
         self.rq_timeout: Final = scope.counter("downstream_rq_timeout")
         self.rq_too_many_premature_resets: Final = scope.counter("downstream_rq_too_many_premature_resets")
         self.rq_too_large: Final = scope.counter("downstream_rq_too_large")
+        self.cx_upgrades_total: Final = scope.counter("downstream_cx_upgrades_total")
+        self.cx_upgrades_active: Final = scope.gauge("downstream_cx_upgrades_active")
         self.rq_ws_on_non_ws_route: Final = scope.counter("downstream_rq_ws_on_non_ws_route")
         self.rs_too_large: Final = scope.counter("rs_too_large")
         self.cx_ssl_total: Final = scope.counter("downstream_cx_ssl_total")
@@ -65,7 +67,6 @@ class HttpStats:
         for name in (
             "downstream_cx_http3_total",
             "downstream_cx_overload_disable_keepalive",
-            "downstream_cx_upgrades_total",
             "downstream_rq_http3_total",
             "downstream_rq_overload_close",
             "downstream_rq_rejected_via_ip_detection",
@@ -76,7 +77,6 @@ class HttpStats:
             "downstream_cx_http3_active",
             "downstream_cx_rx_bytes_buffered",
             "downstream_cx_tx_bytes_buffered",
-            "downstream_cx_upgrades_active",
         ):
             scope.gauge(name)
 

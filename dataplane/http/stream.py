@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from dataplane.api.http_filter import STOP, FilterStatus
 from dataplane.base.errors import DownstreamProtocolError
-from dataplane.http import local_reply
+from dataplane.http import local_reply, upgrade
 from dataplane.http.stream_times import StreamDeadlines
 from dataplane.observe import flags as response_flags
 from dataplane.observe.stream_info import StreamInfo
@@ -90,6 +90,7 @@ class Stream(StreamInfo):
     snapshot: Snapshot
     access_log_type = "DownstreamEnd"
     wants_upgrade = False
+    upgrading = False  # an upgrade was asked for and is allowed
     _informed = False  # a 1xx was passed on
 
     def __init__(self, connection: HttpConnection, encoder: StreamEncoder, now: float) -> None:
@@ -153,14 +154,24 @@ class Stream(StreamInfo):
         self.random_value = getrandbits(64)
         self._find_route(headers)
         if self.wants_upgrade and self._route is not None:
-            self._refuse_upgrade(self._route)
-            return
+            if not upgrade.is_allowed(manager.config.upgrade_configs, self._route, headers):
+                self._refuse_upgrade(self._route)
+                return
+            end_stream = self.request_complete = False
+            self._begin_upgrade()
         terminal = self._terminal = manager.terminal.new_stream(self)
         if manager.filters is None:
             terminal.decode_headers(headers, end_stream)
         else:
             self._run = manager.filters.run(self, terminal)
             self._run.decode_headers(headers, end_stream)
+
+    def _begin_upgrade(self) -> None:
+        """The request has no end: what follows its head belongs to what the connection becomes."""
+        self.upgrading = True
+        self.encoder.await_tunnel()
+        self.manager.stats.cx_upgrades_total.inc()
+        self.manager.stats.cx_upgrades_active.inc()
 
     def _refuse_upgrade(self, route: Route) -> None:
         """No upgrade is configured.  As Envoy: what follows such a head would not be HTTP, so the request never counts as complete."""
@@ -371,13 +382,24 @@ class Stream(StreamInfo):
     # Behind all filters
 
     def send_headers(self, headers: ResponseHeaders, end_stream: bool) -> None:
+        if self.upgrading and 200 <= headers.status < 300 and self.response_code_details == "via_upstream":
+            self.response_code_details = "websocket_handshake_unsuccessful"  # as Envoy: a success that is none has no body
+            headers.remove(b"content-length")
+            end_stream = True
         self._begin_response(headers)
         self.response_complete = end_stream
         self.encoder.encode_headers(headers, end_stream)
+        if self.upgrading and headers.status == 101:
+            self.encoder.open_tunnel()
         if end_stream:
             self._finish(reset=not self.request_complete)
 
     def send_whole(self, headers: ResponseHeaders, body: bytes) -> None:
+        if self.upgrading:
+            self.send_headers(headers, False)
+            if not self.finished:
+                self.send_data(body, True)
+            return
         self._begin_response(headers)
         self.response_complete = True
         self.bytes_sent = len(body)
@@ -390,7 +412,11 @@ class Stream(StreamInfo):
         self.response_started = True
         self.response_code = headers.status
         self._count_response(headers.status)
+        kept = upgrade.fields_of(headers) if self.upgrading and headers.status == 101 else ()
         self.manager.finish_response(headers, self.request_headers)
+        if kept:
+            headers.fields[:0] = kept
+            return
         if not self.request_complete:
             self._answer_early()
         connection = self.connection
@@ -455,6 +481,8 @@ class Stream(StreamInfo):
         if run is not None:
             run.destroy()
         manager = self.manager
+        if self.upgrading:
+            manager.stats.cx_upgrades_active.dec()
         self.end_at = now = manager.clock()
         manager.stats.rq_time.record(int((now - self.start_at) * 1000))
         if reset:

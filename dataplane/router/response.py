@@ -75,6 +75,9 @@ class ResponseSide(RequestState):
         if self._levels or self._route.include_attempt_count_in_response:
             self._change_response(headers)
         self._started = True
+        if status == 101 and self._deadline is not None:  # as Envoy: what was upgraded has only the idle timeout
+            self._deadline.cancel()
+            self._deadline = None
 
     def _change_response(self, headers: ResponseHeaders) -> None:
         mutate_response(self._levels, self.headers, headers, self.info)

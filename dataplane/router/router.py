@@ -105,7 +105,7 @@ class RouterStream(TimedRequest):
         if action.max_stream_duration is not None:
             self.stream.set_max_duration(action.max_stream_duration)
         self._plan(route, action, choice)
-        if self.request_complete:
+        if self.request_complete or self.stream.upgrading:
             self._arm_timeout()
         self._try()
 

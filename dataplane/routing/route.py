@@ -74,6 +74,7 @@ class ForwardAction:
     priority: int = 0  # routing priority: 0 default, 1 high
     weight_header: bytes = b""  # the request header whose number chooses among weighted_clusters; b"": chance does
     hash_policies: tuple[object, ...] = ()  # routing.hash_policy
+    upgrades: tuple[tuple[bytes, bool], ...] = ()  # upgrade type in lower case, whether it is allowed
 
 
 @dataclass(frozen=True, slots=True)

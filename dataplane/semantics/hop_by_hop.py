@@ -18,6 +18,8 @@ REQUEST_NAMES: Final = frozenset({b"connection", b"keep-alive", b"proxy-connecti
 RESPONSE_NAMES: Final = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 """Response fields that are never passed on (but see `is_upgrade`)."""
 
+_OF_UPGRADES: Final = frozenset({b"te", b"connection", b"upgrade"})
+
 # What a nominated name must not take away: a request without them would mean something else to the next hop.
 _PROTECTED: Final = frozenset({b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
 _TOO_MANY_NOMINATED: Final = 10  # Envoy's limit: each name is a search through all fields
@@ -47,13 +49,16 @@ def drop_h2c_upgrade(headers: RequestHeaders) -> None:
         headers.remove(b"upgrade")
 
 
-def strip_request(headers: RequestHeaders) -> None:
-    """Remove the fields meant for us only.  Raises ProtocolError where `connection` names what must not be removed."""
+def strip_request(headers: RequestHeaders, upgrades: bool = False) -> None:
+    """Remove the fields meant for us only; of an upgrade, what asks for it stays.
+
+    Raises ProtocolError where `connection` names what must not be removed.
+    """
     nominated = headers.joined(b"connection")
     if nominated is not None:
         _remove_nominated(headers, tokens(nominated))
     _keep_only_trailers(headers)
-    unwanted = REQUEST_NAMES - {b"te"}
+    unwanted = REQUEST_NAMES - (_OF_UPGRADES if upgrades else {b"te"})
     headers.fields = [field for field in headers.fields if field[0] not in unwanted]
 
 

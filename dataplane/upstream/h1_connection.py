@@ -427,7 +427,7 @@ class H1Connection(Dialled):
         self.transport.close()
         if receiver is None:
             return
-        if until_close:
+        if until_close and not self._tunnel:
             receiver.on_data(b"", True)
         elif half_read:
             receiver.on_reset(_PROTOCOL_ERROR, "http1.codec_error")

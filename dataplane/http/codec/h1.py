@@ -29,6 +29,7 @@ _LENGTH: Final = 1  # inside a body of known length
 _CHUNKED: Final = 2  # inside a chunked body
 _WAIT: Final = 3  # the request is complete, its response is not
 _CLOSED: Final = 4  # whatever comes is not looked at
+_TUNNEL: Final = 5  # no HTTP any more
 
 # As much as a client may send ahead while a response is under way.
 _MAX_AHEAD: Final = 64 * 1024
@@ -79,6 +80,9 @@ class Http1Codec(ResponseWriter):
             self._reading = False
         elif self._state == _WAIT:
             self._keep_for_later(data)
+        elif self._state == _TUNNEL:
+            if self._stream is not None:
+                self._stream.decode_data(data, False)
         elif self._state != _CLOSED:
             self._read(data)
 
@@ -239,6 +243,19 @@ class Http1Codec(ResponseWriter):
         if not self._reading and self.ahead:
             data, self.ahead = self.ahead, b""
             self._read(data)
+
+    def await_tunnel(self) -> None:
+        """An upgrade was asked for: what comes is kept until it is granted."""
+        self._state = _WAIT
+
+    def open_tunnel(self) -> None:
+        """From here on bytes are passed on as they are, those that came early first."""
+        self._state = _TUNNEL
+        data, self.ahead = self.ahead, b""
+        if self._paused:
+            self._resume_all()
+        if data and self._stream is not None:
+            self._stream.decode_data(data, False)
 
     def _keep_for_later(self, data: bytes) -> None:
         self.ahead += data

@@ -55,6 +55,12 @@ class Http2Stream:
         self._paused = 0
         self._unacknowledged = 0
 
+    def await_tunnel(self) -> None:
+        """HTTP/2 knows no upgrade of a connection."""
+
+    def open_tunnel(self) -> None:
+        """HTTP/2 knows no upgrade of a connection."""
+
     # The response (http.codec.interface.StreamEncoder)
 
     def encode_informational(self, headers: ResponseHeaders) -> None:

@@ -35,6 +35,12 @@ class StreamEncoder(Protocol):
 
     def encode_trailers(self, trailers: HeaderMap) -> None: ...
 
+    def await_tunnel(self) -> None:
+        """An upgrade was asked for and is allowed: keep what comes until `open_tunnel`, or until the stream ends."""
+
+    def open_tunnel(self) -> None:
+        """The upgrade was granted: what comes, and what was kept, is data of the stream, which only the peer's end ends."""
+
     def pause_reading(self) -> None:
         """Stop `decode_data` of this stream soon."""
 

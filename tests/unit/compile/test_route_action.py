@@ -201,7 +201,6 @@ def test_contradictions(fields: dict[str, Any], path: str, reason: str) -> None:
     "fields",
     [
         {"request_mirror_policies": [{"cluster": "m"}]},
-        {"upgrade_configs": [{"upgrade_type": "websocket"}]},
         {"internal_redirect_policy": {}},
         {"hedge_policy": {}},
     ],

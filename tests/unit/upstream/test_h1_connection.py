@@ -293,7 +293,7 @@ def test_an_upgrade_turns_the_connection_into_a_tunnel() -> None:
     assert peer.take() == b"raw"
     peer.send(b"there")
     peer.finish()
-    assert request.events == ["ready", "headers 101", "data hello", "data there", "data  end"]
+    assert request.events == ["ready", "headers 101", "data hello", "data there", "reset: connection termination"]
 
 
 def test_connect_opens_a_tunnel_whatever_the_length_says() -> None:

@@ -76,6 +76,7 @@ supports(
     "stream_error_on_invalid_http_message",
     "strip_trailing_host_dot",
     "append_x_forwarded_port",
+    "upgrade_configs",
     codec_type=("AUTO", "HTTP1", "HTTP2"),
     forward_client_cert_details=("SANITIZE", "FORWARD_ONLY", "APPEND_FORWARD", "SANITIZE_SET", "ALWAYS_FORWARD_ONLY"),
 )
@@ -87,6 +88,7 @@ ignores(
     because="without a provider nothing is traced, and providers are refused",
 )
 supports(HttpConnectionManager.InternalAddressConfig, "unix_sockets", "cidr_ranges")
+supports(HttpConnectionManager.UpgradeConfig, "upgrade_type", "enabled")
 supports(Rds, "config_source", "route_config_name")
 supports(HttpFilter, "name", "typed_config", "is_optional", "disabled")
 supports(LocalReplyConfig, "mappers", "body_format")
@@ -127,6 +129,7 @@ def compile_manager(message: HttpConnectionManager, at: FieldPath, context: Comp
         **_identity(message, at),
         **_request_form(message, at),
         local_reply=_local_reply(message, at / "local_reply_config", context),
+        upgrade_configs=_upgrades(message, at / "upgrade_configs"),
     )
 
 
@@ -199,6 +202,18 @@ class _NoAnswer:
     def on_downstream_ready(self) -> None: ...
 
     def on_destroy(self) -> None: ...
+
+
+def _upgrades(message: HttpConnectionManager, at: FieldPath) -> tuple[values.UpgradeConfig, ...]:
+    found: dict[bytes, values.UpgradeConfig] = {}
+    for index, each in enumerate(message.upgrade_configs):
+        upgrade_type = each.upgrade_type.lower().encode()
+        if upgrade_type in found:
+            raise ConfigError(at / index, f"Error: multiple upgrade configs with the same name: '{each.upgrade_type}'")
+        if upgrade_type == b"connect":
+            raise ConfigError(at / index / "upgrade_type", "CONNECT is not supported")
+        found[upgrade_type] = values.UpgradeConfig(upgrade_type, wrapped(each, "enabled", True))
+    return tuple(found.values())
 
 
 # -- limits and times --------------------------------------------------------------------------------------------------
