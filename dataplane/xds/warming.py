@@ -168,7 +168,9 @@ class Warming:
             arrived = [name for name in absent if name in accepted.route_configurations]
             unanswered = self._missing_route_configurations(now, absent, accepted)
             waiting.extend(Waiting("listener", listener.name, "route configuration", item) for item in unanswered)
-            return not missing and not arrived and not unanswered
+            secrets = self._missing_secrets(now, listener.secret_references, accepted)
+            waiting.extend(Waiting("listener", listener.name, "secret", item) for item in secrets)
+            return not missing and not arrived and not unanswered and not secrets
 
         return _choose(accepted.listeners, in_use.listeners, ready)
 
