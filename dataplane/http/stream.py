@@ -416,6 +416,7 @@ class Stream(StreamInfo):
         self.manager.finish_response(headers, self.request_headers)
         if kept:
             headers.fields[:0] = kept
+            self.manager.stats.rq_response_before_rq_complete.inc()
             return
         if not self.request_complete:
             self._answer_early()

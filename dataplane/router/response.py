@@ -61,7 +61,7 @@ class ResponseSide(RequestState):
         info.response_begin_at = now
         _count_for_host(attempt, status)
         self._body = None
-        if self._bound.config.dynamic_stats:
+        if self._bound.config.dynamic_stats and not (self.stream.upgrading and 200 <= status < 300):
             self._counters.count(status, self._internal, self._alt_name)
         if self._bound.tells and self.request_complete:
             spent = int((now - info.request_end_at) * 1000)
