@@ -87,7 +87,11 @@ class _Bare(asyncio.Protocol):
 
 
 class _Receiver:
+    """Takes a response as the router does where no retry is possible: whole."""
+
     __slots__ = ("_countdown",)
+
+    takes_whole = True
 
     def __init__(self, countdown: _Countdown) -> None:
         self._countdown = countdown
@@ -95,10 +99,7 @@ class _Receiver:
     def on_pool_ready(self, encoder, host, connection) -> None:  # type: ignore[no-untyped-def]
         encoder.encode_headers(RequestHeaders(b"GET", b"/x", b"a.example", b"http", FIELDS), True)
 
-    def on_headers(self, headers: object, end_stream: bool) -> None:
-        pass
-
-    def on_data(self, data: bytes, end_stream: bool) -> None:
+    def on_whole(self, headers: object, body: bytes) -> None:
         self._countdown.one()
 
 
