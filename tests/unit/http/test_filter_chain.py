@@ -104,11 +104,12 @@ def test_a_filter_may_wait_for_the_whole_body() -> None:
     assert engine.up.exchanges == []
     client.send(b"def")
     assert (engine.up.last.body, engine.up.last.ended) == (b"abcdef", True)
-    assert log[:4] == [
+    assert log == [
         "a decode_headers False",
         "a decode_data b'abc' False",
         "a decode_data b'def' True",
         "b decode_headers False",
+        "b decode_data b'abcdef' True",
     ]
 
 
@@ -124,6 +125,55 @@ def test_body_pieces_pass_every_filter() -> None:
         "b decode_data b'def' True",
     ]
     assert engine.up.last.body == b"abcdef"
+
+
+def test_held_body_stops_again_at_the_next_filter_that_waits() -> None:
+    log: list[str] = []
+    first, second = Recorder("a", log, stop="decode_headers"), BodyRecorder("b", log, stop="decode_headers")
+    engine = Engine(filters=[first, second])
+    client = engine.connect()
+    client.send(POST + b"abc")
+    assert first.stream is not None
+    first.stream.continue_decoding()
+    assert log == ["a decode_headers False", "b decode_headers False", "b decode_data b'abc' False"]
+    assert engine.up.exchanges == []
+    client.send(b"def")
+    assert (engine.up.last.body, engine.up.last.ended) == (b"abcdef", True)
+
+
+class Metering:
+    """Lets the headers pass and holds the body until told."""
+
+    def __init__(self) -> None:
+        self.stream: StreamCallbacks | None = None
+
+    def new_stream(self) -> Metering:
+        return self
+
+    def decode_data(self, data: bytes, end_stream: bool, stream: StreamCallbacks) -> FilterStatus:
+        self.stream = stream
+        return STOP
+
+    def encode_data(self, data: bytes, end_stream: bool, stream: StreamCallbacks) -> FilterStatus:
+        self.stream = stream
+        return STOP
+
+
+def test_a_filter_may_hold_the_body_alone() -> None:
+    metering = Metering()
+    log: list[str] = []
+    engine = Engine(filters=[metering, BodyRecorder("b", log)])
+    client = engine.connect()
+    client.send(POST + b"abcdef")
+    assert engine.up.last.body == b""
+    assert metering.stream is not None
+    metering.stream.continue_decoding()
+    assert (engine.up.last.body, engine.up.last.ended) == (b"abcdef", True)
+    assert log == ["b decode_headers False", "b decode_data b'abcdef' True"]
+    engine.up.last.respond(200, b"hello")
+    assert client.take().endswith(b"\r\n\r\n")
+    metering.stream.continue_encoding()
+    assert client.take() == b"hello"
 
 
 def test_a_body_over_the_limit_of_a_filter_that_wants_it_whole() -> None:
