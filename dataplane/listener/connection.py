@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dataplane.api.network_filter import DrainDecision, NetworkFilter, ServerContext
     from dataplane.api.transport_socket import DownstreamTransportSocket
     from dataplane.base.deadlines import Deadline
+    from dataplane.listener.leaving import Leaving
     from dataplane.listener.stats import ListenerStats
     from dataplane.observe.stats import Scope
     from dataplane.observe.tls_facts import TlsFacts
@@ -72,6 +73,7 @@ class Connection(StreamInfo, asyncio.Protocol):
     transport: asyncio.Transport
     write: Callable[[bytes], None]
     drain: DrainDecision | None = None
+    leaving: Leaving | None = None  # its filter chain is gone
     negotiated_protocol = ""  # a TLS transport socket sets it
     is_writable = True
     _closing = False  # we decided to close: nothing more goes to the filter

@@ -143,6 +143,8 @@ class ActiveListener:
 
     def on_closed(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        if connection.leaving is not None:
+            connection.leaving.forget(connection)
         if connection in self._limited:
             assert self._limit is not None
             self._limited.remove(connection)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from dataplane.base.address import Address
 from dataplane.listener.connection_limit import ConnectionLimit
 from dataplane.listener.drain import Drain
+from dataplane.listener.leaving import Leaving
 from dataplane.listener.listener import ActiveListener, addresses
 from dataplane.listener.options import bind as bind_socket
 from dataplane.listener.stats import ListenerManagerStats
@@ -25,7 +26,6 @@ from dataplane.snapshot.diff import diff
 
 if TYPE_CHECKING:
     from dataplane.api.network_filter import ServerContext
-    from dataplane.listener.connection import Connection
     from dataplane.snapshot.listener import Listener
     from dataplane.snapshot.snapshot import Snapshot
 
@@ -182,9 +182,8 @@ class ListenerManager:
         self._stats.modified.inc()
         self._stats.in_place_updated.inc()
         if leaving:
-            chains = {connection.filter_chain.key for connection in leaving}
-            self._stats.filter_chains_draining.inc(len(chains))
-            self._server.deadlines.arm(self._drain_time, _Finish(leaving, len(chains), self._stats))
+            # Nobody has to keep it: the connections do, as long as they last.
+            Leaving(leaving, self._server.deadlines, self._drain_time, self._stats.filter_chains_draining)
 
     def _remove(self, name: str) -> None:
         active = self._active.pop(name, None)
@@ -201,12 +200,14 @@ class ListenerManager:
         listener.start_draining(self._new_drain())
         self._leaving.add(listener)
 
+        deadline = self._server.deadlines.arm(self._drain_time, listener.close_connections)
+
         def gone() -> None:
+            deadline.cancel()
             self._leaving.discard(listener)
             self._count()
 
         listener.on_idle = gone
-        self._server.deadlines.arm(self._drain_time, listener.close_connections)
 
     def _bind_all(self, config: Listener) -> dict[Address, socket.socket]:
         sockets: dict[Address, socket.socket] = {}
@@ -229,22 +230,6 @@ class ListenerManager:
     def _count(self) -> None:
         self._stats.active.set(len(self._active))
         self._stats.draining.set(len(self._leaving))
-
-
-class _Finish:
-    """Closes what is left of *connections* when their drain time is over."""
-
-    __slots__ = ("_chains", "_connections", "_stats")
-
-    def __init__(self, connections: list[Connection], chains: int, stats: ListenerManagerStats) -> None:
-        self._connections = connections
-        self._chains = chains
-        self._stats = stats
-
-    def __call__(self) -> None:
-        for connection in self._connections:
-            connection.close("drained")
-        self._stats.filter_chains_draining.dec(self._chains)
 
 
 def _same_addresses(old: Listener, new: Listener) -> bool:

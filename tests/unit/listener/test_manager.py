@@ -73,9 +73,8 @@ class World:
     def __init__(self, drain_time: float = 60.0, limit: int | None = None) -> None:
         loop = asyncio.get_running_loop()
         self.stats = StatsStore()
-        server = ServerContext(
-            Holder(), cast("Any", {}), self.stats, DeadlineWheel(loop.time, loop.call_at), loop, clock=loop.time
-        )
+        self.deadlines = DeadlineWheel(loop.time, loop.call_at)
+        server = ServerContext(Holder(), cast("Any", {}), self.stats, self.deadlines, loop, clock=loop.time)
         connections = None if limit is None else ConnectionLimit(limit, self.stats)
         self.manager = ListenerManager(server, drain_time, limit=connections)
         self.current = EMPTY
@@ -168,6 +167,12 @@ def test_a_changed_chain_drains_its_own_connections_only() -> None:
         assert await ask(await world.connect("one")) == b"c:x"
         assert world.value("listener_manager.listener_in_place_updated") == 2
         assert world.value("listener_manager.total_filter_chains_draining") == 1
+        streams[0][1].close()
+        await wait_until_async(
+            lambda: world.value("listener_manager.total_filter_chains_draining") == 0,
+            "the chain is done with its last connection",
+        )
+        assert len(world.deadlines) == 0
 
     run(scenario)
 
