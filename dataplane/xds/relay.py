@@ -85,6 +85,11 @@ class Relay:
             self.failure = f"not connected within {self._connect_timeout} s"
         except OSError as error:  # ssl.SSLError is one
             self.failure = str(error)
+        except asyncio.CancelledError:  # at the end nobody waits for TLS to say goodbye: the loop may be closed before it has
+            writer.transport.abort()
+            if remote is not None:
+                remote[1].transport.abort()
+            raise
         finally:
             writer.close()
             if remote is not None:
