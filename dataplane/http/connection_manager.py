@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dataplane.base.errors import ProtocolError
     from dataplane.http.codec.interface import Codec, StreamEncoder
     from dataplane.http.config import HttpConnectionManagerConfig
+    from dataplane.http.stream_state import StreamState
 
 log = logging.getLogger("http")
 
@@ -102,9 +103,12 @@ class HttpConnection:
         if most and self._streams_begun >= most and not self.closing:
             stats.cx_max_requests_reached.inc()
             self._begin_drain()
-        return Stream(self, encoder, now)
+        stream = Stream(self, encoder, now)
+        if self.manager.has_stream_deadlines:
+            stream.arm_deadlines()
+        return stream
 
-    def end_stream(self, stream: Stream, delay_close: bool) -> None:
+    def end_stream(self, stream: StreamState, delay_close: bool) -> None:
         """Called once by each stream, last.  delay_close: the client may still be sending."""
         self.manager.stats.rq_active.value -= 1
         self.idle_since = stream.end_at

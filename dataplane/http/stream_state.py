@@ -1,0 +1,140 @@
+"""What a stream knows: of its request, its response, the connection it came on, and the route it takes.
+
+Here: state and the look-up of the route.  Not here: what happens to it (http.stream, http.stream_response).
+"""
+
+from __future__ import annotations
+
+from time import time
+from typing import TYPE_CHECKING
+
+from dataplane.observe.stream_info import StreamInfo
+from dataplane.routing.table import find_route
+
+if TYPE_CHECKING:
+    from dataplane.api.http_filter import TerminalFilter
+    from dataplane.http.codec.interface import StreamEncoder
+    from dataplane.http.connection_manager import HttpConnection
+    from dataplane.http.filter_chain import FilterRun
+    from dataplane.http.stream_times import StreamDeadlines
+    from dataplane.routing.route import Route, RouteConfiguration
+    from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
+    from dataplane.snapshot.snapshot import Snapshot
+
+
+class StreamState(StreamInfo):
+    """What every stream has or soon gets is in slots; what it may learn stays a class attribute with its default, as in StreamInfo.  More
+    than 29 attributes in an object's dictionary cost it the compact form: 1 µs a stream.
+    """
+
+    __slots__ = (
+        "_deadlines",
+        "_route",
+        "_route_stale",
+        "_run",
+        "_terminal",
+        "active_at",
+        "bytes_received",
+        "bytes_sent",
+        "close_after",
+        "connection",
+        "connection_id",
+        "downstream_direct_remote_address",
+        "downstream_local_address",
+        "downstream_remote_address",
+        "encoder",
+        "end_at",
+        "filter_chain_name",
+        "finished",
+        "idle_timeout",
+        "listener_name",
+        "manager",
+        "protocol",
+        "random_value",
+        "request_complete",
+        "request_end_at",
+        "request_headers",
+        "response_code",
+        "response_complete",
+        "response_flags",
+        "response_headers",
+        "response_started",
+        "response_trailers",
+        "route_configuration",
+        "snapshot",
+        "start_at",
+        "start_wall",
+    )
+
+    snapshot: Snapshot
+    access_log_type = "DownstreamEnd"
+    wants_upgrade = False
+    upgrading = False  # an upgrade was asked for and is allowed
+    _informed = False  # a 1xx was passed on
+
+    def __init__(self, connection: HttpConnection, encoder: StreamEncoder, now: float) -> None:
+        self.connection = connection
+        self.manager = manager = connection.manager
+        self.encoder = encoder
+        self.start_at = self.active_at = now
+        self.start_wall = time()
+        self.request_end_at = self.end_at = 0.0
+        self.protocol = encoder.protocol
+        self.request_headers: RequestHeaders | None = None
+        self.response_headers: ResponseHeaders | None = None
+        self.response_trailers: HeaderMap | None = None
+        self.request_complete = False  # the last byte of the request is here
+        self.response_started = False
+        self.response_complete = False
+        self.close_after = False  # the request says that its connection ends with it
+        self.finished = False
+        self.response_code = self.response_flags = self.bytes_received = self.bytes_sent = 0
+        self.random_value = 0
+        self.route_configuration: RouteConfiguration | None = None
+        self._route: Route | None = None
+        self._route_stale = False
+        self._terminal: TerminalFilter | None = None
+        self._run: FilterRun | None = None
+        downstream = connection.downstream
+        self.connection_id = downstream.id
+        self.downstream_remote_address = self.downstream_direct_remote_address = downstream.remote_address
+        self.downstream_local_address = downstream.local_address
+        self.listener_name = downstream.listener.name
+        self.filter_chain_name = downstream.filter_chain.name
+        if connection.tls is not None:
+            self.downstream_tls = connection.tls
+        if downstream.info.requested_server_name:
+            self.requested_server_name = downstream.info.requested_server_name
+        self.idle_timeout = manager.config.stream_idle_timeout
+        self._deadlines: StreamDeadlines | None = None
+
+    @property
+    def info(self) -> StreamInfo:
+        return self
+
+    @property
+    def buffer_limit(self) -> int:
+        return self.connection.downstream.listener.per_connection_buffer_limit
+
+    # The route (api.http_filter.StreamCallbacks)
+
+    @property
+    def route(self) -> Route | None:
+        if self._route_stale and self.request_headers is not None:
+            self._find_route(self.request_headers)
+        return self._route
+
+    def clear_route(self) -> None:
+        self._route_stale = True
+
+    def filter_config(self, name: str) -> object | None:
+        route = self.route
+        return None if route is None else route.per_filter_config.get(name)
+
+    def _find_route(self, headers: RequestHeaders) -> None:
+        self._route_stale = False
+        table = self.route_configuration = self.manager.routes(self.snapshot)
+        self._route = route = None if table is None else find_route(table, headers, self.random_value)
+        if route is not None:
+            self.route_name = route.name
+            self.virtual_host_name = route.virtual_host
