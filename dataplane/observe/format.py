@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.observe import operators
-from dataplane.observe.operators import OfAll, OfHeader, OfInfo, header_index, header_reader
+from dataplane.observe.operator_kinds import OfAll, OfHeader, OfInfo, Operator, header_index, header_reader, wire
 
 if TYPE_CHECKING:
     from dataplane.observe.stream_info import StreamInfo
@@ -33,7 +33,7 @@ _COMMAND: Final = re.compile(r"%([A-Z0-9_]+)(?:\((.*?)\))?(?::(\d+))?%", re.DOTA
 
 _WORTH_AN_INDEX: Final = 3  # headers of one side in one format; below, a scan each is cheaper
 
-_Part = str | operators.Operator
+_Part = str | Operator
 
 
 def _parse(text: str, at: FieldPath) -> list[_Part]:
@@ -51,14 +51,14 @@ def _parse(text: str, at: FieldPath) -> list[_Part]:
         if command is None:
             raise ConfigError(at, f"Incorrect configuration: {text}. Couldn't find valid command at position {percent}")
         if constant:
-            parts.append(operators.wire(constant))
+            parts.append(wire(constant))
             constant = ""
         name, argument, length = command.groups()
         parts.append(operators.compile_operator(name, argument, int(length) if length else None, at))
         position = command.end()
     constant += text[position:]
     if constant:
-        parts.append(operators.wire(constant))
+        parts.append(wire(constant))
     return parts
 
 
@@ -190,7 +190,7 @@ def _compile_json_text(text: str, at: FieldPath, omit: bool) -> _Build:
     return lambda request, response, trailers, info: _unwire(compiled.render(request, response, trailers, info))
 
 
-def _single(operator: operators.Operator) -> _Build:
+def _single(operator: Operator) -> _Build:
     if isinstance(operator, OfInfo):
         fact = operator.read
         return lambda request, response, trailers, info: _unwire(fact(info))

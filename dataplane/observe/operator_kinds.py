@@ -1,0 +1,97 @@
+"""What an operator of a format string may be, and how its value is read.
+
+Here: operators told apart by what they look at, so that a format can read all headers of a side through one index and the facts without a
+detour.  Not here: which operators there are (observe.operators), rendering (observe.format).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
+
+if TYPE_CHECKING:
+    from dataplane.observe.stream_info import StreamInfo
+
+Value = str | int | None
+Fact = Callable[["StreamInfo"], Value]
+Reader = Callable[["RequestHeaders | None", "ResponseHeaders | None", "HeaderMap | None", "StreamInfo"], Value]
+
+
+@dataclass(frozen=True, slots=True)
+class OfInfo:
+    """An operator that reads only the stream's facts.
+
+    expression: the same as a Python expression of `info` (and of `missing`, which it gives where there is no value), for operators of the
+    default format, whose call costs more than their work.
+    """
+
+    read: Fact
+    expression: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OfHeader:
+    """A header, or a second one where there is no first.  side: "request", "response" or "trailers".  length: cut to so many bytes."""
+
+    side: str
+    main: bytes
+    alternative: bytes | None
+    length: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfAll:
+    """Any other operator."""
+
+    read: Reader
+
+
+Operator = OfInfo | OfHeader | OfAll
+
+
+def wire(text: str) -> str:
+    """Text as a wire string: one character per UTF-8 byte."""
+    return text if text.isascii() else text.encode().decode("latin-1")
+
+
+def header_reader(operator: OfHeader) -> Reader:
+    """The operator by itself."""
+    side, main, alternative, length = operator.side, operator.main, operator.alternative, operator.length
+
+    def read(
+        request: RequestHeaders | None, response: ResponseHeaders | None, trailers: HeaderMap | None, info: StreamInfo
+    ) -> Value:
+        headers = request if side == "request" else response if side == "response" else trailers
+        if headers is None:
+            return None
+        value = headers.pseudo(main) or headers.get(main)
+        if value is None and alternative is not None:
+            value = headers.pseudo(alternative) or headers.get(alternative)
+        return None if value is None else value[:length].decode("latin-1")
+
+    return read
+
+
+def header_index(side: str, headers: RequestHeaders | ResponseHeaders | HeaderMap | None) -> dict[bytes, bytes]:
+    """The first value of each header, pseudo-headers included; empty where there is no such head.  Cheaper than a scan per operator."""
+    if headers is None:
+        return {}
+    index = dict(headers.fields[::-1])
+    if side == "request":
+        assert isinstance(headers, RequestHeaders)
+        index[b":method"] = headers.method
+        index[b":scheme"] = headers.scheme
+        # What a request does not have is empty in its head, and missing in a log.
+        if headers.path:
+            index[b":path"] = headers.path
+        if headers.authority:
+            index[b":authority"] = index[b"host"] = headers.authority
+        if headers.protocol:
+            index[b":protocol"] = headers.protocol
+    elif side == "response":
+        assert isinstance(headers, ResponseHeaders)
+        index[b":status"] = b"%d" % headers.status
+    return index
