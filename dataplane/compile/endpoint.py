@@ -5,7 +5,7 @@ Envoy: config.endpoint.v3.{ClusterLoadAssignment, LocalityLbEndpoints, LbEndpoin
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from envoy.config.core.v3.base_pb2 import Locality as LocalityMessage
 from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint as EndpointMessage
@@ -17,11 +17,11 @@ from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile import fields
 from dataplane.compile.context import CompileContext
 from dataplane.compile.support import ignores, supports
-from dataplane.compile.units import fraction, metadata_dict, wrapped
+from dataplane.compile.units import metadata_dict, wrapped
 from dataplane.snapshot.cluster import Endpoint, HealthStatus, LoadAssignment, Locality, LocalityEndpoints
 
 supports(ClusterLoadAssignment, "cluster_name", "endpoints", "policy")
-supports(ClusterLoadAssignment.Policy, "drop_overloads", "overprovisioning_factor")
+supports(ClusterLoadAssignment.Policy, "overprovisioning_factor")
 supports(ClusterLoadAssignment.Policy.DropOverload, "category", "drop_percentage")
 supports(LocalityLbEndpoints, "locality", "lb_endpoints", "load_balancing_weight", "priority")
 ignores(LocalityLbEndpoints, "proximity", "metadata", because="Envoy, too, reads them nowhere but in extensions that are refused")
@@ -45,7 +45,6 @@ def compile_load_assignment(
         cluster_name=message.cluster_name,
         localities=localities,
         overprovisioning_factor=wrapped(message.policy, "overprovisioning_factor", _OVERPROVISIONING_FACTOR),
-        drop_overload=_drop_overload(message.policy, at / "policy" / "drop_overloads"),
     )
 
 
@@ -96,13 +95,3 @@ def _address(endpoint: EndpointMessage, at: FieldPath, names_allowed: bool) -> A
         advice = "Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'"
         raise ConfigError(at / "socket_address" / "address", f"malformed IP address: {address.host}. {advice}")
     return address
-
-
-def _drop_overload(policy: Any, at: FieldPath) -> tuple[tuple[str, float], ...]:
-    if len(policy.drop_overloads) > 1:
-        count = len(policy.drop_overloads)
-        raise ConfigError(at, f"Cluster drop_overloads config has {count} categories. Envoy only support one.")
-    return tuple(
-        (drop.category, fraction(drop.drop_percentage, at / index / "drop_percentage"))
-        for index, drop in enumerate(policy.drop_overloads)
-    )

@@ -77,7 +77,6 @@ class LoadAssignment:
     cluster_name: str
     localities: tuple[LocalityEndpoints, ...]
     overprovisioning_factor: int = 140
-    drop_overload: tuple[tuple[str, float], ...] = ()  # (category, fraction 0..1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,10 +60,7 @@ class UpstreamRuntime:
 
 
 class UpstreamCluster:
-    """Implements api.upstream.LiveCluster.
-
-    drop_overload: (category, fraction) of requests to refuse whatever else.  Envoy: ClusterLoadAssignment.Policy.drop_overloads.
-    """
+    """Implements api.upstream.LiveCluster."""
 
     __slots__ = (
         "_assignment",
@@ -79,7 +76,6 @@ class UpstreamCluster:
         "_settings",
         "_tcp",
         "config",
-        "drop_overload",
         "name",
         "retired",
         "stat_name",
@@ -101,7 +97,6 @@ class UpstreamCluster:
         self._on_retired: Callable[[UpstreamCluster], None] | None = None
         self._tcp = TcpPool(self.stats.connection, self._breakers[0], self._look_retired)
         self.retired = False
-        self.drop_overload: tuple[tuple[str, float], ...] = ()
         self._assignment: LoadAssignment | None = None
         self._rebuilding = False
         self._show_membership()
@@ -179,7 +174,6 @@ class UpstreamCluster:
     def assign(self, assignment: LoadAssignment) -> None:
         """Take new endpoints over.  Hosts that go finish what they carry."""
         self._assignment = assignment
-        self.drop_overload = assignment.drop_overload
         if self.config.discovery is DiscoveryType.LOGICAL_DNS and self._move_logical_host(assignment):
             return
         change = membership.update(self._members, assignment, self._health.keeps)

@@ -74,7 +74,6 @@ class DnsDiscovery:
             self._template.cluster_name,
             tuple(self._locality(locality) for locality in self._template.localities),
             self._template.overprovisioning_factor,
-            self._template.drop_overload,
         )
         if resolved == self.resolved:
             self._stats.update_no_rebuild.inc()

@@ -83,14 +83,11 @@ def test_endpoints() -> None:
                     ],
                 }
             ],
-            "policy": {
-                "overprovisioning_factor": 200,
-                "drop_overloads": [{"category": "c", "drop_percentage": {"numerator": 5, "denominator": "TEN_THOUSAND"}}],
-            },
+            "policy": {"overprovisioning_factor": 200},
         }
     ).load_assignment
     assert made is not None
-    assert (made.cluster_name, made.overprovisioning_factor, made.drop_overload) == ("other", 200, (("c", 0.0005),))
+    assert (made.cluster_name, made.overprovisioning_factor) == ("other", 200)
     (group,) = made.localities
     assert (group.locality, group.priority, group.weight) == (Locality("r", "z", "s"), 1, 7)
     first, second = group.endpoints
@@ -201,8 +198,8 @@ ENDPOINT = "load_assignment.endpoints[0].lb_endpoints[0].endpoint"
             "load_assignment: LOGICAL_DNS clusters must have a single locality_lb_endpoint and a single lb_endpoint",
         ),
         (
-            {"load_assignment": assignment([], policy={"drop_overloads": [{"category": "a"}, {"category": "b"}]})},
-            "load_assignment.policy.drop_overloads: Cluster drop_overloads config has 2 categories. Envoy only support one.",
+            {"load_assignment": assignment([], policy={"drop_overloads": [{"category": "a"}]})},
+            "load_assignment.policy.drop_overloads: is not supported by this version",
         ),
         ({"type": "EDS"}, "eds_cluster_config: cannot create an EDS cluster without an EDS config"),
         (
