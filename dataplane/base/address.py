@@ -13,10 +13,13 @@ class SocketAddress:
     port: int
     text: str = field(init=False, repr=False, compare=False)
     """`127.0.0.1:80` or `[::1]:80`: the form of Envoy's logs, stats and admin output.  Made once, since every log line asks."""
+    wire: bytes = field(init=False, repr=False, compare=False)
+    """The same in bytes."""
 
     def __post_init__(self) -> None:
         text = f"[{self.host}]:{self.port}" if self.is_ipv6 else f"{self.host}:{self.port}"
         object.__setattr__(self, "text", text)
+        object.__setattr__(self, "wire", text.encode())
 
     @property
     def is_ipv6(self) -> bool:
@@ -36,6 +39,10 @@ class PipeAddress:
     @property
     def text(self) -> str:
         return self.path
+
+    @property
+    def wire(self) -> bytes:
+        return self.path.encode()
 
     def __str__(self) -> str:
         return self.path

@@ -90,7 +90,7 @@ def compile_header_format(text: str, at: FieldPath) -> bytes | HeaderFormat:
     compiled = TextFormat(text, at, omit_empty_values=True)
     if compiled.constant is not None:
         return compiled.constant
-    render = compiled.render_bytes
+    render = compiled.render
     return lambda request, response, info: render(request, response, None, info)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 # (short, long); the position is the bit.  Envoy prints flags in the order they were raised: URX comes before the failure it belongs to.
@@ -65,6 +66,11 @@ DOWNSTREAM_REMOTE_RESET: Final = _BITS["DR"]
 def short(flags: int) -> str:
     """`%RESPONSE_FLAGS%`: the short names joined by a comma, `-` for none."""
     return ",".join(name for bit, (name, _) in enumerate(NAMES) if flags >> bit & 1) if flags else "-"
+
+
+@lru_cache(maxsize=256)
+def short_bytes(flags: int) -> bytes:
+    return short(flags).encode()
 
 
 def long(flags: int) -> str:

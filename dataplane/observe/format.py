@@ -1,7 +1,7 @@
 """Substitution format strings: `%REQ(:METHOD)% %RESPONSE_CODE%` compiled to a row of functions.
 
-Here: the syntax, text and JSON rendering.  Not here: what an operator means (observe.operators), files (extensions.access_loggers).
-Rendered text is a *wire string*: one character per byte (latin-1), so that header bytes pass through unharmed.
+Here: the syntax, JSON rendering.  Not here: what an operator means (observe.operators), how text is put together (observe.text_function),
+files (extensions.access_loggers).  A constant piece is a *wire string*: one character per byte (latin-1).
 Envoy: configuration/advanced/substitution_formatter; config.core.v3.SubstitutionFormatString.
 """
 
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.observe import operators
-from dataplane.observe.operator_kinds import OfAll, OfHeader, OfInfo, Operator, header_index, header_reader, wire
+from dataplane.observe.operator_kinds import OfAll, OfInfo, Operator, header_reader, wire
+from dataplane.observe.text_function import Part, text_function
 
 if TYPE_CHECKING:
     from dataplane.observe.stream_info import StreamInfo
@@ -31,14 +32,10 @@ DEFAULT_HTTP_FORMAT: Final = (
 # %NAME%, %NAME(argument)%, %NAME(argument):length%
 _COMMAND: Final = re.compile(r"%([A-Z0-9_]+)(?:\((.*?)\))?(?::(\d+))?%", re.DOTALL)
 
-_WORTH_AN_INDEX: Final = 3  # headers of one side in one format; below, a scan each is cheaper
 
-_Part = str | Operator
-
-
-def _parse(text: str, at: FieldPath) -> list[_Part]:
+def _parse(text: str, at: FieldPath) -> list[Part]:
     """Split *text* into constant pieces (wire strings) and operators."""
-    parts: list[_Part] = []
+    parts: list[Part] = []
     constant = ""
     position = 0
     while (percent := text.find("%", position)) >= 0:
@@ -63,69 +60,18 @@ def _parse(text: str, at: FieldPath) -> list[_Part]:
 
 
 class TextFormat:
-    """A compiled format string.  Shared, immutable.
-
-    A log line is a tenth of a small request's cost, so the format becomes one Python function, as a dataclass's `__init__` does: all headers
-    of a side through one index, the commonest facts without a call (the default format: 6 to 4 µs, bench scenario h1).
-    """
+    """A compiled format string.  Shared, immutable."""
 
     __slots__ = ("constant", "render")
 
     def __init__(self, text: str, at: FieldPath, *, omit_empty_values: bool = False) -> None:
         parts = _parse(text, at)
-        self.render: Final = _text_function(parts, "" if omit_empty_values else "-")
-        """The text as a wire string; a missing value prints as `-` (as nothing with omit_empty_values)."""
+        self.render: Final = text_function(parts, b"" if omit_empty_values else b"-")
+        """The text; a missing value prints as `-` (as nothing with omit_empty_values)."""
         self.constant: bytes | None = None
-        """The whole result as bytes where no operator takes part, else None."""
+        """The whole result where no operator takes part, else None."""
         if all(isinstance(part, str) for part in parts):
             self.constant = "".join(part for part in parts if isinstance(part, str)).encode("latin-1")
-
-    def render_bytes(
-        self,
-        request: RequestHeaders | None,
-        response: ResponseHeaders | None,
-        trailers: HeaderMap | None,
-        info: StreamInfo,
-    ) -> bytes:
-        return self.constant or self.render(request, response, trailers, info).encode("latin-1")
-
-
-_Render = Callable[["RequestHeaders | None", "ResponseHeaders | None", "HeaderMap | None", "StreamInfo"], str]
-
-
-def _text_function(parts: Sequence[_Part], missing: str) -> _Render:
-    """Write the function that renders *parts*.  Nothing of the configuration gets into its source but through `repr`."""
-    names: dict[str, object] = {"missing": missing, "header_index": header_index}
-    headers = [part for part in parts if isinstance(part, OfHeader)]
-    indexed = sorted({part.side for part in headers if sum(1 for each in headers if each.side == part.side) >= _WORTH_AN_INDEX})
-    template = "".join(part.replace("%", "%%") if isinstance(part, str) else "%s" for part in parts)
-    values: list[str] = []
-    for number, part in enumerate(parts):
-        if isinstance(part, str):
-            continue
-        if isinstance(part, OfHeader) and part.side in indexed:
-            values.append(_header_expression(part))
-            continue
-        if isinstance(part, OfInfo) and part.expression:
-            values.append(part.expression)
-            continue
-        call = f"read_{number}(info)" if isinstance(part, OfInfo) else f"read_{number}(request, response, trailers, info)"
-        names[f"read_{number}"] = header_reader(part) if isinstance(part, OfHeader) else part.read
-        values.append(f"missing if (value := {call}) is None else value")
-    lines = ["def render(request, response, trailers, info):"]
-    lines += [f"    {side} = header_index({side!r}, {side}).get" for side in indexed]
-    lines.append(f"    return {template!r} % ({''.join(f'{value}, ' for value in values)})")
-    exec("\n".join(lines), names)
-    render: _Render = names["render"]  # type: ignore[assignment]  # made by the line above
-    return render
-
-
-def _header_expression(header: OfHeader) -> str:
-    found = f"{header.side}({header.main!r})"
-    if header.alternative is not None:
-        found = f"{header.side}({header.main!r}, {header.side}({header.alternative!r}))"
-    cut = "" if header.length is None else f"[:{header.length}]"
-    return f"missing if (value := {found}) is None else value{cut}.decode('latin-1')"
 
 
 _Build = Callable[["RequestHeaders | None", "ResponseHeaders | None", "HeaderMap | None", "StreamInfo"], Json]
@@ -143,7 +89,7 @@ class JsonFormat:
     def __init__(self, shape: Mapping[str, Json], at: FieldPath, *, omit_empty_values: bool = False) -> None:
         self._build = _compile_json(shape, at, omit_empty_values)
 
-    def render_bytes(
+    def render(
         self,
         request: RequestHeaders | None,
         response: ResponseHeaders | None,
@@ -187,7 +133,7 @@ def _compile_json_text(text: str, at: FieldPath, omit: bool) -> _Build:
     if len(parts) == 1 and not isinstance(parts[0], str):
         return _single(parts[0])
     compiled = TextFormat(text, at, omit_empty_values=omit)
-    return lambda request, response, trailers, info: _unwire(compiled.render(request, response, trailers, info))
+    return lambda request, response, trailers, info: compiled.render(request, response, trailers, info).decode("utf-8", "replace")
 
 
 def _single(operator: Operator) -> _Build:

@@ -1,7 +1,7 @@
 """What an operator of a format string may be, and how its value is read.
 
-Here: operators told apart by what they look at, so that a format can read all headers of a side through one index and the facts without a
-detour.  Not here: which operators there are (observe.operators), rendering (observe.format).
+Here: operators told apart by what they look at, so that a format can read all headers of a side at once and the facts without a detour.
+Not here: which operators there are (observe.operators), rendering (observe.format).
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ class OfInfo:
     """An operator that reads only the stream's facts.
 
     expression: the same as a Python expression of `info` (and of `missing`, which it gives where there is no value), for operators of the
-    default format, whose call costs more than their work.
+    default format, whose call costs more than their work.  conversion: how the expression's value is printed, `%b` for bytes, `%d` for a number.
     """
 
     read: Fact
     expression: str = ""
+    conversion: bytes = b"%b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +74,3 @@ def header_reader(operator: OfHeader) -> Reader:
         return None if value is None else value[:length].decode("latin-1")
 
     return read
-
-
-def header_index(side: str, headers: RequestHeaders | ResponseHeaders | HeaderMap | None) -> dict[bytes, bytes]:
-    """The first value of each header, pseudo-headers included; empty where there is no such head.  Cheaper than a scan per operator."""
-    if headers is None:
-        return {}
-    index = dict(headers.fields[::-1])
-    if side == "request":
-        assert isinstance(headers, RequestHeaders)
-        index[b":method"] = headers.method
-        index[b":scheme"] = headers.scheme
-        # What a request does not have is empty in its head, and missing in a log.
-        if headers.path:
-            index[b":path"] = headers.path
-        if headers.authority:
-            index[b":authority"] = index[b"host"] = headers.authority
-        if headers.protocol:
-            index[b":protocol"] = headers.protocol
-    elif side == "response":
-        assert isinstance(headers, ResponseHeaders)
-        index[b":status"] = b"%d" % headers.status
-    return index

@@ -33,7 +33,7 @@ def compile_operator(name: str, argument: str | None, length: int | None, at: Fi
     if fact is not None:
         if argument:
             raise ConfigError(at, f"{name} does not take any parameters or a length limit: {argument!r}")
-        return OfInfo(fact, _EXPRESSIONS.get(name, ""))
+        return OfInfo(fact, *_EXPRESSIONS.get(name, ()))
     builder = _BUILDERS.get(name)
     if builder is None:
         raise ConfigError(at, f"Not supported field in StreamInfo: {name}")
@@ -235,7 +235,8 @@ def _start_time(local: bool) -> _Builder:
         render: TimeFormat = compile_time_format(argument, local=local) if argument or local else iso_milliseconds
         if local and not argument:
             render = compile_time_format("%Y-%m-%dT%H:%M:%S.%3f%z", local=True)
-        return OfInfo(lambda info: render(info.start_wall))
+        expression = "iso_milliseconds(info.start_wall)" if render is iso_milliseconds else ""
+        return OfInfo(lambda info: render(info.start_wall), expression)
 
     return build
 
@@ -361,13 +362,14 @@ _FACTS: Final[dict[str, Fact]] = {
 }
 
 # Of the default format.  What they mean stands above.
-_EXPRESSIONS: Final = {
-    "DURATION": "(int((info.end_at - info.start_at) * 1000) if info.end_at else missing)",
-    "BYTES_RECEIVED": "info.bytes_received",
-    "BYTES_SENT": "info.bytes_sent",
-    "PROTOCOL": "(info.protocol or missing)",
-    "RESPONSE_CODE": "info.response_code",
-    "UPSTREAM_HOST": "(missing if info.upstream_host is None else info.upstream_host.text)",
+_EXPRESSIONS: Final[dict[str, tuple[str, bytes]]] = {
+    "DURATION": ("(b'%d' % ((info.end_at - info.start_at) * 1000) if info.end_at else missing)", b"%b"),
+    "BYTES_RECEIVED": ("info.bytes_received", b"%d"),
+    "BYTES_SENT": ("info.bytes_sent", b"%d"),
+    "PROTOCOL": ("protocols.get(info.protocol, missing)", b"%b"),
+    "RESPONSE_CODE": ("info.response_code", b"%d"),
+    "RESPONSE_FLAGS": ("(flags_text(info.response_flags) if info.response_flags else b'-')", b"%b"),
+    "UPSTREAM_HOST": ("(missing if info.upstream_host is None else info.upstream_host.wire)", b"%b"),
 }
 
 

@@ -21,6 +21,15 @@ def iso_milliseconds(wall: float) -> str:
     return _iso_millisecond(int(wall * 1000))
 
 
+def iso_milliseconds_bytes(wall: float) -> bytes:
+    return _iso_millisecond_bytes(int(wall * 1000))
+
+
+@lru_cache(maxsize=64)
+def _iso_millisecond_bytes(milliseconds: int) -> bytes:
+    return _iso_millisecond(milliseconds).encode()
+
+
 @lru_cache(maxsize=64)  # a busy log asks many times for the same millisecond, and thousands of times for the same second
 def _iso_millisecond(milliseconds: int) -> str:
     return f"{_iso_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"

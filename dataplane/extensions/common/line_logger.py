@@ -18,7 +18,7 @@ class LineLogger:
     __slots__ = ("_render", "_write")
 
     def __init__(self, line: TextFormat | JsonFormat, file: LogFile) -> None:
-        self._render = line.render_bytes
+        self._render = line.render
         self._write = file.write
 
     def log(

@@ -29,7 +29,7 @@ class Lines:
         trailers: HeaderMap | None,
         info: StreamInfo,
     ) -> None:
-        self.lines.append(self._render(request, response, trailers, info))
+        self.lines.append(self._render(request, response, trailers, info).decode("latin-1"))
 
 
 Asked = tuple[str, str, bytes | None, dict[str, str]]  # method, path, body, headers

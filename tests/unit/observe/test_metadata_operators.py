@@ -27,7 +27,7 @@ class Stream(StreamInfo):
 
 
 def printed(text: str, info: StreamInfo) -> str:
-    return TextFormat(text, FieldPath()).render_bytes(None, None, None, info).decode()
+    return TextFormat(text, FieldPath()).render(None, None, None, info).decode()
 
 
 @pytest.mark.parametrize(
