@@ -9,7 +9,7 @@ Envoy: ConnectionManagerUtility::mutateRequestHeaders, maybeNormalizePath, maybe
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from dataplane.base.address import Address, PipeAddress, SocketAddress
@@ -23,7 +23,7 @@ from dataplane.http.config import (
     UnderscoresAction,
 )
 from dataplane.http.local_address import local_address
-from dataplane.semantics import forwarded, hop_by_hop, path
+from dataplane.semantics import forwarded, hop_by_hop, noticed, path
 from dataplane.semantics.header_map import Field, RequestHeaders
 
 if TYPE_CHECKING:
@@ -38,19 +38,15 @@ _INTERNAL: Final = b"x-envoy-internal"
 _CLIENT_CERT: Final = b"x-forwarded-client-cert"
 _EXTERNAL_ADDRESS: Final = b"x-envoy-external-address"
 
-# A request without any of these needs nothing but additions.
-_SPECIAL: Final = (
-    hop_by_hop.REQUEST_NAMES
-    | forwarded.INTERNAL_ONLY
-    | forwarded.EDGE_ONLY
-    | {forwarded.FORWARDED_FOR, _PROTO, _PORT, _REQUEST_ID, _INTERNAL, _CLIENT_CERT, b"referer", b"expect"}
-)
 _IN_AUTHORITY: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$&'()*+,;=:@[]"
 _SCHEMES: Final = (b"http", b"https")
 
 
 class Peer(NamedTuple):
-    """What stays the same for all requests of a connection.  introduction: what is added to a request that says nothing special."""
+    """What stays the same for all requests of a connection.
+
+    introduction: what is added to a request that says nothing special.  noticed: what others will notice of it.
+    """
 
     address: Address
     forwarded_for: bytes
@@ -60,6 +56,7 @@ class Peer(NamedTuple):
     scheme: bytes = b"http"
     client_cert: bytes | None = None  # its element of x-forwarded-client-cert; None without a certificate
     introduction: tuple[Field, ...] = ()
+    noticed: tuple[bytes, ...] = ()
 
 
 class Refusal(NamedTuple):
@@ -134,7 +131,8 @@ class RequestPreparation:
             certificate = tls.peer_certificate
             told = None if certificate is None else element(tls, certificate, self._config.client_cert_details)
             peer = peer._replace(scheme=b"https", client_cert=told)
-        return peer._replace(introduction=self._introduction(peer))
+        introduction = self._introduction(peer)
+        return peer._replace(introduction=introduction, noticed=noticed.among(noticed.REQUEST, introduction))
 
     def _introduction(self, peer: Peer) -> tuple[Field, ...]:
         """What `_mutate` adds to a request without special fields, but for its id: found out by trying."""
@@ -147,7 +145,9 @@ class RequestPreparation:
 
     def prepare(self, headers: RequestHeaders, has_host: bool, peer: Peer, stream: PreparedStream) -> Refusal | None:
         """Check and change *headers* until routing may read them.  Returns why the request goes no further, if it does not."""
-        special = [name for name, _ in headers.fields if name in _SPECIAL]
+        special: Sequence[bytes] | None = headers.noticed
+        if special is None:
+            special = noticed.among(noticed.REQUEST, headers.fields)
         if special or self._judges_underscores:
             had_host = headers.authority
             refusal = self._take_connection_fields(headers, special, stream)
@@ -158,15 +158,19 @@ class RequestPreparation:
         if refusal is not None:
             return refusal
         if special or not self._quick:
+            headers.noticed = None
             self._mutate(headers, peer, stream)
         else:
             if peer.scheme == b"https":
                 headers.scheme = peer.scheme
             headers.fields += peer.introduction
             headers.fields.append((_REQUEST_ID, self._next_id()))
+            headers.noticed = peer.noticed
         return None
 
-    def _take_connection_fields(self, headers: RequestHeaders, special: list[bytes], stream: PreparedStream) -> Refusal | None:
+    def _take_connection_fields(
+        self, headers: RequestHeaders, special: Sequence[bytes], stream: PreparedStream
+    ) -> Refusal | None:
         """What is said to us and not to the upstream."""
         if self._judges_underscores and (refusal := self._judge_underscores(headers)) is not None:
             return refusal

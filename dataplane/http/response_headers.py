@@ -6,14 +6,10 @@ Envoy: ConnectionManagerUtility::mutateResponseHeaders, ActiveStream::encodeHead
 
 from __future__ import annotations
 
-from typing import Final
-
 from dataplane.http.config import HttpConnectionManagerConfig, ServerHeaderTransformation
 from dataplane.http.date import DateField
-from dataplane.semantics import forwarded, hop_by_hop
+from dataplane.semantics import forwarded, hop_by_hop, noticed
 from dataplane.semantics.header_map import Field, RequestHeaders, ResponseHeaders
-
-_SPECIAL: Final = hop_by_hop.RESPONSE_NAMES | {b"date", b"server"}
 
 
 class ResponseFinish:
@@ -32,7 +28,9 @@ class ResponseFinish:
             self._apply_with_care(headers, request)
             return
         fields = headers.fields
-        special = [name for name, _ in fields if name in _SPECIAL]
+        special = headers.noticed
+        if special is None:
+            special = noticed.among(noticed.RESPONSE, fields)
         if special:  # one pass: nearly every server sends a date, its name and `connection`
             server, unwanted = self._server, hop_by_hop.RESPONSE_NAMES
             fields = [server if field[0] == b"server" else field for field in fields if field[0] not in unwanted]

@@ -64,6 +64,7 @@ class Stream(ResponseSide):
         if manager.filters is None:
             terminal.decode_headers(headers, end_stream)
         else:
+            headers.noticed = None  # filters may change them
             self._run = manager.filters.run(self, terminal)
             self._run.decode_headers(headers, end_stream)
 

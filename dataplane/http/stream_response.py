@@ -68,6 +68,7 @@ class ResponseSide(StreamState):
     def encode_headers(self, headers: ResponseHeaders, end_stream: bool) -> None:
         self.response_headers = headers
         if self._run is not None:
+            headers.noticed = None  # filters may change them
             self._run.encode_headers(headers, end_stream)
         else:
             self.send_headers(headers, end_stream)
@@ -83,6 +84,7 @@ class ResponseSide(StreamState):
         if self._run is None:
             self.send_whole(headers, body)
             return
+        headers.noticed = None
         self._run.encode_headers(headers, False)
         if not self.finished:
             self._run.encode_data(body, True)

@@ -14,6 +14,7 @@ from dataplane.resilience.retry import WORDS, RetryPolicy, policy_for
 from dataplane.routing.actions import Timeouts, decide_timeouts
 from dataplane.routing.header_mutations import mutate_request
 from dataplane.routing.rewrite import append_forwarded_host, rewrite_target
+from dataplane.semantics import noticed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +61,8 @@ class RequestWishes:
 def take_wishes(action: ForwardAction, headers: RequestHeaders, respect_expected: bool) -> RequestWishes:
     """Read what the request asks for and take it off, over what the route says."""
     policy = cast("RetryPolicy | None", action.retry_policy)
-    if not [name for name, _ in headers.fields if name in _NOTICED]:
+    names = noticed.among(_NOTICED, headers.fields) if headers.noticed is None else headers.noticed
+    if _NOTICED.isdisjoint(names):
         if policy is None:
             return _nothing_asked(action.timeout)
         policy = policy_for(policy, headers)

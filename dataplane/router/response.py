@@ -66,7 +66,7 @@ class ResponseSide(RequestState):
         if self._bound.tells and self.request_complete:
             spent = int((now - info.request_end_at) * 1000)
             took = _SERVICE_TIMES[spent] if 0 <= spent < 256 else (_SERVICE_TIME, b"%d" % spent)
-            if [name for name, _ in headers.fields if name == _SERVICE_TIME]:
+            if headers.noticed is None or _SERVICE_TIME in headers.noticed:
                 headers.set(*took)
             else:
                 headers.fields.append(took)
@@ -80,6 +80,7 @@ class ResponseSide(RequestState):
             self._deadline = None
 
     def _change_response(self, headers: ResponseHeaders) -> None:
+        headers.noticed = None
         mutate_response(self._levels, self.headers, headers, self.info)
         if self._route.include_attempt_count_in_response:
             headers.set(request_plan.ATTEMPT_COUNT, b"%d" % self.info.attempts)

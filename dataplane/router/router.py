@@ -93,7 +93,7 @@ class RouterStream(TimedRequest):
         self._counters = bound.counters_of(cluster)
         info.upstream_cluster = name
         info.upstream_cluster_stat_name = cluster.stat_name
-        self._internal = _INTERNAL in headers.fields
+        self._internal = (headers.noticed is None or _INTERNAL[0] in headers.noticed) and _INTERNAL in headers.fields
         strict = bound.config.strict_check_headers
         if strict and (invalid := request_plan.find_invalid(headers, strict)):
             self.stream.local_reply(

@@ -14,7 +14,7 @@ import re
 from typing import Final
 
 from dataplane.base.errors import ProtocolError
-from dataplane.semantics import inline_headers
+from dataplane.semantics import inline_headers, noticed
 from dataplane.semantics.c_heads import CRequestHeads, CResponseHeads
 from dataplane.semantics.framing import CHUNKED, NOT_GIVEN
 from dataplane.semantics.h1_fields import PLAIN, FieldParser, plain_lines
@@ -80,7 +80,8 @@ class RequestHeadParser:
         """allow_length_and_chunked: drop a content-length beside `chunked` instead of refusing it.  Envoy: allow_chunked_length."""
         self._fields = fields
         self._heads = CRequestHeads(fields.max_count, max_bytes)
-        self._blocks: dict[bytes, tuple[bytes, tuple[Field, ...]]] = {}  # authority and other fields of blocks without a body
+        # Authority, other fields and what is to be noticed of blocks without a body.
+        self._blocks: dict[bytes, tuple[bytes, tuple[Field, ...], tuple[bytes, ...]]] = {}
         self._max_bytes = max_bytes
         self._allow_length_and_chunked = allow_length_and_chunked
 
@@ -116,7 +117,8 @@ class RequestHeadParser:
         start = line.split(b" ")
         if len(start) != 3 or start[2] != b"HTTP/1.1" or start[0] not in _PLAIN_METHODS or not _PATH.fullmatch(start[1]):
             return None
-        return RequestHeaders(start[0], start[1], known[0], b"http", list(known[1])), NOT_GIVEN, True, HTTP_11, True
+        authority, fields, names = known
+        return RequestHeaders(start[0], start[1], authority, b"http", list(fields), b"", names), NOT_GIVEN, True, HTTP_11, True
 
     def _apply_framing(self, headers: RequestHeaders, found: list[Field], keep_alive: bool) -> tuple[int, bool, bool]:
         """Take the host off the fields; length of the body, whether the connection persists, whether there was a host."""
@@ -146,7 +148,8 @@ class RequestHeadParser:
         if len(block) <= _MAX_BLOCK_LENGTH:
             if len(self._blocks) >= _MAX_BLOCKS:
                 self._blocks.clear()
-            self._blocks[block] = (headers.authority, tuple(headers.fields))
+            fields = tuple(headers.fields)
+            self._blocks[block] = (headers.authority, fields, noticed.among(noticed.REQUEST, fields))
 
     def _drop_length(self, headers: RequestHeaders) -> None:
         if not self._allow_length_and_chunked:
@@ -162,7 +165,8 @@ class ResponseHeadParser:
     def __init__(self, fields: FieldParser, max_bytes: int = 60 * 1024) -> None:
         self._fields = fields
         self._heads = CResponseHeads(fields.max_count, max_bytes)
-        self._blocks: dict[bytes, tuple[int, bool, tuple[Field, ...]]] = {}  # length, persistence and fields
+        # Length, persistence, fields and what is to be noticed of them.
+        self._blocks: dict[bytes, tuple[int, bool, tuple[Field, ...], tuple[bytes, ...]]] = {}
         self._max_bytes = max_bytes
         self._status_lines: dict[bytes, tuple[int, str]] = {}  # those seen before
 
@@ -174,7 +178,7 @@ class ResponseHeadParser:
         line, _, block = head.partition(b"\r\n")
         known = self._blocks.get(block)
         if known is not None and line == b"HTTP/1.1 200 OK":
-            return ResponseHeaders(200, list(known[2])), known[0], known[1], HTTP_11
+            return ResponseHeaders(200, list(known[2]), known[3]), known[0], known[1], HTTP_11
         if len(head) > self._max_bytes:
             raise ProtocolError(502, "http1.headers_too_large")
         found: list[Field] = []
@@ -208,7 +212,7 @@ class ResponseHeadParser:
         if len(block) <= _MAX_BLOCK_LENGTH:
             if len(self._blocks) >= _MAX_BLOCKS:
                 self._blocks.clear()
-            self._blocks[block] = (length, keep_alive, tuple(fields))
+            self._blocks[block] = (length, keep_alive, tuple(fields), noticed.among(noticed.RESPONSE, fields))
 
     def _learn(self, start_line: bytes) -> tuple[int, str]:
         found = _status_line(start_line)

@@ -62,9 +62,12 @@ class HeaderMap:
 
 
 class RequestHeaders(HeaderMap):
-    """A request's head.  `host` is kept in `authority` and never in `fields`, whatever the protocol on the wire."""
+    """A request's head.  `host` is kept in `authority` and never in `fields`, whatever the protocol on the wire.
 
-    __slots__ = ("authority", "method", "path", "protocol", "scheme")
+    noticed: which names of semantics.noticed its fields have, from who knows without looking; None: nobody has looked, or they were changed.
+    """
+
+    __slots__ = ("authority", "method", "noticed", "path", "protocol", "scheme")
 
     def __init__(
         self,
@@ -74,6 +77,7 @@ class RequestHeaders(HeaderMap):
         scheme: bytes = b"http",
         fields: list[Field] | None = None,
         protocol: bytes = b"",
+        noticed: tuple[bytes, ...] | None = None,
     ) -> None:
         self.fields = [] if fields is None else fields
         self.method = method
@@ -81,6 +85,7 @@ class RequestHeaders(HeaderMap):
         self.authority = authority
         self.scheme = scheme
         self.protocol = protocol  # ":protocol" of an extended CONNECT (RFC 8441); b"" otherwise
+        self.noticed = noticed
 
     def pseudo(self, name: bytes) -> bytes | None:
         """The value of a pseudo-header (`:path`, ...), or of `host`; None for an unknown one."""
@@ -98,13 +103,14 @@ class RequestHeaders(HeaderMap):
 
 
 class ResponseHeaders(HeaderMap):
-    """A response's head."""
+    """A response's head.  noticed: as in a request's."""
 
-    __slots__ = ("status",)
+    __slots__ = ("noticed", "status")
 
-    def __init__(self, status: int, fields: list[Field] | None = None) -> None:
+    def __init__(self, status: int, fields: list[Field] | None = None, noticed: tuple[bytes, ...] | None = None) -> None:
         self.fields = [] if fields is None else fields
         self.status = status
+        self.noticed = noticed
 
     def pseudo(self, name: bytes) -> bytes | None:
         """`:status`; None for any other."""
