@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dataplane.observe.stats import Scope
     from dataplane.observe.stream_info import StreamInfo
     from dataplane.routing.route import Route, RouteConfiguration
+    from dataplane.routing.stream_duration import StreamDuration
     from dataplane.semantics.header_map import Field, HeaderMap, RequestHeaders, ResponseHeaders
     from dataplane.snapshot.snapshot import Snapshot
 
@@ -52,8 +53,12 @@ class StreamCallbacks(Protocol):
         details: str,
         headers: tuple[Field, ...] = (),
         flags: int = 0,
+        grpc_status: int | None = None,
     ) -> FilterStatus:
-        """Answer the request ourselves and stop it from going on.  Returns STOP, to be returned by the filter."""
+        """Answer the request ourselves and stop it from going on.  Returns STOP, to be returned by the filter.
+
+        grpc_status: what a gRPC client is told; None: what *status* stands for.
+        """
 
     def continue_decoding(self) -> None: ...
 
@@ -121,8 +126,8 @@ class HttpStream(StreamCallbacks, Protocol):
     def set_idle_timeout(self, seconds: float) -> None:
         """In the place of the connection manager's stream_idle_timeout; 0 for none."""
 
-    def set_max_duration(self, seconds: float) -> None:
-        """In the place of the connection manager's max_stream_duration; 0 for none."""
+    def limit_duration(self, limit: StreamDuration) -> None:
+        """In the place of the connection manager's max_stream_duration.  Changes grpc-timeout of a gRPC request."""
 
     def pause_decoding(self) -> None:
         """Stop `decode_data` soon: who takes the request body is slow.  Undone by `resume_decoding`."""

@@ -163,6 +163,7 @@ class LiveCluster(Protocol):
     name: str
     stat_name: str
     stats: ClusterStats
+    max_stream_duration: float  # seconds that an exchange with one of its hosts may take; 0: any
 
     def breakers(self, priority: int) -> Breakers:
         """The circuit breakers of a routing priority; the router counts its retries there."""

@@ -17,12 +17,13 @@ from dataplane.compile.matcher import compile_substitution
 from dataplane.compile.per_filter_config import compile_per_filter_config
 from dataplane.compile.retry_policy import compile_retry_policy
 from dataplane.compile.support import ignores, supports
-from dataplane.compile.units import optional_seconds, seconds_or, wrapped
+from dataplane.compile.units import optional_milliseconds, optional_seconds, seconds_or, wrapped
 from dataplane.matching.path import PathSpecifier
 from dataplane.resilience.retry import RetryPolicy
 from dataplane.routing import route as values
 from dataplane.routing.rewrite import replace_prefix
 from dataplane.routing.route import ForwardAction
+from dataplane.routing.stream_duration import GrpcTimeout, StreamDuration
 
 supports(
     RouteAction,
@@ -42,6 +43,8 @@ supports(
     "retry_policy",
     "priority",
     "max_stream_duration",
+    "max_grpc_timeout",
+    "grpc_timeout_offset",
     "upgrade_configs",
 )
 supports(RouteAction.UpgradeConfig, "upgrade_type", "enabled")
@@ -60,7 +63,7 @@ ignores(RouteAction, "cors", because="the CORS filter reads it, and that is refu
 ignores(
     RouteAction, "metadata_match", because="clusters with subsets read it, and those are refused; others ignore it in Envoy, too"
 )
-supports(RouteAction.MaxStreamDuration, "max_stream_duration")
+supports(RouteAction.MaxStreamDuration, "max_stream_duration", "grpc_timeout_header_max", "grpc_timeout_header_offset")
 supports(WeightedCluster, "clusters", "header_name", "runtime_key_prefix")
 ignores(WeightedCluster, "total_weight", because="deprecated; Envoy adds up the weights itself")
 supports(
@@ -217,17 +220,26 @@ def _host_rewrite(message: RouteAction, at: FieldPath) -> dict[str, Any]:
 
 
 def _times(message: RouteAction, at: FieldPath) -> dict[str, Any]:
-    """With max_stream_duration the (older) timeout does not apply at all, not even its default of 15 seconds."""
+    """With max_stream_duration the older limits do not apply at all, not even the default of 15 seconds."""
     times: dict[str, Any] = {
         "timeout": seconds_or(message, "timeout", 15.0, at),
         "idle_timeout": optional_seconds(message, "idle_timeout", at),
     }
+    most, offset = (optional_milliseconds(message, field, at) for field in ("max_grpc_timeout", "grpc_timeout_offset"))
     if message.HasField("max_stream_duration"):
         times["timeout"] = 0.0
-        times["max_stream_duration"] = optional_seconds(
-            message.max_stream_duration, "max_stream_duration", at / "max_stream_duration"
-        )
+        times["max_stream_duration"] = _stream_duration(message.max_stream_duration, at / "max_stream_duration")
+    elif most is not None:
+        times["grpc_timeout"] = GrpcTimeout(most, offset or 0)
     return times
+
+
+def _stream_duration(message: RouteAction.MaxStreamDuration, at: FieldPath) -> StreamDuration:
+    return StreamDuration(
+        duration_ms=optional_milliseconds(message, "max_stream_duration", at),
+        grpc_max_ms=optional_milliseconds(message, "grpc_timeout_header_max", at),
+        grpc_offset_ms=optional_milliseconds(message, "grpc_timeout_header_offset", at) or 0,
+    )
 
 
 def _not_found_status(message: RouteAction, at: FieldPath) -> int:

@@ -50,6 +50,15 @@ def optional_seconds(message: Message, field: str, at: FieldPath) -> float | Non
     return seconds(getattr(message, field), at / field) if message.HasField(field) else None
 
 
+def optional_milliseconds(message: Message, field: str, at: FieldPath) -> int | None:
+    """The Duration in *field* of *message* in whole milliseconds, None where it is not set."""
+    if not message.HasField(field):
+        return None
+    duration: Duration = getattr(message, field)
+    seconds(duration, at / field)
+    return int(duration.seconds * 1000 + duration.nanos // 1_000_000)
+
+
 def wrapped(message: Message, field: str, default: Any) -> Any:
     """The value in the wrapper in *field* of *message*, *default* where it is not set."""
     return getattr(message, field).value if message.HasField(field) else default

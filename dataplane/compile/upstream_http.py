@@ -108,8 +108,6 @@ def _old_limit(cluster: ClusterMessage) -> int:
 
 
 def _common(message: Any, old_limit: int, at: FieldPath, protocol: str, http2: Http2Options) -> HttpProtocolOptions:
-    if message.HasField("max_stream_duration"):
-        raise ConfigError(at / "max_stream_duration", "is not supported by this version for a cluster")
     return HttpProtocolOptions(
         protocol=protocol,
         http2=http2,
@@ -118,4 +116,5 @@ def _common(message: Any, old_limit: int, at: FieldPath, protocol: str, http2: H
         max_requests_per_connection=wrapped(message, "max_requests_per_connection", old_limit),
         max_response_headers_kb=wrapped(message, "max_response_headers_kb", 80),
         max_headers_count=wrapped(message, "max_headers_count", 100),
+        max_stream_duration=optional_seconds(message, "max_stream_duration", at),
     )

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from dataplane.routing.header_mutations import apply_additions
+from dataplane.semantics.grpc import is_grpc
 from dataplane.semantics.header_map import Field, RequestHeaders, ResponseHeaders
 
 if TYPE_CHECKING:
@@ -33,16 +34,20 @@ def make(
     status: int,
     body: bytes,
     added: tuple[Field, ...],
+    grpc_status: int | None = None,
 ) -> tuple[ResponseHeaders, bytes]:
-    """The head and the body to send.  For HEAD the head tells of a body that is then not sent."""
+    """The head and the body to send.  For HEAD the head tells of a body that is then not sent.
+
+    grpc_status: for gRPC clients; None: what *status* stands for.
+    """
     headers = ResponseHeaders(status, list(added))
     content_type = _PLAIN_TEXT
     info.response_code = status
     info.local_reply_body = body
     if config is not None:
         body, content_type = _rewrite(config, request, headers, info, body)
-    if request is not None and _is_grpc(request):
-        return _as_grpc(request, headers, body), b""
+    if request is not None and is_grpc(request):
+        return _as_grpc(request, headers, body, grpc_status), b""
     if body:
         headers.set(b"content-length", b"%d" % len(body))
         if b"content-type" not in headers:
@@ -71,14 +76,10 @@ def _rewrite(
     return reply_format.text(request or _NOBODY, headers, info), reply_format.content_type
 
 
-def _is_grpc(request: RequestHeaders) -> bool:
-    kind = request.get(b"content-type") or b""
-    return kind.startswith(_GRPC) and kind[len(_GRPC) :][:1] in (b"", b"+")
-
-
-def _as_grpc(request: RequestHeaders, headers: ResponseHeaders, body: bytes) -> ResponseHeaders:
+def _as_grpc(request: RequestHeaders, headers: ResponseHeaders, body: bytes, grpc_status: int | None) -> ResponseHeaders:
     """gRPC clients read trailers, never a status or a body: 200 with everything in the head."""
-    fields: list[Field] = [(b"content-type", _GRPC), (b"grpc-status", _GRPC_STATUS.get(headers.status, _GRPC_UNKNOWN))]
+    status = _GRPC_STATUS.get(headers.status, _GRPC_UNKNOWN) if grpc_status is None else b"%d" % grpc_status
+    fields: list[Field] = [(b"content-type", _GRPC), (b"grpc-status", status)]
     if body and request.method != b"HEAD":
         fields.append((b"grpc-message", _NOT_IN_GRPC_MESSAGE.sub(lambda match: b"%%%02X" % match[0][0], body)))
     return ResponseHeaders(200, [*(field for field in headers.fields if field[0] != b"content-type"), *fields])

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dataplane.base.errors import ProtocolError
     from dataplane.http.request_headers import Refusal
     from dataplane.routing.route import Route
+    from dataplane.routing.stream_duration import StreamDuration
 
 
 class Stream(ResponseSide):
@@ -156,10 +157,10 @@ class Stream(ResponseSide):
         if seconds and not self.finished:
             self.connection.watch(seconds)
 
-    def set_max_duration(self, seconds: float) -> None:
+    def limit_duration(self, limit: StreamDuration) -> None:
         if self._deadlines is None:
             self._deadlines = StreamDeadlines(self)
-        self._deadlines.limit_duration(seconds)
+        self._deadlines.follow_route(limit)
 
     def check_idle(self, now: float) -> float:
         """End the stream if nothing has happened for too long.  Returns how many seconds are left, 0.0 for no limit."""
@@ -172,12 +173,12 @@ class Stream(ResponseSide):
             self.time_out(504 if self.request_complete else 408, b"stream timeout", "stream_idle_timeout", flag)
         return left
 
-    def time_out(self, status: int, body: bytes, details: str, flags: int = 0) -> None:
+    def time_out(self, status: int, body: bytes, details: str, flags: int = 0, grpc_status: int | None = None) -> None:
         """Give up waiting: answer if nothing was answered yet, else break off."""
         if self.response_started:
             self.reset(details, flags)
         else:
-            self.local_reply(status, body, details=details, flags=flags)
+            self.local_reply(status, body, details=details, flags=flags, grpc_status=grpc_status)
 
     # Back-pressure
 

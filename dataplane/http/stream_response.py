@@ -33,6 +33,7 @@ class ResponseSide(StreamState):
         details: str,
         headers: tuple[Field, ...] = (),
         flags: int = 0,
+        grpc_status: int | None = None,
     ) -> FilterStatus:
         if self.finished:
             return STOP
@@ -42,7 +43,7 @@ class ResponseSide(StreamState):
         self.response_flags |= flags
         self.response_code_details = details
         request = self.request_headers
-        reply, text = local_reply.make(request, self, self.manager.config.local_reply, status, body, headers)
+        reply, text = local_reply.make(request, self, self.manager.config.local_reply, status, body, headers, grpc_status)
         head_only = not text or (request is not None and request.method == b"HEAD")
         self.response_headers = reply
         if self._run is not None:

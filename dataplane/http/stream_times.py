@@ -6,11 +6,14 @@ Envoy: HttpConnectionManager.{request_timeout, request_headers_timeout}, HttpPro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from dataplane.base.deadlines import Deadline
     from dataplane.http.stream import Stream
+    from dataplane.routing.stream_duration import StreamDuration
+
+_DEADLINE_EXCEEDED: Final = 4  # gRPC's status
 
 
 class StreamDeadlines:
@@ -27,15 +30,21 @@ class StreamDeadlines:
         if config.request_headers_timeout:
             self._headers = arm(config.request_headers_timeout, self._headers_over)
         self._duration: Deadline | None = None
-        self.limit_duration(config.max_stream_duration)
+        if config.max_stream_duration:
+            self._duration = arm(config.max_stream_duration, self._duration_over)
 
-    def limit_duration(self, seconds: float) -> None:
-        """In the place of the present limit; 0: none."""
+    def follow_route(self, limit: StreamDuration) -> None:
+        """The route has a limit of its own.  It counts from the beginning of the stream, as the connection manager's does."""
+        stream = self._stream
+        default_ms = int(stream.manager.config.max_stream_duration * 1000)
+        assert stream.request_headers is not None, "a route was found by them"
+        allowed_ms = limit.apply(stream.request_headers, default_ms)
         if self._duration is not None:
             self._duration.cancel()
             self._duration = None
-        if seconds:
-            self._duration = self._stream.manager.server.deadlines.arm(seconds, self._duration_over)
+        if allowed_ms is not None:
+            left = stream.start_at + allowed_ms / 1000 - stream.manager.clock()
+            self._duration = stream.manager.server.deadlines.arm(max(0.0, left), self._duration_over)
 
     def on_request_headers(self) -> None:
         if self._headers is not None:
@@ -62,4 +71,4 @@ class StreamDeadlines:
         stream = self._stream
         stream.manager.stats.rq_max_duration_reached.inc()
         status = 504 if stream.request_complete else 408
-        stream.time_out(status, b"downstream duration timeout", "max_duration_timeout")
+        stream.time_out(status, b"downstream duration timeout", "max_duration_timeout", grpc_status=_DEADLINE_EXCEEDED)

@@ -28,7 +28,19 @@ if TYPE_CHECKING:
 class Attempt:
     """`encoder` is None before a connection is there, and again from the end of the exchange on: it may serve somebody else by then."""
 
-    __slots__ = ("_paused", "_router", "deadline", "encoder", "host", "logged", "pending", "response", "sent", "takes_whole")
+    __slots__ = (
+        "_paused",
+        "_router",
+        "deadline",
+        "duration",
+        "encoder",
+        "host",
+        "logged",
+        "pending",
+        "response",
+        "sent",
+        "takes_whole",
+    )
 
     def __init__(self, router: RouterStream) -> None:
         self._router = router
@@ -36,6 +48,7 @@ class Attempt:
         self.pending: Pending | None = None
         self.host: LiveHost | None = None
         self.deadline: Deadline | None = None  # of this try
+        self.duration: Deadline | None = None  # of its exchange with the upstream, the response's body included
         self.response: ResponseHeaders | None = None
         self.logged = False  # in the router's own access log
         self.sent = False  # some of the request went out
@@ -95,13 +108,22 @@ class Attempt:
     def on_write_ready(self) -> None:
         self._router.stream.resume_decoding()
 
+    def on_duration_over(self) -> None:
+        self.duration = None
+        if self.encoder is not None:
+            self._router.on_duration_over(self)
+
     # From our side
+
+    def disarm(self) -> None:
+        for deadline in (self.deadline, self.duration):
+            if deadline is not None:
+                deadline.cancel()
+        self.deadline = self.duration = None
 
     def abandon(self) -> None:
         """Give the try up; nothing is heard of it any more."""
-        if self.deadline is not None:
-            self.deadline.cancel()
-            self.deadline = None
+        self.disarm()
         if self.pending is not None:
             self.pending.cancel()
             self.pending = None

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final, cast
 
 from dataplane.resilience.retry import REQUEST_HEADERS as RETRY_NAMES
 from dataplane.resilience.retry import WORDS, RetryPolicy, policy_for
-from dataplane.routing.actions import Timeouts, decide_timeouts
+from dataplane.routing.actions import Timeouts, asked_seconds, decide_timeouts
 from dataplane.routing.header_mutations import mutate_request
 from dataplane.routing.rewrite import append_forwarded_host, rewrite_target
 from dataplane.semantics import noticed
+from dataplane.semantics.grpc import is_grpc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,10 +29,11 @@ _PER_TRY: Final = b"x-envoy-upstream-rq-per-try-timeout-ms"
 _EXPECTED: Final = b"x-envoy-expected-rq-timeout-ms"
 ALT_STAT_NAME: Final = b"x-envoy-upstream-alt-stat-name"
 ALT_RESPONSE: Final = b"x-envoy-upstream-rq-timeout-alt-response"
+_STREAM_DURATION: Final = b"x-envoy-upstream-stream-duration-ms"
 ATTEMPT_COUNT: Final = b"x-envoy-attempt-count"
 
 # Request headers that speak to the router; it takes them off.
-_TO_ROUTER: Final = RETRY_NAMES | {_TOTAL, _PER_TRY, ALT_STAT_NAME, ALT_RESPONSE}
+_TO_ROUTER: Final = RETRY_NAMES | {_TOTAL, _PER_TRY, ALT_STAT_NAME, ALT_RESPONSE, _STREAM_DURATION}
 _NOTICED: Final = _TO_ROUTER | {_EXPECTED, ATTEMPT_COUNT}
 
 
@@ -39,9 +41,10 @@ class RequestWishes:
     """What the request itself asked of the router.  One shared instance says: nothing.
 
     spoke: it had a header that speaks to the router, or that the router sets.
+    stream_duration: in the place of the cluster's, in seconds.  tells_grpc: grpc-timeout shall say how long somebody waits.
     """
 
-    __slots__ = ("alt_response", "alt_stat_name", "policy", "spoke", "times")
+    __slots__ = ("alt_response", "alt_stat_name", "policy", "spoke", "stream_duration", "tells_grpc", "times")
 
     def __init__(
         self,
@@ -50,8 +53,12 @@ class RequestWishes:
         alt_stat_name: str = "",
         alt_response: bool = False,
         spoke: bool = False,
+        stream_duration: float | None = None,
+        tells_grpc: bool = False,
     ) -> None:
         self.spoke = spoke
+        self.stream_duration = stream_duration
+        self.tells_grpc = tells_grpc
         self.times = times
         self.policy = policy
         self.alt_stat_name = alt_stat_name
@@ -61,19 +68,27 @@ class RequestWishes:
 def take_wishes(action: ForwardAction, headers: RequestHeaders, respect_expected: bool) -> RequestWishes:
     """Read what the request asks for and take it off, over what the route says."""
     policy = cast("RetryPolicy | None", action.retry_policy)
+    timeout, tells_grpc = action.timeout, False
+    if action.grpc_timeout is not None and is_grpc(headers):
+        timeout, tells_grpc = action.grpc_timeout.seconds(headers), True
     names = noticed.among(_NOTICED, headers.fields) if headers.noticed is None else headers.noticed
-    if _NOTICED.isdisjoint(names):
-        if policy is None:
-            return _nothing_asked(action.timeout)
-        policy = policy_for(policy, headers)
-        per_try = 0.0 if policy is None else policy.per_try_timeout
-        return RequestWishes(decide_timeouts(action.timeout, per_try), policy)
+    spoke = not _NOTICED.isdisjoint(names)
+    if not spoke and policy is None and not tells_grpc:
+        return _nothing_asked(timeout)
     policy = policy_for(policy, headers)
     per_try = 0.0 if policy is None else policy.per_try_timeout
+    if not spoke:
+        return RequestWishes(decide_timeouts(timeout, per_try), policy, tells_grpc=tells_grpc)
     asked = headers.get(_EXPECTED) if respect_expected else None
-    times = decide_timeouts(action.timeout, per_try, asked or headers.get(_TOTAL), headers.get(_PER_TRY))
-    alt_stat_name = (headers.get(ALT_STAT_NAME) or b"").decode("latin-1")
-    wishes = RequestWishes(times, policy, alt_stat_name, ALT_RESPONSE in headers, spoke=True)
+    wishes = RequestWishes(
+        decide_timeouts(timeout, per_try, asked or headers.get(_TOTAL), headers.get(_PER_TRY)),
+        policy,
+        (headers.get(ALT_STAT_NAME) or b"").decode("latin-1"),
+        ALT_RESPONSE in headers,
+        spoke=True,
+        stream_duration=asked_seconds(headers.get(_STREAM_DURATION)),
+        tells_grpc=tells_grpc,
+    )
     headers.fields = [field for field in headers.fields if field[0] not in _TO_ROUTER]
     return wishes
 

@@ -19,8 +19,9 @@ from dataplane.router.failures import Failure
 from dataplane.router.retries import EXHAUSTED, RETRY, Retries, Verdict
 from dataplane.router.state import BoundRouter
 from dataplane.router.timers import TimedRequest
-from dataplane.routing.actions import choose_cluster
+from dataplane.routing.actions import choose_cluster, expected_after
 from dataplane.routing.route import ForwardAction, Route
+from dataplane.semantics import grpc
 from dataplane.semantics.header_map import HeaderMap, RequestHeaders
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class RouterStream(TimedRequest):
         if action.idle_timeout is not None:
             self.stream.set_idle_timeout(action.idle_timeout)
         if action.max_stream_duration is not None:
-            self.stream.set_max_duration(action.max_stream_duration)
+            self.stream.limit_duration(action.max_stream_duration)
         self._plan(route, action, choice)
         if self.request_complete or self.stream.upgrading:
             self._arm_timeout()
@@ -123,6 +124,8 @@ class RouterStream(TimedRequest):
                 headers.set(*field)
             else:
                 headers.fields.append(field)
+        if wishes.tells_grpc and wishes.times.expected_ms:
+            headers.set(grpc.TIMEOUT, grpc.format_timeout(wishes.times.expected_ms))
         if route.include_attempt_count:
             headers.set(request_plan.ATTEMPT_COUNT, b"1")
         if self._levels or choice is not None or request_plan.changes_target(action):
@@ -198,6 +201,10 @@ class RouterStream(TimedRequest):
             info.upstream_tls = connection.tls
         if host.monitor is not None:
             host.monitor.on_connected()
+        asked = self._wishes.stream_duration
+        limit = self.cluster.max_stream_duration if asked is None else asked
+        if limit:
+            attempt.duration = self._bound.deadlines.arm(limit, attempt.on_duration_over)
         info.upstream_begin_at = self._bound.clock()
         if self._action.auto_host_rewrite and host.hostname:
             request_plan.set_host(self.headers, host.hostname.encode(), self._action.append_x_forwarded_host, self._bound.tells)
@@ -235,8 +242,7 @@ class RouterStream(TimedRequest):
                     attempt.host.monitor.on_failure()
         self._log_attempt(attempt)
         self.info.upstream_transport_failure_reason = failure.transport.replace(" ", "_")
-        if attempt.deadline is not None:
-            attempt.deadline.cancel()
+        attempt.disarm()
         if self._started:
             self._break_off(failure)
             return
@@ -270,9 +276,12 @@ class RouterStream(TimedRequest):
         times, headers = self._wishes.times, self.headers
         if self._route.include_attempt_count:
             headers.set(request_plan.ATTEMPT_COUNT, b"%d" % (self.info.attempts + 1))
-        if self._bound.tells and times.expected_ms and not times.per_try and self.request_complete:
-            spent = round((self._bound.clock() - self.info.request_end_at) * 1000)
-            headers.set(*request_plan.expected_timeout(max(0, times.expected_ms - spent)))
+        spent = round((self._bound.clock() - self.info.request_end_at) * 1000) if self.request_complete else 0
+        expected = expected_after(times, spent)
+        if expected and self._bound.tells:
+            headers.set(*request_plan.expected_timeout(expected))
+        if expected and self._wishes.tells_grpc:
+            headers.set(grpc.TIMEOUT, grpc.format_timeout(expected))
         self._try()
 
     # Back-pressure and the end (api.http_filter.TerminalFilter)

@@ -1,14 +1,16 @@
-"""The router's deadlines: of the whole response, and of each try.
+"""The router's deadlines: of the whole response, of each try, and of each exchange with the upstream.
 
-They start when the request is complete: until then the client is the slow one.
-Envoy: RouteAction.timeout, RetryPolicy.per_try_timeout; 504, response flag UT.
+The first two start when the request is complete: until then the client is the slow one.  The last starts with the connection.
+Envoy: RouteAction.timeout, RetryPolicy.per_try_timeout, a cluster's HttpProtocolOptions.max_stream_duration; 504, UT or UMSDR.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from dataplane.api.upstream import StreamReset
 from dataplane.observe import flags
+from dataplane.router.answers import route_headers
 from dataplane.router.failures import Failure
 from dataplane.router.response import ResponseSide
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from dataplane.router.attempt import Attempt
 
 _TIMEOUT_BODY: Final = b"upstream request timeout"
+_DURATION_BODY: Final = b"upstream max stream duration reached"
 
 
 class TimedRequest(ResponseSide):
@@ -48,6 +51,21 @@ class TimedRequest(ResponseSide):
         if self._retries is not None and self._again(self._retries.after_failure(failure, attempt.sent), attempt):
             return
         self._give_up("upstream_per_try_timeout")
+
+    def on_duration_over(self, attempt: Attempt) -> None:
+        """The exchange with the upstream took longer than its cluster allows.  As Envoy: a reset of ours, and no answer of the cluster's."""
+        self.cluster.stats.request.rq_max_duration_reached.inc()
+        if attempt is not self._attempt:
+            return
+        if self._retries is not None and not self._started:
+            failure = Failure(504, flags.UPSTREAM_MAX_STREAM_DURATION_REACHED, StreamReset.LOCAL_RESET.value)
+            if self._again(self._retries.after_failure(failure, attempt.sent), attempt):
+                return
+        attempt.abandon()
+        status = 504 if self.request_complete else 408
+        added = route_headers(self._levels, self.headers, self.stream, status, ())
+        flag = flags.UPSTREAM_MAX_STREAM_DURATION_REACHED
+        self.stream.local_reply(status, _DURATION_BODY, details="upstream_max_stream_duration_reached", headers=added, flags=flag)
 
     def _give_up(self, details: str) -> None:
         """504, or the end of a response that has begun."""

@@ -55,16 +55,29 @@ def decide_timeouts(
     asked_total_ms, asked_per_try_ms: values of x-envoy-upstream-rq-timeout-ms and x-envoy-upstream-rq-per-try-timeout-ms.
     A time for one try that is not below the whole counts for nothing.
     """
-    total = _milliseconds(asked_total_ms, route_timeout)
-    per_try = _milliseconds(asked_per_try_ms, per_try_timeout)
+    total = _or_default(asked_total_ms, route_timeout)
+    per_try = _or_default(asked_per_try_ms, per_try_timeout)
     if total and per_try >= total:
         per_try = 0.0
     return Timeouts(total, per_try, int((per_try or total) * 1000 + _ROUNDING))
 
 
-def _milliseconds(asked: bytes | None, default: float) -> float:
-    number = _unsigned(asked)
-    return default if number is None else number / 1000
+def expected_after(times: Timeouts, spent_ms: int) -> int:
+    """What to tell the upstream of a retry, spent_ms after the request was complete.  Never 0 unless nothing is to be told: 0 is for ever."""
+    if not times.total or not times.expected_ms:
+        return times.expected_ms
+    return max(1, min(times.expected_ms, int(times.total * 1000 + _ROUNDING) - spent_ms))
+
+
+def asked_seconds(milliseconds: bytes | None) -> float | None:
+    """What a header asks for that counts in milliseconds; None where it says nothing."""
+    number = _unsigned(milliseconds)
+    return None if number is None else number / 1000
+
+
+def _or_default(asked_ms: bytes | None, default: float) -> float:
+    asked = asked_seconds(asked_ms)
+    return default if asked is None else asked
 
 
 def _named_by(header: bytes, headers: RequestHeaders) -> str:

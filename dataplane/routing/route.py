@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dataplane.matching.path import PathSpecifier
     from dataplane.observe.stream_info import StreamInfo
+    from dataplane.routing.stream_duration import GrpcTimeout, StreamDuration
     from dataplane.semantics.header_map import RequestHeaders, ResponseHeaders
 
 NO_CONFIG: Mapping[str, object] = MappingProxyType({})
@@ -62,7 +63,8 @@ class ForwardAction:
     cluster_not_found_status: int = 503
     timeout: float = 15.0  # seconds for the whole response; 0 means none
     idle_timeout: float | None = None  # None: the connection manager's stream_idle_timeout
-    max_stream_duration: float | None = None
+    max_stream_duration: StreamDuration | None = None
+    grpc_timeout: GrpcTimeout | None = None  # in the place of timeout for gRPC requests
     # path: bytes → bytes, given the path without query; None leaves it alone.  Bound at compile time, query kept by the caller.
     rewrite_path: Callable[[bytes], bytes] | None = None
     host_rewrite: bytes = b""

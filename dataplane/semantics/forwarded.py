@@ -30,6 +30,7 @@ INTERNAL_ONLY: Final = frozenset(
         b"x-envoy-upstream-rq-timeout-ms",
         b"x-envoy-upstream-rq-per-try-timeout-ms",
         b"x-envoy-upstream-rq-timeout-alt-response",
+        b"x-envoy-upstream-stream-duration-ms",
         b"x-envoy-expected-rq-timeout-ms",
         b"x-envoy-force-trace",
         b"x-envoy-ip-tags",

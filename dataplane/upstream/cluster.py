@@ -76,6 +76,7 @@ class UpstreamCluster:
         "_settings",
         "_tcp",
         "config",
+        "max_stream_duration",
         "name",
         "retired",
         "stat_name",
@@ -86,6 +87,7 @@ class UpstreamCluster:
         self.config = config
         self.name = config.name
         self.stat_name = config.stat_name
+        self.max_stream_duration = config.http.max_stream_duration or 0.0
         self._runtime = runtime
         self.stats = ClusterStats(runtime.stats.scope(f"cluster.{config.stat_name}."))
         self._breakers = tuple(self._make_breakers(priority) for priority in (0, 1))
@@ -154,6 +156,7 @@ class UpstreamCluster:
     def configure(self, config: Cluster) -> None:
         """Take a new configuration over.  Pools stay unless something that connections feel has changed."""
         before, self.config = self.config, config
+        self.max_stream_duration = config.http.max_stream_duration or 0.0
         for priority, breakers in enumerate(self._breakers):
             limits = config.circuit_breakers[priority]
             breakers.configure(

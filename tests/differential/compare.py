@@ -49,7 +49,7 @@ def sort_headers(data: bytes) -> bytes:
 
 def expected_timeout(data: bytes) -> bytes:
     """What is left of the time limit when a retry is sent depends on the retry's random delay."""
-    return re.sub(rb"(?<=x-envoy-expected-rq-timeout-ms: )\d+", b"<ms>", data)
+    return re.sub(rb"((?:x-envoy-expected-rq-timeout-ms|grpc-timeout): )\d+", rb"\1<ms>", data)
 
 
 OPTIONAL: dict[str, Callable[[bytes], bytes]] = {

@@ -266,7 +266,6 @@ def test_errors(fields: dict[str, Any], expected: str) -> None:
                 explicit_http_config={"http_protocol_options": {"enable_trailers": True}}
             )
         },
-        {"common_http_protocol_options": {"max_stream_duration": "1s"}},
     ],
 )
 def test_what_has_no_effect_is_refused(fields: dict[str, Any]) -> None:

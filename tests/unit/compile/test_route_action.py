@@ -12,6 +12,7 @@ from dataplane.observe.stream_info import StreamInfo
 from dataplane.resilience.retry import WORDS, RateLimitedBackOff, ResetHeader, RetryPolicy
 from dataplane.routing.rewrite import rewrite_target
 from dataplane.routing.route import DirectResponse, ForwardAction, HeaderAddition, RedirectAction
+from dataplane.routing.stream_duration import GrpcTimeout, StreamDuration
 from dataplane.semantics.header_map import RequestHeaders
 from tests.support.compiling import errors, message, one_route, route_configuration, virtual_host
 
@@ -48,7 +49,16 @@ def test_times() -> None:
     assert action(timeout="0s").timeout == 0
     assert action(timeout="0.25s", idle_timeout="0s").idle_timeout == 0
     limited = action(timeout="3s", max_stream_duration={"max_stream_duration": "2s"})
-    assert (limited.timeout, limited.max_stream_duration) == (0, 2)
+    assert (limited.timeout, limited.max_stream_duration) == (0, StreamDuration(2000))
+
+
+def test_times_of_grpc_requests() -> None:
+    new = {"grpc_timeout_header_max": "0s", "grpc_timeout_header_offset": "0.0015s"}
+    assert action(max_stream_duration=new).max_stream_duration == StreamDuration(None, 0, 1)
+    old = {"max_grpc_timeout": "1s", "grpc_timeout_offset": "0.1s"}
+    assert (action(**old).timeout, action(**old).grpc_timeout) == (15, GrpcTimeout(1000, 100))
+    assert action(**old, max_stream_duration={}).grpc_timeout is None
+    assert action(grpc_timeout_offset="0.1s").grpc_timeout is None
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from dataplane.http.config import LocalReplyConfig, ReplyFormat, ReplyMapper
 from dataplane.listener.drain import Drain
 from dataplane.observe import flags
 from dataplane.routing.route import DirectResponse, ForwardAction, HeaderAddition, HeaderMutations
+from dataplane.routing.stream_duration import StreamDuration
 from dataplane.semantics.header_map import ResponseHeaders
 from tests.support.engine import Engine, get, route
 
@@ -74,8 +75,9 @@ class TestStreamTimes:
         assert client.closed
 
     def test_a_route_has_its_own_times(self) -> None:
-        actions = [ForwardAction(cluster="up", idle_timeout=0.2), ForwardAction(cluster="up", max_stream_duration=0.2)]
-        engine = Engine(routes=[route(b"/idle", actions[0]), route(b"/long", actions[1])])
+        idle = ForwardAction(cluster="up", idle_timeout=0.2)
+        long = ForwardAction(cluster="up", max_stream_duration=StreamDuration(200))
+        engine = Engine(routes=[route(b"/idle", idle), route(b"/long", long)])
         client = engine.connect()
         for path, details in ((b"/idle", "stream_idle_timeout"), (b"/long", "max_duration_timeout")):
             client.send(get(path))
