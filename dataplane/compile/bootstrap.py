@@ -57,6 +57,7 @@ supports(
     "application_log_config",
     "stats_server_version_override",
     "overload_manager",
+    "hds_config",
 )
 ignores(Bootstrap, "watchdog", "watchdogs", because="there are no threads to watch: a stalled worker is seen by its process")
 ignores(Bootstrap, "enable_dispatcher_stats", because="the event loop is not libevent and has no such statistics")
@@ -136,6 +137,7 @@ class BootstrapConfig:
     lds_config: ConfigSource | None = None
     cds_config: ConfigSource | None = None
     ads_config: ApiConfigSource | None = None
+    hds_config: ApiConfigSource | None = None
 
 
 def compile_bootstrap(message: bootstrap_pb2.Bootstrap, context: CompileContext) -> BootstrapConfig:
@@ -156,6 +158,10 @@ def compile_bootstrap(message: bootstrap_pb2.Bootstrap, context: CompileContext)
     layers = tuple(_layers(message.layered_runtime, at / "layered_runtime", context))
     rules, fixed = _tags(message.stats_config, at / "stats_config" / "stats_tags", context)
     runtime = {key: value for _, values in layers for key, value in values.items()}
+    hds: ApiConfigSource | None = None
+    if message.HasField("hds_config"):
+        with problems.collect():
+            hds = compile_api_config_source(message.hds_config, at / "hds_config")
     lds, cds, ads = _dynamic_resources(message.dynamic_resources, at / "dynamic_resources", context)
     return BootstrapConfig(
         node=node.SerializeToString(deterministic=True),
@@ -176,6 +182,7 @@ def compile_bootstrap(message: bootstrap_pb2.Bootstrap, context: CompileContext)
         lds_config=lds,
         cds_config=cds,
         ads_config=ads,
+        hds_config=hds,
     )
 
 

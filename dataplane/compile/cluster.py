@@ -149,7 +149,7 @@ def compile_cluster(message: ClusterMessage, at: FieldPath, context: CompileCont
         wait_for_warm_on_init=wrapped(message, "wait_for_warm_on_init", True),
         metadata=metadata_dict(message.metadata),
         transport_socket=_transport_socket(message, at / "transport_socket", context),
-        transport_socket_matches=_socket_matches(message, at / "transport_socket_matches", context),
+        transport_socket_matches=compile_socket_matches(message, at / "transport_socket_matches", context),
         secret_references=frozenset(context.secret_references),
         added_via_api=context.added_via_api,
         health_checks=checks,
@@ -241,7 +241,8 @@ def _transport_socket(message: Any, at: FieldPath, context: CompileContext) -> o
     return compiled
 
 
-def _socket_matches(message: ClusterMessage, at: FieldPath, context: CompileContext) -> tuple[TransportSocketMatch, ...]:
+def compile_socket_matches(message: Any, at: FieldPath, context: CompileContext) -> tuple[TransportSocketMatch, ...]:
+    """`transport_socket_matches` of a Cluster or of another message that has them."""
     compiled = []
     for index, match in enumerate(message.transport_socket_matches):
         with context.problems.collect():

@@ -56,7 +56,7 @@ def _compile_locality(
         if names_allowed and endpoint.HasField("endpoint") and not endpoint.endpoint.HasField("address"):
             continue  # in Envoy the empty name, which no name server ever answers
         with context.problems.collect():
-            endpoints.append(_compile_endpoint(endpoint, at / "lb_endpoints" / index, names_allowed))
+            endpoints.append(compile_endpoint(endpoint, at / "lb_endpoints" / index, names_allowed))
     locality = message.locality
     return LocalityEndpoints(
         locality=Locality(locality.region, locality.zone, locality.sub_zone),
@@ -66,7 +66,7 @@ def _compile_locality(
     )
 
 
-def _compile_endpoint(message: LbEndpoint, at: FieldPath, names_allowed: bool) -> Endpoint:
+def compile_endpoint(message: LbEndpoint, at: FieldPath, names_allowed: bool = False) -> Endpoint:
     if message.WhichOneof("host_identifier") != "endpoint":
         raise ConfigError(at / "endpoint", "Address must be set")
     endpoint, at_endpoint = message.endpoint, at / "endpoint"

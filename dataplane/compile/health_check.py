@@ -72,11 +72,11 @@ def compile_health_checks(messages: Any, at: FieldPath, context: CompileContext)
     checks = []
     for index, message in enumerate(messages):
         with context.problems.collect():
-            checks.append(_compile(message, at / index, context))
+            checks.append(compile_health_check(message, at / index, context))
     return tuple(checks)
 
 
-def _compile(message: HealthCheckMessage, at: FieldPath, context: CompileContext) -> HealthCheck:
+def compile_health_check(message: HealthCheckMessage, at: FieldPath, context: CompileContext) -> HealthCheck:
     return HealthCheck(
         kind=_kind(message, at, context),
         timeout=seconds(message.timeout, at / "timeout"),

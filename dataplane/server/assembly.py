@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -18,7 +19,7 @@ from dataplane.admin.context import AdminContext, ListenerFacts
 from dataplane.admin.server import AdminServer
 from dataplane.api.network_filter import ServerContext
 from dataplane.base.deadlines import DeadlineWheel
-from dataplane.base.errors import FieldPath
+from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.bootstrap.load import LoadedBootstrap
 from dataplane.bootstrap.resources import parse_discovery_response
 from dataplane.compile.bootstrap import BootstrapConfig, compile_bootstrap
@@ -32,6 +33,7 @@ from dataplane.observe.names import TagExtractor
 from dataplane.observe.stats import StatsStore
 from dataplane.server.certificates import tls_contexts
 from dataplane.server.configuration import Configuration, Resource
+from dataplane.server.health_discovery import CheckedClusters
 from dataplane.server.lifecycle import ProcessLifecycle
 from dataplane.server.options import Options
 from dataplane.server.process_stats import ProcessStats
@@ -41,6 +43,7 @@ from dataplane.snapshot.config_source import ConfigSource
 from dataplane.snapshot.snapshot import Holder
 from dataplane.upstream.cluster_manager import ClusterManager
 from dataplane.xds.client import XdsClient
+from dataplane.xds.health_stream import HealthStream
 from dataplane.xds.messages import Decoded
 from dataplane.xds.source import XdsConfig
 from dataplane.xds.subscription import WILDCARD
@@ -91,6 +94,8 @@ class Server:
         self._configuration = Configuration(self._holder, self._clusters, self._listeners, self._sources, self._stats)
         self._configuration.set_static(static[CLUSTER], static[LISTENER], static[SECRET])
         self._client: XdsClient | None = None
+        self._health_stream: HealthStream | None = None
+        self._checked = CheckedClusters(self._clusters, lambda: self._context(added_via_api=True))
         self._admin: AdminServer | None = None
 
     async def run(self) -> None:
@@ -112,6 +117,9 @@ class Server:
         """Close what is open and write what is buffered."""
         if self._client is not None:
             await self._client.stop()
+        if self._health_stream is not None:
+            await self._health_stream.stop()
+            self._checked.stop()
         self._listeners.stop()
         self._clusters.stop()
         if self._admin is not None:
@@ -159,6 +167,20 @@ class Server:
         self._configuration.follow_endpoints()
         self._configuration.follow_secrets()
         self._client.start()
+        self._start_health_discovery()
+
+    def _start_health_discovery(self) -> None:
+        """As in Envoy nothing else depends on it: a server that is not there costs its checks alone."""
+        if self.config.hds_config is None:
+            return
+        try:
+            source = self._sources.api(self.config.hds_config, FieldPath() / "hds_config")
+        except ConfigError as error:
+            _log.warning("no health discovery: %s", error)
+        else:
+            stats = self._stats.scope("hds_delegate.")
+            self._health_stream = HealthStream(source.service, self.config.node, self._checked, stats, random.random)
+            self._health_stream.start()
 
     def _subscribe(self, type_url: str, source: ConfigSource | None, prefix: str) -> None:
         if source is None or self._client is None:

@@ -179,7 +179,7 @@ class Cluster:
     secret_references: frozenset[SecretReference] = frozenset()  # secrets that its TLS takes from SDS
     transport_socket: object | None = None  # api.transport_socket.UpstreamTransportSocket
     outlier_detection: OutlierSettings | None = None
-    health_checks: tuple[HealthCheck, ...] = ()  # one at most: Envoy refuses more
+    health_checks: tuple[HealthCheck, ...] = ()  # one at most where there is traffic: Envoy refuses more
     added_via_api: bool = False
     eds_source: ConfigSource | None = None  # where endpoints come from; None unless discovery is EDS
     locality_weighted: bool = False  # localities by their weight.  Envoy: CommonLbConfig.locality_weighted_lb_config

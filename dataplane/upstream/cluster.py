@@ -8,7 +8,7 @@ Envoy: ClusterEntry, ClusterInfoImpl.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -326,6 +326,10 @@ class UpstreamCluster:
         return self._settings_for(host, FIRST_SLOTS["HTTP/1.1"]).connector
 
     # ---- looking
+
+    @property
+    def hosts(self) -> Collection[UpstreamHost]:
+        return self._members.hosts.values()
 
     def facts(self) -> ClusterFacts:
         return ClusterFacts(

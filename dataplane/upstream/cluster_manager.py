@@ -211,6 +211,18 @@ class ClusterManager:
 
     # ---- the rest
 
+    def make_apart(self, config: Cluster) -> UpstreamCluster:
+        """A live cluster that no request finds by its name; it goes with `retire`.  config: has its endpoints in itself."""
+        self._stat_names[config.stat_name] += 1
+        cluster = UpstreamCluster(config, self._runtime)
+        if config.load_assignment is not None:
+            cluster.assign(config.load_assignment)
+        return cluster
+
+    def retire(self, cluster: UpstreamCluster) -> None:
+        """Let go of a cluster that was made apart."""
+        self._retire(cluster)
+
     def facts(self) -> list[ClusterFacts]:
         """Of every cluster, in no particular order."""
         for name in list(self._unmade):

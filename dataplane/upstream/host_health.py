@@ -14,6 +14,7 @@ from dataplane.upstream.outlier import OutlierDetector
 
 if TYPE_CHECKING:
     from dataplane.snapshot.cluster import Cluster
+    from dataplane.snapshot.health_check import HealthCheck
     from dataplane.upstream.cluster import UpstreamRuntime
     from dataplane.upstream.cluster_stats import ClusterStats
     from dataplane.upstream.connector import Connector
@@ -26,7 +27,7 @@ _GONE = int(HealthFlag.FAILED_ACTIVE_HC | HealthFlag.FAILED_EDS_HEALTH)
 class HostHealth:
     """connector_for: what dials a host.  on_change: some host's flags changed.  on_failed: this host is not to be used any more, for now."""
 
-    __slots__ = ("_checker", "_config", "_connector_for", "_detector", "_on_change", "_on_failed", "_runtime", "_stats")
+    __slots__ = ("_checkers", "_config", "_connector_for", "_detector", "_on_change", "_on_failed", "_runtime", "_stats")
 
     def __init__(
         self,
@@ -42,7 +43,7 @@ class HostHealth:
         self._on_change = on_change
         self._on_failed = on_failed
         self._config: Cluster | None = None
-        self._checker: HealthChecker | None = None
+        self._checkers: tuple[HealthChecker, ...] = ()
         self._detector: OutlierDetector | None = None
 
     def configure(self, config: Cluster, hosts: Collection[UpstreamHost]) -> None:
@@ -50,9 +51,9 @@ class HostHealth:
         before, self._config = self._config, config
         if before is None or before.health_checks != config.health_checks:
             self._stop_checks()
-            if config.health_checks:
-                self._checker = self._make_checker(config)
-                self._checker.follow(hosts)
+            self._checkers = tuple(self._make_checker(config, check) for check in config.health_checks)
+            for checker in self._checkers:
+                checker.follow(hosts)
         if before is None or before.outlier_detection != config.outlier_detection:
             self._stop_detection()
             if config.outlier_detection is not None:
@@ -60,14 +61,14 @@ class HostHealth:
                 self._detector.follow(hosts)
 
     def follow(self, hosts: Collection[UpstreamHost]) -> None:
-        if self._checker is not None:
-            self._checker.follow(hosts)
+        for checker in self._checkers:
+            checker.follow(hosts)
         if self._detector is not None:
             self._detector.follow(hosts)
 
     def keeps(self, host: UpstreamHost) -> bool:
         """Whether *host*, which is not among the endpoints any more, stays all the same: its checks succeed."""
-        if self._checker is None or self._config is None or self._config.ignore_health_on_host_removal:
+        if not self._checkers or self._config is None or self._config.ignore_health_on_host_removal:
             return False
         return not host.flags & _GONE
 
@@ -76,19 +77,19 @@ class HostHealth:
         self._stop_detection()
 
     def _stop_checks(self) -> None:
-        if self._checker is not None:
-            self._checker.stop()
-            self._checker = None
+        for checker in self._checkers:
+            checker.stop()
+        self._checkers = ()
 
     def _stop_detection(self) -> None:
         if self._detector is not None:
             self._detector.stop()
             self._detector = None
 
-    def _make_checker(self, config: Cluster) -> HealthChecker:
+    def _make_checker(self, config: Cluster, check: HealthCheck) -> HealthChecker:
         runtime, stats = self._runtime, self._stats
         return HealthChecker(
-            config.health_checks[0],
+            check,
             config.name,
             stats.scope.scope("health_check."),
             self._connector_for,

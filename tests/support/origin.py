@@ -18,6 +18,10 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._origin.open.add(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._origin.open.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         *heads, self._buffer = (self._buffer + data).split(b"\r\n\r\n")
@@ -33,6 +37,7 @@ class Origin:
         self.answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(name), name.encode())
         self.requests = 0
         self.port = 0
+        self.open: set[asyncio.Transport] = set()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Origin:
@@ -47,6 +52,10 @@ class Origin:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        for transport in self.open:
+            transport.abort()
+        while self.open:  # each is gone in the next round of the loop
+            await asyncio.sleep(0)
 
 
 @contextmanager
@@ -57,8 +66,10 @@ def in_a_thread(origin: Origin) -> Iterator[Origin]:
     thread.start()
     try:
         asyncio.run_coroutine_threadsafe(origin.__aenter__(), loop).result()
-        yield origin
-        asyncio.run_coroutine_threadsafe(origin.__aexit__(), loop).result()
+        try:
+            yield origin
+        finally:
+            asyncio.run_coroutine_threadsafe(origin.__aexit__(), loop).result()
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
