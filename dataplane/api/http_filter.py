@@ -1,8 +1,9 @@
 """HTTP filters: plain methods that look at a stream on its way through and return a status.
 
 Here: the interfaces between the filter chain and filters.  Not here: running the chain (http.filter_chain).
-A compiled filter configuration is shared by all streams and immutable.  If it has `new_stream`, the chain calls that once per stream and
-runs the result; otherwise the configuration itself is the filter.  Methods that a filter does not define are not called at all.
+A compiled filter configuration is shared by all streams and immutable.  If it has `bind`, that is called once per connection manager and
+gives what takes its place.  If the result has `new_stream`, the chain calls that once per stream and runs what it returns; otherwise it
+is the filter itself.  Methods that a filter does not define are not called at all.
 Envoy: StreamDecoderFilter, StreamEncoderFilter.
 """
 
@@ -83,6 +84,13 @@ class HttpFilter(Protocol):
     def encode_trailers(self, trailers: HeaderMap, stream: StreamCallbacks) -> FilterStatus
     def on_destroy(self, stream: StreamCallbacks) -> None
     """
+
+
+class HttpFilterFactory(Protocol):
+    """The compiled configuration of a filter that counts, or needs to know its own name."""
+
+    def bind(self, server: ServerContext, stats: Scope, name: str) -> object:
+        """stats: the connection manager's scope, `http.<stat_prefix>.`.  name: the filter's key in typed_per_filter_config."""
 
 
 class NamedFilter(Protocol):

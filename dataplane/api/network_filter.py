@@ -84,7 +84,7 @@ class DownstreamConnection(Protocol):
 
 
 class NetworkFilter(Protocol):
-    """The terminal filter of one connection."""
+    """The terminal filter of one connection.  One with an attribute `half_close` that is true goes on when its peer has sent a FIN."""
 
     def on_data(self, data: bytes) -> None: ...
 
@@ -106,6 +106,22 @@ class NetworkFilter(Protocol):
 
 
 class NetworkFilterFactory(Protocol):
-    """A compiled network filter configuration; `create` makes the filter of one connection."""
+    """The compiled configuration of a terminal network filter; `create` makes the filter of one connection."""
 
     def create(self, connection: DownstreamConnection) -> NetworkFilter: ...
+
+
+class ReadFilter(Protocol):
+    """A network filter in front of the terminal one: it sees what the peer sends before that does."""
+
+    def on_data(self, data: bytes) -> bool:
+        """Whether *data* goes on.  Who says no has closed the connection, or will."""
+
+    def on_close(self) -> None:
+        """The connection is gone, whoever closed it."""
+
+
+class ReadFilterFactory(Protocol):
+    """The compiled configuration of a network filter that is not terminal."""
+
+    def create(self, connection: DownstreamConnection) -> ReadFilter: ...

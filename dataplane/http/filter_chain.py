@@ -17,8 +17,10 @@ from dataplane.http.filter_way import Way, steps
 
 if TYPE_CHECKING:
     from dataplane.api.http_filter import TerminalFilter
+    from dataplane.api.network_filter import ServerContext
     from dataplane.http.config import HttpFilterEntry
     from dataplane.http.stream import Stream
+    from dataplane.observe.stats import Scope
     from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
 
 
@@ -31,14 +33,20 @@ class FilterProgram:
         self._filters = tuple(filters)
 
     @staticmethod
-    def of(entries: Sequence[HttpFilterEntry]) -> FilterProgram | None:
-        """None where nothing is left to run."""
-        enabled = [entry.config for entry in entries if not entry.disabled]
+    def of(entries: Sequence[HttpFilterEntry], server: ServerContext, stats: Scope) -> FilterProgram | None:
+        """None where nothing is left to run.  stats: the connection manager's scope."""
+        enabled = [_bound(entry, server, stats) for entry in entries if not entry.disabled]
         return FilterProgram(enabled) if enabled else None
 
     def run(self, stream: Stream, terminal: TerminalFilter) -> FilterRun:
         filters = [each.new_stream() if hasattr(each, "new_stream") else each for each in self._filters]
         return FilterRun(stream, filters, terminal)
+
+
+def _bound(entry: HttpFilterEntry, server: ServerContext, stats: Scope) -> object:
+    """The filter with its counters, if its configuration has any (api.http_filter.HttpFilterFactory)."""
+    bind = getattr(entry.config, "bind", None)
+    return entry.config if bind is None else bind(server, stats, entry.name)
 
 
 class FilterRun:

@@ -59,7 +59,7 @@ class BoundManager:
             config.request_timeout or config.request_headers_timeout or config.max_stream_duration
         )
         *filters, terminal = config.http_filters
-        self.filters: Final = FilterProgram.of(filters)
+        self.filters: Final = FilterProgram.of(filters, server, scope)
         self.terminal: Final = cast("TerminalFilterFactory", terminal.config).bind(server, scope)
 
     def routes(self, snapshot: Snapshot) -> RouteConfiguration | None:

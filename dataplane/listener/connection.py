@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from dataplane.api.listener_filter import Inspected
 from dataplane.base.address import Address, PipeAddress, SocketAddress
 from dataplane.listener.inspection import InspectionRun
+from dataplane.listener.read_filters import create_filter
 from dataplane.observe import flags
 from dataplane.observe.stream_info import StreamInfo
 from dataplane.snapshot.listener import FilterChain
@@ -127,7 +128,7 @@ class Connection(StreamInfo, asyncio.Protocol):
         self.requested_server_name = tls.server_name or self.requested_server_name
         if self._closing:
             return
-        self.filter = self.filter_chain.network_filters[-1].create(self)
+        self.filter = create_filter(self.filter_chain.network_filters, self)
         if not self.is_writable:
             self.filter.on_write_blocked()
 
@@ -257,7 +258,7 @@ class Connection(StreamInfo, asyncio.Protocol):
             return
         if inspected is not None:
             transport.set_protocol(self)
-        self.filter = chain.network_filters[-1].create(self)
+        self.filter = create_filter(chain.network_filters, self)
         if first:
             self.data_received(first)
 

@@ -6,11 +6,10 @@ Envoy: StreamInfo; the operators of the access log read nothing else but this an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from dataplane.base.address import Address
     from dataplane.observe.tls_facts import TlsFacts
     from dataplane.snapshot.snapshot import Snapshot
@@ -26,6 +25,13 @@ class StreamInfo:
     def generation(self) -> Snapshot | None:
         """The configuration that this stream saw; None before it looked."""
         return getattr(self, "snapshot", None)  # an HTTP stream's own
+
+    def add_metadata(self, namespace: str, values: Mapping[str, object]) -> None:
+        """Merge *values* over what filters left in *namespace* before."""
+        found = self.dynamic_metadata or {}
+        before = found.get(namespace)
+        merged = {**before, **values} if isinstance(before, Mapping) else dict(values)
+        self.dynamic_metadata = {**found, namespace: merged}
 
     # when
     start_wall: float = 0.0

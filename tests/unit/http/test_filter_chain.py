@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataplane.api.http_filter import CONTINUE, STOP, FilterStatus, StreamCallbacks
+from dataplane.api.network_filter import ServerContext
+from dataplane.http.config import HttpFilterEntry
+from dataplane.http.filter_chain import FilterProgram
+from dataplane.observe.stats import Scope
 from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
 from tests.support.engine import Engine, get
 
@@ -76,10 +80,24 @@ def test_decoding_goes_first_to_last_and_encoding_last_to_first() -> None:
 
 
 def test_a_disabled_filter_does_not_run() -> None:
-    from dataplane.http.config import HttpFilterEntry
-    from dataplane.http.filter_chain import FilterProgram
+    engine = Engine()
+    entries = [HttpFilterEntry("off", Recorder("off", []), disabled=True)]
+    assert FilterProgram.of(entries, engine.server, engine.stats.scope("http.test.")) is None
 
-    assert FilterProgram.of([HttpFilterEntry("off", Recorder("off", []), disabled=True)]) is None
+
+def test_a_filter_with_counters_is_bound_once_with_the_name_of_its_entry() -> None:
+    class Counting:
+        def bind(self, server: ServerContext, stats: Scope, name: str) -> Recorder:
+            stats.counter("bound").inc()
+            return Recorder(name, [])
+
+    engine = Engine(filters=[Counting()])
+    client = engine.connect()
+    for _ in range(2):
+        client.send(get())
+        assert dict(engine.up.last.fields)[b"x-seen"] == b"filter-0"
+        engine.up.last.respond()
+    assert engine.counter("http.test.bound") == 1
 
 
 def test_a_stopped_request_goes_on_with_the_body_that_came_meanwhile() -> None:

@@ -40,6 +40,8 @@ _NO_CLUSTER: Final = "tcp_initializion_failure:3"
 class ProxiedConnection:
     """Implements api.network_filter.NetworkFilter and api.tcp_upstream.TcpReceiver."""
 
+    half_close = True  # one direction ends without the other
+
     __slots__ = (
         "_active_at",
         "_clock",
