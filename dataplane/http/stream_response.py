@@ -83,7 +83,7 @@ class ResponseSide(StreamState):
     def encode_whole(self, headers: ResponseHeaders, body: bytes) -> None:
         self.response_headers = headers
         if self._run is None:
-            self.send_whole(headers, body)
+            self._send_whole(headers, body)
             return
         headers.noticed = None
         self._run.encode_headers(headers, False)
@@ -120,7 +120,7 @@ class ResponseSide(StreamState):
         if end_stream:
             self._finish(reset=not self.request_complete)
 
-    def send_whole(self, headers: ResponseHeaders, body: bytes) -> None:
+    def _send_whole(self, headers: ResponseHeaders, body: bytes) -> None:
         if self.upgrading:
             self.send_headers(headers, False)
             if not self.finished:
@@ -134,23 +134,24 @@ class ResponseSide(StreamState):
 
     def _begin_response(self, headers: ResponseHeaders) -> None:
         """Count the response and give its head the last touch."""
-        self.active_at = self.response_first_sent_at = now = self.manager.clock()
+        manager = self.manager
+        self.active_at = self.response_first_sent_at = now = manager.clock()
         self.response_started = True
-        self.response_code = headers.status
-        self._count_response(headers.status)
-        kept = upgrade.fields_of(headers) if self.upgrading and headers.status == 101 else ()
-        self.manager.finish_response(headers, self.request_headers)
+        self.response_code = status = headers.status
+        self._count_response(status)
+        kept = upgrade.fields_of(headers) if self.upgrading and status == 101 else ()
+        manager.finish_response(headers, self.request_headers)
         if kept:
             headers.fields[:0] = kept
-            self.manager.stats.rq_response_before_rq_complete.inc()
+            manager.stats.rq_response_before_rq_complete.inc()
             return
         if not self.request_complete:
             self._answer_early()
         connection = self.connection
-        ends = self.close_after or connection.closing or connection.downstream.drain is not None
-        if (ends or self.protocol == "HTTP/1.0") and self.encoder.closes_with_header:
+        draining = connection.downstream.drain is not None
+        if (self.close_after or connection.closing or draining or self.protocol == "HTTP/1.0") and self.encoder.closes_with_header:
             self._tell_whether_it_closes(headers, now)
-        elif connection.downstream.drain is not None:
+        elif draining:
             connection.should_close(now)
 
     def send_data(self, data: bytes, end_stream: bool) -> None:

@@ -13,10 +13,12 @@ from dataplane.routing.table import find_route
 
 if TYPE_CHECKING:
     from dataplane.api.http_filter import TerminalFilter
+    from dataplane.base.address import Address
     from dataplane.http.codec.interface import StreamEncoder
     from dataplane.http.connection_manager import HttpConnection
     from dataplane.http.filter_chain import FilterRun
     from dataplane.http.stream_times import StreamDeadlines
+    from dataplane.observe.tls_facts import TlsFacts
     from dataplane.routing.route import Route, RouteConfiguration
     from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
     from dataplane.snapshot.snapshot import Snapshot
@@ -38,16 +40,11 @@ class StreamState(StreamInfo):
         "bytes_sent",
         "close_after",
         "connection",
-        "connection_id",
-        "downstream_direct_remote_address",
-        "downstream_local_address",
         "downstream_remote_address",
         "encoder",
         "end_at",
-        "filter_chain_name",
         "finished",
         "idle_timeout",
-        "listener_name",
         "manager",
         "protocol",
         "random_value",
@@ -95,22 +92,43 @@ class StreamState(StreamInfo):
         self._route_stale = False
         self._terminal: TerminalFilter | None = None
         self._run: FilterRun | None = None
-        downstream = connection.downstream
-        self.connection_id = downstream.id
-        self.downstream_remote_address = self.downstream_direct_remote_address = downstream.remote_address
-        self.downstream_local_address = downstream.local_address
-        self.listener_name = downstream.listener.name
-        self.filter_chain_name = downstream.filter_chain.name
-        if connection.tls is not None:
-            self.downstream_tls = connection.tls
-        if downstream.info.requested_server_name:
-            self.requested_server_name = downstream.info.requested_server_name
+        self.downstream_remote_address = connection.downstream.remote_address
         self.idle_timeout = manager.config.stream_idle_timeout
         self._deadlines: StreamDeadlines | None = None
 
     @property
     def info(self) -> StreamInfo:
         return self
+
+    # What a stream has from its connection (observe.stream_info): asked by logs, if at all, so no stream copies it.
+
+    @property
+    def connection_id(self) -> int:  # type: ignore[override]  # nobody sets it
+        return self.connection.downstream.id
+
+    @property
+    def downstream_direct_remote_address(self) -> Address:  # type: ignore[override]
+        return self.connection.downstream.remote_address
+
+    @property
+    def downstream_local_address(self) -> Address:  # type: ignore[override]
+        return self.connection.downstream.local_address
+
+    @property
+    def listener_name(self) -> str:  # type: ignore[override]
+        return self.connection.downstream.listener.name
+
+    @property
+    def filter_chain_name(self) -> str:  # type: ignore[override]
+        return self.connection.downstream.filter_chain.name
+
+    @property
+    def downstream_tls(self) -> TlsFacts | None:  # type: ignore[override]
+        return self.connection.tls
+
+    @property
+    def requested_server_name(self) -> str:  # type: ignore[override]
+        return self.connection.downstream.info.requested_server_name
 
     @property
     def buffer_limit(self) -> int:

@@ -90,7 +90,11 @@ class ResponseSide(RequestState):
         self._take_end(self._bound.clock())
 
     def _take_end(self, now: float) -> None:
-        self._log_attempt(self._attempt)
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            if attempt.deadline is not None:
+                attempt.deadline.cancel()
+            self._log_attempt(attempt)
         self.info.upstream_response_end_at = now
         if self.request_complete:
             milliseconds = int((now - self.info.request_end_at) * 1000)

@@ -305,7 +305,7 @@ class RouterStream(TimedRequest):
         if self._retries is not None:
             self._retries.release()
         attempt, self._attempt = self._attempt, None
-        if attempt is not None:
+        if attempt is not None:  # its response was not complete
             if attempt.pending is not None:  # the log tells where it would have gone
                 self.info.upstream_host = attempt.pending.host.address
             self._log_attempt(attempt)

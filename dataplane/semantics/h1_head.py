@@ -43,6 +43,8 @@ _MAX_LENGTH_DIGITS: Final = 100  # leading zeros are allowed; int() refuses thou
 _REQUEST_FRAMING: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
 _RESPONSE_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 
+_OK: Final = b"HTTP/1.1 200 OK\r\n"
+_OK_LENGTH: Final = len(_OK)
 _MAX_STATUS_LINES: Final = 200
 _MAX_STATUS_LINE_LENGTH: Final = 64
 
@@ -56,6 +58,8 @@ _CRLFS: Final = tuple(b"\r\n" * count for count in range(2000))
 RequestHead = tuple[RequestHeaders, int, bool, str, bool]
 # (headers, length of the body, may the connection be used again, version)
 ResponseHead = tuple[ResponseHeaders, int, bool, str]
+# (headers, length of the body, may the connection be used again, where the head ends)
+KnownResponseHead = tuple[ResponseHeaders, int, bool, int]
 
 
 def find_head_end(data: bytes | bytearray, start: int = 0) -> int:
@@ -170,15 +174,21 @@ class ResponseHeadParser:
         self._max_bytes = max_bytes
         self._status_lines: dict[bytes, tuple[int, str]] = {}  # those seen before
 
+    def parse_known(self, data: bytes) -> KnownResponseHead | None:
+        """Read the head that *data* begins with if all but its first line came before; None otherwise."""
+        end = data.find(b"\r\n\r\n") + 4
+        known = self._blocks.get(data[_OK_LENGTH:end])
+        if known is None or not data.startswith(_OK):
+            return None
+        length, keep_alive, fields, names = known
+        return ResponseHeaders(200, list(fields), names), length, keep_alive, end
+
     def parse(self, head: bytes) -> ResponseHead:
         """Read one head, up to and including its empty line.  Raises ProtocolError.
 
         The length is what the head says; that HEAD, 1xx, 204 and 304 have no body is for the caller, who knows the request.
         """
         line, _, block = head.partition(b"\r\n")
-        known = self._blocks.get(block)
-        if known is not None and line == b"HTTP/1.1 200 OK":
-            return ResponseHeaders(200, list(known[2]), known[3]), known[0], known[1], HTTP_11
         if len(head) > self._max_bytes:
             raise ProtocolError(502, "http1.headers_too_large")
         found: list[Field] = []

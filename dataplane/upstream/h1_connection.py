@@ -248,7 +248,12 @@ class H1Connection(Dialled):
         self._rx_bytes.value += len(data)
         state = self._state
         if state == _HEAD:
-            self._on_head_bytes(data)
+            known = None if self._head else self._pool.heads.parse_known(data)
+            if known is None:
+                self._on_head_bytes(data)
+            else:
+                headers, length, self._persists, end = known
+                self._on_final_head(headers, length, data[end:])
         elif state == _COUNTED:
             self._on_counted(data)
         elif state == _CHUNKS:

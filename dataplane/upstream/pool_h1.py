@@ -44,7 +44,7 @@ class H1Pool(HttpPool[H1Connection]):
         idle = self._idle
         while idle:
             connection = idle.pop()
-            if connection.is_usable:
+            if not connection.transport.is_closing():  # it may be, and nobody was told yet
                 self._attach(connection, receiver)
                 return None
             connection.close()
@@ -72,15 +72,19 @@ class H1Pool(HttpPool[H1Connection]):
 
     def on_exchange_done(self, connection: H1Connection) -> None:
         """The connection may be used again."""
-        self.on_stream_ended()
+        self._requests.dec()
+        self._rq_active.value -= 1
+        self.host.rq_active -= 1
         maximum = self._settings.max_requests_per_connection
         if maximum and connection.requests >= maximum:
             self.stats.cx_max_requests.inc()
             connection.close()
         elif connection.deadline is not None and self._is_too_old(connection):
             connection.close()
-        else:
+        elif self._waiting or self.draining:
             self._offer(connection)
+        else:
+            self._keep(connection)
 
     def _offer(self, connection: H1Connection) -> None:
         """Give a free connection to who waits longest, or keep it for later."""

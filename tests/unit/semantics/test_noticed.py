@@ -22,5 +22,19 @@ def test_a_block_that_comes_again_says_what_is_to_be_noticed() -> None:
 def test_a_response_block_that_comes_again_says_what_is_to_be_noticed() -> None:
     parser = ResponseHeadParser(FieldParser())
     head = b"HTTP/1.1 200 OK\r\nserver: a\r\ncontent-length: 1\r\nconnection: keep-alive\r\n\r\n"
-    assert parser.parse(head)[0].noticed is None
-    assert parser.parse(head)[0].noticed == (b"server", b"connection")
+    assert parser.parse_known(head) is None
+    first, length, persists, _ = parser.parse(head)
+    assert first.noticed is None
+    known = parser.parse_known(head + b"x")
+    assert known is not None
+    again, *framing = known
+    assert (again.status, again.fields, again.noticed) == (200, first.fields, (b"server", b"connection"))
+    assert framing == [length, persists, len(head)]
+
+
+def test_half_a_known_head_is_not_known() -> None:
+    parser = ResponseHeadParser(FieldParser())
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n"
+    parser.parse(head)
+    assert all(parser.parse_known(head[:length]) is None for length in range(len(head)))
+    assert parser.parse_known(head.replace(b"200", b"201")) is None
