@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("http")
 
+_ANY_COUNT: Final = 1 << 20
+
 
 class BoundManager:
     """One `HttpConnectionManager` on one event loop."""
@@ -44,7 +46,8 @@ class BoundManager:
         self.writes: Final = WriteQueue(server.loop.call_soon)
         self.max_head_bytes: Final = config.max_request_headers_kb * 1024
         fields = FieldParser(config.max_headers_count)
-        self.trailer_fields: Final = fields
+        # As Envoy, trailers that are dropped are read but not counted.
+        self.trailer_fields: Final = fields if config.http1.enable_trailers else FieldParser(_ANY_COUNT)
         parser = RequestHeadParser(fields, self.max_head_bytes, config.http1.allow_chunked_length)
         self.parse_head: Final = parser.parse
         self.parse_known_head: Final = parser.parse_known

@@ -26,15 +26,20 @@ _MAX_SIZE: Final = (1 << 64) - 1
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]+)(?:[ \t;][^\r\n]*)?")
 _SIZE_LINE_BEGUN: Final = re.compile(rb"[0-9A-Fa-f]+(?:[ \t;][^\r\n]*)?\r?")
 
+_LAST_SIZE: Final = re.compile(rb"0+(?![0-9A-Fa-f])")
+
 _SIZE, _DATA, _AFTER_DATA, _TRAILERS, _DONE = range(5)
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
 class ChunkedDecoder:
-    """One chunked body.  After `done`, `trailers` holds its trailer fields and `rest` the bytes that came behind it."""
+    """One chunked body.  After `done`, `trailers` holds its trailer fields and `rest` the bytes that came behind it.
 
-    __slots__ = ("_begun", "_fields", "_left", "_max_trailers", "_state", "rest", "trailers")
+    error: what is wrong with the bytes behind the whole body, which as in Envoy is passed on all the same.
+    """
+
+    __slots__ = ("_begun", "_fields", "_left", "_max_trailers", "_state", "error", "rest", "trailers")
 
     def __init__(self, fields: FieldParser, max_trailers: int = 60 * 1024) -> None:
         """fields: reads trailer lines.  max_trailers: bytes of the whole trailer section."""
@@ -45,14 +50,24 @@ class ChunkedDecoder:
         self._begun = b""  # a line of which the end is still to come
         self.trailers: list[Field] = []
         self.rest = b""
+        self.error: ProtocolError | None = None
 
     @property
     def done(self) -> bool:
         return self._state == _DONE
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Take what arrived and return the body pieces in it.  Raises ProtocolError; then the connection is beyond use."""
+        """Take what arrived and return the body pieces in it.  Raises ProtocolError, or sets `error`; then the connection is beyond use."""
         pieces: list[bytes] = []
+        try:
+            self._read(data, pieces)
+        except ProtocolError as error:
+            if self._state != _TRAILERS:
+                raise
+            self.error = error
+        return pieces
+
+    def _read(self, data: bytes, pieces: list[bytes]) -> None:
         at = 0
         if self._begun:
             data = self._begun + data
@@ -73,7 +88,6 @@ class ChunkedDecoder:
             else:
                 self.rest += data[at:]
                 break
-        return pieces
 
     def _take_data(self, data: bytes, at: int, pieces: list[bytes]) -> int:
         piece = data[at : at + self._left]
@@ -90,7 +104,7 @@ class ChunkedDecoder:
             return len(data)
         line = _SIZE_LINE.fullmatch(data, at, end)
         if line is None:
-            raise ProtocolError(400, "http1.codec_error")
+            raise self._bad_size(data[at:])
         size = int(line[1], 16)
         if size > _MAX_SIZE:
             raise ProtocolError(400, "http1.codec_error")
@@ -100,8 +114,13 @@ class ChunkedDecoder:
 
     def _keep_begun_size(self, begun: bytes) -> None:
         if len(begun) > MAX_SIZE_LINE or not _SIZE_LINE_BEGUN.fullmatch(begun):
-            raise ProtocolError(400, "http1.codec_error")
+            raise self._bad_size(begun)
         self._begun = begun
+
+    def _bad_size(self, line: bytes) -> ProtocolError:
+        if _LAST_SIZE.match(line):
+            self._state = _TRAILERS
+        return ProtocolError(400, "http1.codec_error")
 
     def _take_trailers(self, data: bytes, at: int) -> int:
         """Wait for the empty line; without any trailer it comes at once."""

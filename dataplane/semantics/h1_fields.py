@@ -32,6 +32,9 @@ _REPEATING: Final = frozenset(
     b"x-envoy-decorator-operation x-envoy-upstream-service-time x-forwarded-proto x-frame-options x-powered-by "
     b"x-xss-protection".split()
 )
+# What says where a message ends must not be read in two ways.
+_LENGTHS: Final = frozenset({b"content-length", b"transfer-encoding"})
+
 _MAX_KNOWN_LINES: Final = 1024
 _MAX_LINE_LENGTH: Final = 160
 
@@ -120,7 +123,8 @@ def plain_lines(block: bytes) -> list[bytes]:
 
 
 def _without_bare_cr(line: bytes) -> bytes:
+    """As Envoy, but for a coding with one inside: that is read as no coding there and as one elsewhere."""
     name, colon, value = line.partition(b":")
-    if b"\r" in name:
+    if b"\r" in name or (name.lower() in _LENGTHS and b"\r" in value.strip()):
         raise ProtocolError(400, "http1.codec_error")
     return name + colon + value.replace(b"\r", b"")

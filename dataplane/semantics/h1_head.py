@@ -35,10 +35,13 @@ HTTP_11: Final = "HTTP/1.1"
 _VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
 _BLANKS: Final = re.compile(rb"[ \t]+")
 _ABSOLUTE: Final = re.compile(rb"([A-Za-z]+)://([-A-Za-z0-9._~%:\[\]@!$&'()*+,;=]*)([/?].*)?")
-_AUTHORITY: Final = re.compile(rb"(?:[-A-Za-z0-9._~]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
+_PORT: Final = re.compile(rb":(?:0*([0-9]*[0-9]))?$")
+_MAX_PORT: Final = 65535
+_MAX_PORT_DIGITS: Final = 5
+_AUTHORITY: Final = re.compile(rb"(?:[-A-Za-z0-9._~]+|\[[0-9A-Fa-f:.]+\]):[0-9]+")
 _STATUS_LINE: Final = re.compile(rb"(HTTP/[0-9]\.[0-9])[ \t]+([0-9]+)(?:[ \t].*)?", re.DOTALL)
 _MAX_LENGTH: Final = (1 << 64) - 1
-_MAX_LENGTH_DIGITS: Final = 100  # leading zeros are allowed; int() refuses thousands of digits
+_MAX_LENGTH_DIGITS: Final = 20  # without leading zeros, of which there may be any number
 
 _REQUEST_FRAMING: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
 _RESPONSE_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
@@ -126,7 +129,8 @@ class RequestHeadParser:
 
     def _apply_framing(self, headers: RequestHeaders, found: list[Field], keep_alive: bool) -> tuple[int, bool, bool]:
         """Take the host off the fields; length of the body, whether the connection persists, whether there was a host."""
-        length, has_host, chunked = NOT_GIVEN, False, False
+        length, has_host = NOT_GIVEN, False
+        codings: list[bytes] = []
         for field in found:
             name, value = field
             if name == b"host":
@@ -137,15 +141,27 @@ class RequestHeadParser:
                 keep_alive = persists(value, keep_alive)
             elif name == b"content-length":
                 length = content_length(value, length)
-            elif chunked or value.lower() != b"chunked":
-                raise ProtocolError(501, "http1.invalid_transfer_encoding")
             else:
-                chunked = True
-        if chunked:
-            if length != NOT_GIVEN:
-                self._drop_length(headers)
-            length = CHUNKED
+                codings.append(value)
+        if codings or (length >= 0 and headers.method == b"CONNECT"):
+            length = self._apply_codings(headers, codings, length)
         return length, keep_alive, has_host
+
+    def _apply_codings(self, headers: RequestHeaders, codings: list[bytes], length: int) -> int:
+        """The length of a body that is coded, or of a CONNECT, which has none.  In Envoy's order: which error wins is seen outside."""
+        is_chunked = len(codings) == 1 and codings[0].lower() == b"chunked"
+        if codings and length != NOT_GIVEN:
+            if not (self._allow_length_and_chunked and is_chunked):
+                raise ProtocolError(400, "http1.content_length_and_chunked_not_allowed")
+            headers.remove(b"content-length")
+        if codings and (not is_chunked or headers.method == b"CONNECT"):
+            raise ProtocolError(501, "http1.invalid_transfer_encoding")
+        if codings:
+            return CHUNKED
+        if length:
+            raise ProtocolError(400, "http1.body_disallowed")
+        headers.remove(b"content-length")
+        return NOT_GIVEN
 
     def _remember(self, block: bytes, headers: RequestHeaders) -> None:
         """A client says the same with each request but for the first line; HPACK lives of that, too."""
@@ -154,11 +170,6 @@ class RequestHeadParser:
                 self._blocks.clear()
             fields = tuple(headers.fields)
             self._blocks[block] = (headers.authority, fields, noticed.among(noticed.REQUEST, fields))
-
-    def _drop_length(self, headers: RequestHeaders) -> None:
-        if not self._allow_length_and_chunked:
-            raise ProtocolError(400, "http1.content_length_and_chunked_not_allowed")
-        headers.remove(b"content-length")
 
 
 class ResponseHeadParser:
@@ -233,8 +244,10 @@ class ResponseHeadParser:
 
 def content_length(value: bytes, before: int) -> int:
     """The number in a content-length field.  before: the number of an earlier one, which may not be."""
-    if before != NOT_GIVEN or not value.isdigit() or len(value) > _MAX_LENGTH_DIGITS:
+    if before != NOT_GIVEN or not value.isdigit():
         raise ProtocolError(400, "http1.codec_error")
+    if len(value) > _MAX_LENGTH_DIGITS:
+        value = value.lstrip(b"0")[: _MAX_LENGTH_DIGITS + 1] or b"0"
     length = int(value)
     if length > _MAX_LENGTH:
         raise ProtocolError(400, "http1.codec_error")
@@ -262,7 +275,8 @@ def _split_odd(head: bytes, parser: FieldParser, wanted: frozenset[bytes], found
     start_line, _, rest = head.partition(b"\n")
     start_line = start_line.removesuffix(b"\r")
     if start_line.translate(None, PLAIN):
-        raise ProtocolError(400, "http1.codec_error" if b"\r" in start_line else "http1.invalid_characters")
+        is_none = b"\r" in start_line or start_line[0] not in FIRST_BYTES_OF_METHODS
+        raise ProtocolError(400, "http1.codec_error" if is_none else "http1.invalid_characters")
     return start_line, parser.parse(plain_lines(rest), wanted, found)
 
 
@@ -285,7 +299,7 @@ def _odd_target(headers: RequestHeaders) -> bool:
     """Take a target apart that is no plain path: authority form, absolute form, asterisk.  Says whether it named an authority."""
     target = headers.path
     if headers.method == b"CONNECT":
-        if not _AUTHORITY.fullmatch(target):
+        if not _AUTHORITY.fullmatch(target) or not _has_possible_port(target):
             raise ProtocolError(400, "http1.invalid_url")
         headers.authority, headers.path = target, b""
         return True
@@ -302,10 +316,16 @@ def _odd_target(headers: RequestHeaders) -> bool:
     if scheme not in (b"http", b"https"):
         raise ProtocolError(400, "http1.invalid_scheme")
     authority = authority.rpartition(b"@")[2]
-    if not authority:
+    if not authority or not _has_possible_port(authority):
         raise ProtocolError(400, "http1.invalid_url")
     headers.scheme, headers.authority, headers.path = scheme, authority, path or b"/"
     return True
+
+
+def _has_possible_port(authority: bytes) -> bool:
+    """Whether a port, if there is a colon for one, is a number of 16 bits."""
+    port = _PORT.search(authority)
+    return port is None or (port[1] is not None and len(port[1]) <= _MAX_PORT_DIGITS and int(port[1]) <= _MAX_PORT)
 
 
 def _status_line(line: bytes) -> tuple[int, str]:

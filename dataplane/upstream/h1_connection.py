@@ -379,8 +379,11 @@ class H1Connection(Dialled):
             self._chunks = None
             self._end_exchange(bool(chunks.rest))
             receiver.on_data(body, True)
-        elif body:
+            return
+        if body:
             receiver.on_data(body, False)
+        if chunks.error is not None and self._receiver is receiver:
+            self._on_broken(chunks.error)
 
     # ---- ends
 

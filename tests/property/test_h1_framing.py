@@ -29,6 +29,8 @@ def outcome(packets: list[bytes]) -> tuple[object, ...]:
     try:
         for packet in packets:
             body += b"".join(decoder.feed(packet))
+            if decoder.error is not None:
+                return ("refused", decoder.error.details)
     except ProtocolError as error:
         return ("refused", error.details)
     return body, decoder.done, decoder.trailers, decoder.rest

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from dataplane.base.errors import ProtocolError
 from dataplane.http.codec.h1_response import ResponseWriter
 from dataplane.semantics.framing import CHUNKED, ChunkedDecoder
-from dataplane.semantics.h1_head import HTTP_11, find_head_end
+from dataplane.semantics.h1_head import HTTP_10, HTTP_11, find_head_end
 from dataplane.semantics.header_map import HeaderMap
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ _TUNNEL: Final = 5  # no HTTP any more
 # As much as a client may send ahead while a response is under way.
 _MAX_AHEAD: Final = 64 * 1024
 _LINE_ENDS: Final = b"\r\n"
+# Mistakes that are seen when the version is known.
+_OF_READ_HEADS: Final = frozenset(
+    {"http1.content_length_and_chunked_not_allowed", "http1.invalid_transfer_encoding", "http1.body_disallowed"}
+)
 
 
 class Http1Codec(ResponseWriter):
@@ -114,6 +118,7 @@ class Http1Codec(ResponseWriter):
         elif data[0] in _LINE_ENDS:
             data = data.lstrip(_LINE_ENDS)
             if not data:
+                self._begin_unread()
                 return data
         end = find_head_end(data, looked_at)
         if end < 0:
@@ -122,16 +127,20 @@ class Http1Codec(ResponseWriter):
         try:
             head = self._manager.parse_head(data if end == len(data) else data[:end])
         except ProtocolError as error:
+            self._begin_unread()  # as Envoy, the log does not know the version that the answer has
+            self.begin_response(HTTP_10 if self._is_answered_as_old(data, error) else HTTP_11, b"")
             self._refuse(error)
             return b""
         self._begin(head, end)
         return data[end:]
 
+    def _is_answered_as_old(self, head: bytes, error: ProtocolError) -> bool:
+        if not self._manager.config.http1.accept_http_10 or error.details not in _OF_READ_HEADS:
+            return False
+        return head.partition(b"\n")[0].rstrip().endswith(b" HTTP/1.0")
+
     def _keep_begun_head(self, data: bytes) -> None:
-        """A stream exists from the first byte on: its timeouts run, and the log tells of it."""
-        if self._stream is None:
-            self._stream = self._connection.begin_stream(self, self._manager.clock())
-            self._line_checked = False
+        self._begin_unread()
         try:
             if len(data) > self._manager.max_head_bytes:
                 raise ProtocolError(431, "http1.headers_too_large")
@@ -141,6 +150,12 @@ class Http1Codec(ResponseWriter):
             self._refuse(error)
         else:
             self._begun = data
+
+    def _begin_unread(self) -> None:
+        """A stream exists from the first byte on, were it a line's end: its timeouts run, and the log tells of it."""
+        if self._stream is None:
+            self._stream = self._connection.begin_stream(self, self._manager.clock())
+            self._line_checked = False
 
     def _check_first_line(self, data: bytes) -> bool:
         """Refuse what cannot become a request without waiting for the rest.  Returns whether the line is complete."""
@@ -177,7 +192,7 @@ class Http1Codec(ResponseWriter):
     def _expect_body(self, length: int) -> None:
         if length == CHUNKED:
             self._state = _CHUNKED
-            self._decoder = ChunkedDecoder(self._manager.trailer_fields)
+            self._decoder = ChunkedDecoder(self._manager.trailer_fields, self._manager.max_head_bytes)
         else:
             self._state = _LENGTH
             self._left = length
@@ -207,6 +222,8 @@ class Http1Codec(ResponseWriter):
         if not decoder.done:
             if piece:
                 stream.decode_data(piece, False)
+            if decoder.error is not None and self._stream is stream:
+                self._refuse(decoder.error)
             return b""
         self._decoder = None
         self._state = _WAIT
@@ -255,9 +272,12 @@ class Http1Codec(ResponseWriter):
         if self._paused:
             self._resume_all()
         if data and self._stream is not None:
+            self._stream.bytes_received -= len(data)  # counted when it came
             self._stream.decode_data(data, False)
 
     def _keep_for_later(self, data: bytes) -> None:
+        if self._stream is not None and self._stream.upgrading:
+            self._stream.bytes_received += len(data)
         self.ahead += data
         if len(self.ahead) > _MAX_AHEAD and not self._paused:
             self.pause_reading()

@@ -14,6 +14,8 @@ FIELDS = FieldParser()
 def decode(*packets: bytes) -> tuple[bytes, ChunkedDecoder]:
     decoder = ChunkedDecoder(FIELDS)
     body = b"".join(piece for packet in packets for piece in decoder.feed(packet))
+    if decoder.error is not None:
+        raise decoder.error
     return body, decoder
 
 
@@ -68,6 +70,14 @@ def test_refused(wire: bytes) -> None:
     with pytest.raises(ProtocolError) as refused:
         decode(wire)
     assert (refused.value.status, refused.value.details) == (400, "http1.codec_error")
+
+
+@pytest.mark.parametrize("behind", [b"0\n\n", b"0;x\n\r\n", b"0\r\nno colon\r\n\r\n", b"0\r\nx: \x00\r\n\r\n"])
+def test_a_mistake_behind_the_whole_body_does_not_take_it_back(behind: bytes) -> None:
+    decoder = ChunkedDecoder(FIELDS)
+    assert decoder.feed(b"5\r\nhello\r\n" + behind) == [b"hello"]
+    assert decoder.error is not None
+    assert not decoder.done
 
 
 def test_refused_before_its_line_is_complete() -> None:
