@@ -90,7 +90,11 @@ class Server:
         self.lifecycle = ProcessLifecycle(self._listeners, options, self._stats, self._log_files.reopen)
         self._process_stats = ProcessStats(self._stats, self._started_wall, options, self.config)
         static = self._static_resources()
-        self._sources = Sources({resource.name: resource.value for resource in static[CLUSTER]})
+        self._sources = Sources(
+            {resource.name: resource.value for resource in static[CLUSTER]},
+            lambda: self._configuration.secrets,
+            lambda cluster: self._stats.scope(f"cluster.{cluster.stat_name}."),
+        )
         self._configuration = Configuration(self._holder, self._clusters, self._listeners, self._sources, self._stats)
         self._configuration.set_static(static[CLUSTER], static[LISTENER], static[SECRET])
         self._client: XdsClient | None = None

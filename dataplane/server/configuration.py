@@ -198,11 +198,13 @@ class Configuration:
             cds_settled=None in settled[CLUSTER] or CLUSTER not in self._discovered_types,
             settled_assignments={name for name in settled[ENDPOINT] if name is not None},
             settled_route_configurations={name for name in settled[ROUTE] if name is not None},
-            secrets=self._secrets(),
+            secrets=self.secrets,
             settled_secrets={name for name in settled[SECRET] if name is not None},
         )
 
-    def _secrets(self) -> dict[str, SecretValue]:
+    @property
+    def secrets(self) -> dict[str, SecretValue]:
+        """All that are known, by SecretReference.key."""
         static = {static_key(name): resource.value for name, resource in self.static_secrets.items()}
         return {**static, **self.discovered.values(SECRET)}
 

@@ -5,19 +5,37 @@ Here: the translation; xds and compile do not know each other.  Envoy: config.co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, cast
 
 from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.observe.stats import Scope, StatsStore
 from dataplane.snapshot import config_source as compiled
 from dataplane.snapshot.cluster import Cluster
 from dataplane.xds import source as xds
 
+if TYPE_CHECKING:
+    from dataplane.api.transport_socket import DialledProtocol, Layer, UpstreamTransportSocket
+
+_ALPN: Final = ("h2",)
+
 
 class Sources:
-    """clusters: the static clusters, which are the only ones that a management server may be behind."""
+    """clusters: the static clusters, which are the only ones that a management server may be behind.
 
-    def __init__(self, clusters: Mapping[str, Cluster]) -> None:
+    secrets: those of the current snapshot and, before the first, the static ones.  scope_of: a cluster's statistics.
+    """
+
+    def __init__(
+        self,
+        clusters: Mapping[str, Cluster],
+        secrets: Callable[[], Mapping[str, object]] = dict,
+        scope_of: Callable[[Cluster], Scope] = lambda cluster: StatsStore().scope(""),
+    ) -> None:
         self._clusters = clusters
+        self._secrets = secrets
+        self._scope_of = scope_of
+        self._secure: dict[str, Callable[[DialledProtocol], Layer | None] | None] = {}
 
     def source(self, source: compiled.ConfigSource, at: FieldPath) -> xds.Source:
         """Raises ConfigError for a cluster that is not there."""
@@ -57,10 +75,21 @@ class Sources:
             cluster.name,
             tuple(endpoint.address for locality in by_priority for endpoint in locality.endpoints),
             authority=target.authority,
+            secure=self._securing(cluster),
             connect_timeout=cluster.connect_timeout,
             tcp_keepalive=cluster.tcp_keepalive,
             max_receive_message_length=target.max_receive_message_length,
         )
+
+    def _securing(self, cluster: Cluster) -> Callable[[DialledProtocol], Layer | None] | None:
+        """One object for each cluster: sources are told apart by being equal."""
+        if cluster.name not in self._secure:
+            socket = cast("UpstreamTransportSocket | None", cluster.transport_socket)
+            scope = self._scope_of(cluster)
+            self._secure[cluster.name] = (
+                None if socket is None else lambda above: socket.dial(above, "", _ALPN, self._secrets(), scope)
+            )
+        return self._secure[cluster.name]
 
 
 def _tls(credentials: compiled.TlsCredentials | None) -> xds.Tls | None:

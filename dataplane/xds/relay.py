@@ -1,8 +1,8 @@
-"""Connections to a management server that gRPC cannot make itself: TLS by a cluster's rules, TCP keepalive.
+"""Connections to a management server that gRPC cannot make itself: through a cluster's transport socket, with TCP keepalive.
 
 gRPC connects in clear to a local socket of ours; each such connection is carried over one of our making.  The socket has an abstract
 name, so it needs no writable directory, and only this very process is let in: behind it is our client certificate.
-Not here: what is verified (tls_client), gRPC (grpc_channel).
+Not here: the transport socket itself (extensions.transport_sockets), gRPC (grpc_channel).
 """
 
 from __future__ import annotations
@@ -16,29 +16,26 @@ import struct
 from types import TracebackType
 from typing import Final
 
+from dataplane.api.upstream import PoolFailure
 from dataplane.base.address import Address, PipeAddress
 from dataplane.snapshot.cluster import TcpKeepalive
 from dataplane.xds.source import EnvoyGrpc
-from dataplane.xds.tls_client import require_name, ssl_context
 
 log = logging.getLogger("connection")
 
 _CHUNK: Final = 64 * 1024
+_MISSING_SECRET: Final = "TLS error: Secret is not supplied by SDS"  # noqa: S105  # Envoy's text, and no password
 _PEER_CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Relay:
-    """An async context manager; lives as long as the channel that uses it.  address: one of target's endpoints.
-
-    Raises ConfigError for certificates and keys that cannot be used.
-    """
+    """An async context manager; lives as long as the channel that uses it.  address: one of target's endpoints."""
 
     def __init__(self, target: EnvoyGrpc, address: Address) -> None:
         self._address = address
-        self._tls = target.tls
-        self._context = None if target.tls is None else ssl_context(target.tls)
+        self._secure = target.secure
         self._keepalive = target.tcp_keepalive
         self._connect_timeout = target.connect_timeout
         self._name = f"pointsman-{secrets.token_hex(16)}"
@@ -48,7 +45,7 @@ class Relay:
 
     @staticmethod
     def needed(target: EnvoyGrpc, address: Address) -> bool:
-        return target.tls is not None or (target.tcp_keepalive is not None and not isinstance(address, PipeAddress))
+        return target.secure is not None or (target.tcp_keepalive is not None and not isinstance(address, PipeAddress))
 
     @property
     def target(self) -> str:
@@ -79,11 +76,11 @@ class Relay:
             _require_own_process(writer)
             async with asyncio.timeout(self._connect_timeout):
                 remote = await self._connect()
-            self._check(remote[1])
+            self._keep_alive(remote[1])
             await _pump_both((reader, writer), remote)
         except TimeoutError:
             self.failure = f"not connected within {self._connect_timeout} s"
-        except OSError as error:  # ssl.SSLError is one
+        except (OSError, ValueError) as error:
             self.failure = str(error)
         except asyncio.CancelledError:  # at the end nobody waits for TLS to say goodbye: the loop may be closed before it has
             writer.transport.abort()
@@ -96,17 +93,46 @@ class Relay:
                 remote[1].close()
 
     async def _connect(self) -> Streams:
-        name = self._tls.server_name if self._tls is not None else None
+        """Raises OSError, and ValueError for a server name that cannot be asked for."""
+        above = _Remote(asyncio.get_running_loop())
+        below: asyncio.BaseProtocol | None = above if self._secure is None else self._secure(above)
+        if below is None:
+            raise ConnectionError(_MISSING_SECRET)
+        loop = asyncio.get_running_loop()
         if isinstance(self._address, PipeAddress):
             path = f"\0{self._address.path[1:]}" if self._address.path.startswith("@") else self._address.path
-            return await asyncio.open_unix_connection(path, ssl=self._context, server_hostname=name)
-        return await asyncio.open_connection(self._address.host, self._address.port, ssl=self._context, server_hostname=name)
+            transport, _ = await loop.create_unix_connection(lambda: below, path)
+        else:
+            transport, _ = await loop.create_connection(lambda: below, self._address.host, self._address.port)
+        try:
+            return await above.ready
+        except BaseException:
+            transport.abort()
+            raise
 
-    def _check(self, remote: asyncio.StreamWriter) -> None:
-        if self._tls is not None:
-            require_name(remote.get_extra_info("ssl_object"), self._tls.subject_alt_names)
+    def _keep_alive(self, remote: asyncio.StreamWriter) -> None:
         if self._keepalive is not None and not isinstance(self._address, PipeAddress):
             keep_alive(remote.get_extra_info("socket"), self._keepalive)
+
+
+class _Remote(asyncio.StreamReaderProtocol):
+    """Above a layer, or above the socket itself: streams once everything below is ready to carry bytes."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._reader = asyncio.StreamReader(loop=loop)
+        super().__init__(self._reader, loop=loop)
+        self.loop = loop
+        self.ready: asyncio.Future[Streams] = loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        writer = asyncio.StreamWriter(transport, self, self._reader, self.loop)  # type: ignore[arg-type]  # a layer is one by its methods
+        if not self.ready.done():
+            self.ready.set_result((self._reader, writer))
+
+    def connect_failed(self, reason: PoolFailure, details: str) -> None:
+        if not self.ready.done():
+            self.ready.set_exception(ConnectionError(details or "the handshake failed"))
 
 
 def keep_alive(connection: socket.socket, keepalive: TcpKeepalive) -> None:

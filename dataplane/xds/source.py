@@ -6,8 +6,10 @@ Not here: reading a bootstrap (compile), opening anything (grpc_channel, ads_str
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from dataplane.api.transport_socket import DialledProtocol, Layer
 from dataplane.base.address import Address
 from dataplane.snapshot.cluster import TcpKeepalive
 from dataplane.xds.backoff import BASE_INTERVAL, MAX_INTERVAL
@@ -15,18 +17,15 @@ from dataplane.xds.backoff import BASE_INTERVAL, MAX_INTERVAL
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """TLS towards a management server.  PEM bytes.
+    """`SslCredentials`, by gRPC's own rules.  PEM bytes.
 
-    With EnvoyGrpc: no root_certificates, no verification; server_name is only the SNI; subject_alt_names: one has to be in the
-    certificate, none: any name will do.  With GoogleGrpc: no root_certificates, the system's; server_name (or else the target's host)
-    has to be in the certificate, and subject_alt_names play no part.
+    No root_certificates: the system's.  server_name, or else the target's host, has to be in the certificate.
     """
 
     root_certificates: bytes | None = None
     private_key: bytes | None = None
     certificate_chain: bytes | None = None
     server_name: str = ""
-    subject_alt_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +39,16 @@ class FileMetadata:
 
 @dataclass(frozen=True, slots=True)
 class EnvoyGrpc:
-    """A static cluster that the bootstrap names.  endpoints: tried in turn.  authority: the cluster's name unless configured."""
+    """A static cluster that the bootstrap names.  endpoints: tried in turn.  authority: the cluster's name unless configured.
+
+    secure: puts the cluster's transport socket, if it has one of its own, below the protocol of a connection that is about to be
+    dialled; None from it: a secret is missing.  Raises ValueError for a server name that cannot be asked for.
+    """
 
     cluster_name: str
     endpoints: tuple[Address, ...]
     authority: str = ""
-    tls: Tls | None = None
+    secure: Callable[[DialledProtocol], Layer | None] | None = None
     connect_timeout: float = 5.0
     max_receive_message_length: int = 0  # bytes; 0: no limit
     tcp_keepalive: TcpKeepalive | None = None

@@ -10,17 +10,19 @@ import sys
 
 import pytest
 
+from dataplane.api.transport_socket import Layer
 from dataplane.base.address import Address, PipeAddress, SocketAddress
 from dataplane.snapshot.cluster import TcpKeepalive
 from dataplane.xds.relay import Relay, keep_alive
-from dataplane.xds.source import EnvoyGrpc, Tls
+from dataplane.xds.source import EnvoyGrpc
 from tests.support.waiting import wait_until_async
 
 CONNECT = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect('\\0' + sys.argv[1]); print(len(s.recv(1)))"
 
 
 def relay_to(address: Address, connect_timeout: float = 5.0) -> Relay:
-    return Relay(EnvoyGrpc("xds", (address,), tls=Tls(), connect_timeout=connect_timeout), address)
+    """Through a layer that is never ready."""
+    return Relay(EnvoyGrpc("xds", (address,), secure=lambda above: Layer(), connect_timeout=connect_timeout), address)
 
 
 def test_no_other_process_is_let_in(caplog: pytest.LogCaptureFixture) -> None:
@@ -72,7 +74,7 @@ def test_only_what_grpc_cannot_do_needs_a_relay() -> None:
     assert not Relay.needed(EnvoyGrpc("xds", (port,)), port)
     assert not Relay.needed(EnvoyGrpc("xds", (pipe,), tcp_keepalive=kept), pipe)
     assert Relay.needed(EnvoyGrpc("xds", (port,), tcp_keepalive=kept), port)
-    assert Relay.needed(EnvoyGrpc("xds", (pipe,), tls=Tls()), pipe)
+    assert Relay.needed(EnvoyGrpc("xds", (pipe,), secure=lambda above: None), pipe)
 
 
 def test_keepalive_settings_that_are_given_are_set() -> None:
