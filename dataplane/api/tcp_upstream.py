@@ -28,6 +28,9 @@ class TcpUpstream(Protocol):
     def close(self, by_us: bool = True) -> None:
         """Send what is buffered and close.  No callback is made after this.  by_us: False where the host has ended, and we follow."""
 
+    def abort(self) -> None:
+        """Break off; what is buffered is lost.  No callback is made after this."""
+
     def pause_reading(self) -> None:
         """Stop `on_data` soon: who takes the bytes is slow.  Not counted."""
 

@@ -34,6 +34,7 @@ class StreamReset(Enum):
     REMOTE_RESET = "remote reset"
     REMOTE_REFUSED_STREAM = "remote refused stream reset"
     LOCAL_RESET = "local reset"
+    CONNECT_ERROR = "remote error with CONNECT request"
     PROTOCOL_ERROR = "protocol error"
     OVERFLOW = "overflow"
 

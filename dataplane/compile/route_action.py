@@ -15,6 +15,7 @@ from dataplane.compile.context import CompileContext
 from dataplane.compile.header_mutations import compile_mutations
 from dataplane.compile.matcher import compile_substitution
 from dataplane.compile.per_filter_config import compile_per_filter_config
+from dataplane.compile.proxy_protocol import compile_header_only
 from dataplane.compile.retry_policy import compile_retry_policy
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import optional_milliseconds, optional_seconds, seconds_or, wrapped
@@ -47,7 +48,8 @@ supports(
     "grpc_timeout_offset",
     "upgrade_configs",
 )
-supports(RouteAction.UpgradeConfig, "upgrade_type", "enabled")
+supports(RouteAction.UpgradeConfig, "upgrade_type", "enabled", "connect_config")
+supports(RouteAction.UpgradeConfig.ConnectConfig, "proxy_protocol_config", "allow_post")
 ignores(
     RouteAction,
     "hash_policy",
@@ -109,6 +111,7 @@ def compile_forward(
         retry_policy=retry,
         priority=message.priority,
         upgrades=_upgrades(message, at / "upgrade_configs"),
+        connect=_connect(message, at / "upgrade_configs"),
     )
 
 
@@ -118,10 +121,21 @@ def _upgrades(message: RouteAction, at: FieldPath) -> tuple[tuple[bytes, bool], 
         upgrade_type = each.upgrade_type.lower().encode()
         if upgrade_type in found:
             raise ConfigError(at / index / "upgrade_type", f"Redundant upgrade {each.upgrade_type}")
-        if upgrade_type == b"connect":
-            raise ConfigError(at / index / "upgrade_type", "CONNECT is not supported")
+        if each.HasField("connect_config") and upgrade_type != b"connect":
+            raise ConfigError(at / index / "connect_config", f"Non-CONNECT upgrade type {each.upgrade_type} has ConnectConfig")
         found[upgrade_type] = wrapped(each, "enabled", True)
     return tuple(found.items())
+
+
+def _connect(message: RouteAction, at: FieldPath) -> values.ConnectConfig | None:
+    for index, each in enumerate(message.upgrade_configs):
+        if each.HasField("connect_config"):
+            config, at = each.connect_config, at / index / "connect_config"
+            version = 0
+            if config.HasField("proxy_protocol_config"):
+                version = compile_header_only(config.proxy_protocol_config, at / "proxy_protocol_config")
+            return values.ConnectConfig(version, config.allow_post)
+    return None
 
 
 def _cluster_specifier(

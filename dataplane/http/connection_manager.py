@@ -138,6 +138,12 @@ class HttpConnection:
             self._h2.shutdown_notice()
             self._deadlines.append(self.manager.server.deadlines.arm(self.manager.config.drain_timeout, self._on_drain_timeout))
 
+    def refuse_more(self) -> None:
+        """No stream after those under way."""
+        self.closing = True
+        if self._h2 is not None:
+            self._h2.goaway()
+
     def on_protocol_error(self, stream: Stream, error: ProtocolError) -> None:
         """A request is not HTTP as we accept it; an HTTP/1 codec cannot go on."""
         if self._h2 is not None:

@@ -80,6 +80,7 @@ class Stream(ResponseSide):
         """No upgrade is configured.  As Envoy: what follows such a head would not be HTTP, so the request never counts as complete."""
         self.manager.stats.rq_ws_on_non_ws_route.inc()
         self.request_complete = False
+        self.connection.refuse_more()
         if isinstance(route.action, ForwardAction) and self.snapshot is not None:
             self.upstream_cluster = route.action.cluster
             cluster = self.snapshot.clusters.get(route.action.cluster)

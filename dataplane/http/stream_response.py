@@ -108,14 +108,15 @@ class ResponseSide(StreamState):
     # Behind all filters
 
     def send_headers(self, headers: ResponseHeaders, end_stream: bool) -> None:
-        if self.upgrading and 200 <= headers.status < 300 and self.response_code_details == "via_upstream":
+        granted = self.upgrading and upgrade.is_granted(self.request_headers, headers)
+        if self.upgrading and not granted and 200 <= headers.status < 300 and self.response_code_details == "via_upstream":
             self.response_code_details = "websocket_handshake_unsuccessful"  # as Envoy: a success that is none has no body
             headers.remove(b"content-length")
             end_stream = True
-        self._begin_response(headers)
+        self._begin_response(headers, granted)
         self.response_complete = end_stream
         self.encoder.encode_headers(headers, end_stream)
-        if self.upgrading and headers.status == 101:
+        if granted:
             self.encoder.open_tunnel()
         if end_stream:
             self._finish(reset=not self.request_complete)
@@ -132,24 +133,27 @@ class ResponseSide(StreamState):
         self.encoder.encode_whole(headers, body)
         self._finish(reset=not self.request_complete)
 
-    def _begin_response(self, headers: ResponseHeaders) -> None:
-        """Count the response and give its head the last touch."""
+    def _begin_response(self, headers: ResponseHeaders, granted: bool = False) -> None:
+        """Count the response and give its head the last touch.  granted: what follows it is no HTTP."""
         manager = self.manager
         self.active_at = self.response_first_sent_at = now = manager.clock()
         self.response_started = True
         self.response_code = status = headers.status
         self._count_response(status)
-        kept = upgrade.fields_of(headers) if self.upgrading and status == 101 else ()
+        kept = upgrade.fields_of(headers) if granted and status == 101 else ()
         manager.finish_response(headers, self.request_headers)
-        if kept:
-            headers.fields[:0] = kept
+        if granted:
+            for index, field in kept:
+                headers.fields.insert(index, field)
             manager.stats.rq_response_before_rq_complete.inc()
             return
         if not self.request_complete:
             self._answer_early()
         connection = self.connection
         draining = connection.downstream.drain is not None
-        if (self.close_after or connection.closing or draining or self.protocol == "HTTP/1.0") and self.encoder.closes_with_header:
+        if (
+            self.close_after or connection.closing or draining or self.protocol == "HTTP/1.0"
+        ) and self.encoder.closes_with_header:
             self._tell_whether_it_closes(headers, now)
         elif draining:
             connection.should_close(now)

@@ -1,8 +1,9 @@
-"""Upgrades: a request after which its connection carries something else than HTTP (WebSocket and others).
+"""Upgrades: a request after which its stream carries something else than HTTP (WebSocket and others, CONNECT).
 
-Here: whether one is allowed, and what its answer's head keeps.  Not here: the bytes that follow (http.codec.h1), CONNECT.
-    asked ─allowed─▶ waiting (what the client sends is held) ─101─▶ tunnel, both ways, until one side ends
-                                                            └any other answer─▶ that answer, then the connection ends
+Here: whether one is allowed and granted, and what its answer's head keeps.  Not here: the bytes that follow (http.codec), where they go
+(router.tunnels).
+    asked ─allowed─▶ waiting (what the client sends is held) ─granted─▶ tunnel, both ways, until one side ends
+                                                            └any other answer─▶ that answer, then the stream ends
 Envoy: upgrade_configs of the connection manager and of RouteAction; FilterChainUtility, ConnectionManagerImpl.
 """
 
@@ -22,7 +23,7 @@ _KEPT: Final = frozenset({b"connection", b"upgrade"})
 
 def is_allowed(configs: tuple[UpgradeConfig, ...], route: Route, headers: RequestHeaders) -> bool:
     """The route's word counts before the connection manager's; a type that neither names is not allowed."""
-    wanted = (headers.get(b"upgrade") or b"").lower()
+    wanted = b"connect" if headers.method == b"CONNECT" else (headers.get(b"upgrade") or b"").lower()
     if isinstance(route.action, ForwardAction):
         for upgrade_type, enabled in route.action.upgrades:
             if upgrade_type == wanted:
@@ -30,6 +31,13 @@ def is_allowed(configs: tuple[UpgradeConfig, ...], route: Route, headers: Reques
     return any(each.enabled for each in configs if each.upgrade_type == wanted)
 
 
-def fields_of(headers: ResponseHeaders) -> list[Field]:
-    """The fields that an answer of 101 keeps though they are for one connection only."""
-    return [field for field in headers.fields if field[0] in _KEPT]
+def is_granted(request: RequestHeaders | None, response: ResponseHeaders) -> bool:
+    """Whether the answer to an upgrade opens the tunnel."""
+    if request is not None and request.method == b"CONNECT":
+        return 200 <= response.status < 300
+    return response.status == 101
+
+
+def fields_of(headers: ResponseHeaders) -> list[tuple[int, Field]]:
+    """The fields that an answer of 101 keeps though they are for one connection only, with their places."""
+    return [each for each in enumerate(headers.fields) if each[1][0] in _KEPT]

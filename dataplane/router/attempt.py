@@ -52,8 +52,7 @@ class Attempt:
         self.response: ResponseHeaders | None = None
         self.logged = False  # in the router's own access log
         self.sent = False  # some of the request went out
-        # A retry gives the exchange up when it has seen the head; that is only possible while the body is still to come.
-        self.takes_whole = not router.may_retry
+        self.takes_whole = router.takes_whole
         self._paused = False
 
     # What the pool tells and asks (api.upstream.ResponseReceiver)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dataplane.observe import flags
-from dataplane.router import request_plan
+from dataplane.router import request_plan, tunnels
 from dataplane.router.answers import route_headers
 from dataplane.router.state import RequestState
 from dataplane.routing.header_mutations import mutate_response
@@ -41,10 +41,13 @@ class ResponseSide(RequestState):
             self._counters.count_retried(headers.status)
             return
         now = self._bound.clock()
-        self._take_head(attempt, headers, now)
+        granted = self._awaits_tunnel and tunnels.take_response(self.info.upstream_protocol, self.headers, headers)
+        self._take_head(attempt, headers, now, granted)
         if end_stream:
             self._take_end(now)
         self.stream.encode_headers(headers, end_stream)
+        if granted:
+            self._open_tunnel(attempt)
 
     def on_whole_response(self, attempt: Attempt, headers: ResponseHeaders, body: bytes) -> None:
         """`on_response` and the whole body in one.  There is no retry to decide about."""
@@ -55,13 +58,18 @@ class ResponseSide(RequestState):
             self._take_end(now)
             self.stream.encode_whole(headers, body)
 
-    def _take_head(self, attempt: Attempt, headers: ResponseHeaders, now: float) -> None:
-        """Count the response and give its head the form it is passed on in."""
+    def _open_tunnel(self, attempt: Attempt) -> None:
+        """From here on what the client sends goes on as it comes.  Defined where requests are sent (router.router)."""
+        raise NotImplementedError
+
+    def _take_head(self, attempt: Attempt, headers: ResponseHeaders, now: float, granted: bool = False) -> None:
+        """Count the response and give its head the form it is passed on in.  granted: a tunnel follows."""
         info, status = self.info, headers.status
         info.response_begin_at = now
         _count_for_host(attempt, status)
-        self._body = None
-        if self._bound.config.dynamic_stats and not (self.stream.upgrading and 200 <= status < 300):
+        if not granted:
+            self._body = None
+        if self._bound.config.dynamic_stats and (granted or not (self._awaits_tunnel and 200 <= status < 300)):
             self._counters.count(status, self._internal, self._alt_name)
         if self._bound.tells and self.request_complete:
             spent = int((now - info.request_end_at) * 1000)
@@ -75,7 +83,7 @@ class ResponseSide(RequestState):
         if self._levels or self._route.include_attempt_count_in_response:
             self._change_response(headers)
         self._started = True
-        if status == 101 and self._deadline is not None:  # as Envoy: what was upgraded has only the idle timeout
+        if granted and self._deadline is not None:  # as Envoy: what was upgraded has only the idle timeout
             self._deadline.cancel()
             self._deadline = None
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from dataplane.api.upstream import NoHealthyHost
 from dataplane.observe import flags
-from dataplane.router import failures, request_plan
+from dataplane.router import failures, request_plan, tunnels
 from dataplane.router.answers import answer_directly
 from dataplane.router.attempt import Attempt
 from dataplane.router.failures import Failure
@@ -20,14 +20,14 @@ from dataplane.router.retries import EXHAUSTED, RETRY, Retries, Verdict
 from dataplane.router.state import BoundRouter
 from dataplane.router.timers import TimedRequest
 from dataplane.routing.actions import choose_cluster, expected_after
-from dataplane.routing.route import ForwardAction, Route
+from dataplane.routing.route import ConnectConfig, ForwardAction, Route
 from dataplane.semantics import grpc
 from dataplane.semantics.header_map import HeaderMap, RequestHeaders
 
 if TYPE_CHECKING:
     from dataplane.api.http_filter import HttpStream
     from dataplane.api.network_filter import ServerContext
-    from dataplane.api.upstream import LiveHost, RequestEncoder, UpstreamConnectionInfo
+    from dataplane.api.upstream import LiveHost, Pending, RequestEncoder, UpstreamConnectionInfo
     from dataplane.observe.stats import Scope
     from dataplane.router.config import RouterConfig
     from dataplane.routing.route import WeightedCluster
@@ -106,7 +106,8 @@ class RouterStream(TimedRequest):
         if action.max_stream_duration is not None:
             self.stream.limit_duration(action.max_stream_duration)
         self._plan(route, action, choice)
-        if self.request_complete or self.stream.upgrading:
+        self._awaits_tunnel = self.stream.upgrading
+        if self.request_complete or self._awaits_tunnel:
             self._arm_timeout()
         self._try()
 
@@ -134,7 +135,7 @@ class RouterStream(TimedRequest):
     def decode_data(self, data: bytes, end_stream: bool) -> None:
         self.request_complete = end_stream
         attempt = self._attempt
-        encoder = None if attempt is None else attempt.encoder
+        encoder = None if attempt is None or self._awaits_tunnel else attempt.encoder
         if self._body is not None or encoder is None:
             self._keep(data, encoder is None)
         if encoder is not None:
@@ -182,13 +183,20 @@ class RouterStream(TimedRequest):
         attempt = self._attempt = Attempt(self)
         context = self if self._needs_context else None
         try:
-            pending = self.cluster.open_stream(attempt, context, self._action.priority)
+            if self._action.connect is not None and self._action.connect.terminates(self.headers.method):
+                pending = self._dial(attempt, self._action.connect)
+            else:
+                pending = self.cluster.open_stream(attempt, context, self._action.priority)
         except NoHealthyHost:
             self._attempt = None
             self._reply(503, b"no healthy upstream", "no_healthy_upstream", flags.NO_HEALTHY_UPSTREAM)
             return
         if pending is not None and self._attempt is attempt:
             attempt.pending = pending
+
+    def _dial(self, attempt: Attempt, connect: ConnectConfig) -> Pending | None:
+        """A CONNECT ends here."""
+        return self.cluster.open_tcp(tunnels.TerminatedConnect(attempt, self.info, connect.proxy_protocol))
 
     def on_connected(self, attempt: Attempt, encoder: RequestEncoder, host: LiveHost, connection: UpstreamConnectionInfo) -> None:
         info = self.info
@@ -208,7 +216,9 @@ class RouterStream(TimedRequest):
         info.upstream_begin_at = self._bound.clock()
         if self._action.auto_host_rewrite and host.hostname:
             request_plan.set_host(self.headers, host.hostname.encode(), self._action.append_x_forwarded_host, self._bound.tells)
-        if self._has_body and (self._body or self._trailers is not None):
+        if self._awaits_tunnel:
+            self._ask_for_tunnel(encoder, connection.protocol)
+        elif self._has_body and (self._body or self._trailers is not None):
             self._send_with_body(encoder)
         else:
             encoder.encode_headers(self.headers, self.request_complete)
@@ -217,11 +227,18 @@ class RouterStream(TimedRequest):
             self._arm_per_try(attempt)
 
     def _send_with_body(self, encoder: RequestEncoder) -> None:
+        body = self._held()
+        encoder.encode_headers(self.headers, False)
+        self._send_held(encoder, body)
+
+    def _held(self) -> bytes:
         body = b"".join(self._body or ())
-        trailers = self._trailers
         if self._retries is None:
             self._body = None
-        encoder.encode_headers(self.headers, False)
+        return body
+
+    def _send_held(self, encoder: RequestEncoder, body: bytes) -> None:
+        trailers = self._trailers
         if body or (self.request_complete and trailers is None):
             encoder.encode_data(body, self.request_complete and trailers is None)
         if trailers is not None:
@@ -229,6 +246,22 @@ class RouterStream(TimedRequest):
         if self._paused:
             self._paused = False
             self.stream.resume_decoding()
+
+    def _ask_for_tunnel(self, encoder: RequestEncoder, protocol: str) -> None:
+        headers = tunnels.request_for(protocol, self.headers)
+        if protocol == "HTTP/2" and headers.path and not headers.protocol:  # a rewrite gave a CONNECT a path
+            details = "filter_removed_required_request_headers{missing_required_header:_:protocol}"
+            text, flag = b"missing required header: :protocol", flags.DOWNSTREAM_PROTOCOL_ERROR
+            self.stream.local_reply(503, text, details=details, flags=flag)
+        else:
+            encoder.encode_headers(headers, False)
+
+    def _open_tunnel(self, attempt: Attempt) -> None:
+        self._awaits_tunnel = False
+        body = self._held()
+        self._body = None
+        if attempt.encoder is not None:
+            self._send_held(attempt.encoder, body)
 
     def on_failure(self, attempt: Attempt, failure: Failure) -> None:
         """The try ended without a whole response."""

@@ -67,6 +67,7 @@ class RequestState:
     _over = False
     _internal = False
     _alt_name = ""
+    _awaits_tunnel = False  # what the client sends is held until the upstream grants it
 
     def __init__(self, bound: BoundRouter, stream: HttpStream) -> None:
         self._bound = bound
@@ -75,8 +76,9 @@ class RequestState:
         self.headers: RequestHeaders
 
     @property
-    def may_retry(self) -> bool:
-        return self._retries is not None
+    def takes_whole(self) -> bool:
+        """A retry gives the exchange up when it has seen the head; that, and a tunnel, is only possible while the body is to come."""
+        return self._retries is None and not self._awaits_tunnel
 
     def _again(self, verdict: Verdict, attempt: Attempt) -> bool:
         """Whether another try follows; if so, it is under way.  Defined where tries are made (router.router)."""

@@ -53,6 +53,20 @@ class WeightedCluster:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectConfig:
+    """`ConnectConfig`: a CONNECT ends here, and what it carries goes on as plain bytes.
+
+    proxy_protocol: which version of the PROXY protocol goes ahead of them, 0 for none.  allow_post: of POST requests, too.
+    """
+
+    proxy_protocol: int = 0
+    allow_post: bool = False
+
+    def terminates(self, method: bytes) -> bool:
+        return method == b"CONNECT" or (self.allow_post and method == b"POST")
+
+
+@dataclass(frozen=True, slots=True)
 class ForwardAction:
     """`RouteAction`: send the request to a cluster.  Exactly one of cluster, cluster_header, weighted_clusters is set."""
 
@@ -77,6 +91,7 @@ class ForwardAction:
     weight_header: bytes = b""  # the request header whose number chooses among weighted_clusters; b"": chance does
     hash_policies: tuple[object, ...] = ()  # routing.hash_policy
     upgrades: tuple[tuple[bytes, bool], ...] = ()  # upgrade type in lower case, whether it is allowed
+    connect: ConnectConfig | None = None  # None: a CONNECT goes on as one
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Header lists of HTTP/2 to ours and back: pseudo-headers, `host`, cookies.
 
-Here: conversions.  The protocol library has checked order, names and values before (RFC 9113 section 8.2, 8.3).
+Here: conversions, those between upgrades and extended CONNECT too.  The protocol library has checked order, names and values before
+(RFC 9113 section 8.2, 8.3).
 Not here: what a proxy takes off a message (hop_by_hop).
 Envoy: Http2::ConnectionImpl::saveHeader; cookies are joined (RFC 9113 section 8.2.3), `host` counts only without `:authority`.
 """
@@ -15,6 +16,8 @@ from dataplane.semantics.header_map import Field, HeaderMap, RequestHeaders, Res
 _COLON: Final = ord(":")
 _STATUS: Final = {status: (b":status", b"%d" % status) for status in range(100, 600)}
 _SPECIAL: Final = frozenset({b"host", b"cookie"})
+_OF_UPGRADES: Final = frozenset({b"connection", b"upgrade"})
+_NOT_IN_TUNNELS: Final = _OF_UPGRADES | {b"content-length"}
 
 
 def request_headers(received: Iterable[Field]) -> tuple[RequestHeaders, int]:
@@ -83,6 +86,34 @@ def request_fields(headers: RequestHeaders) -> list[Field]:
         fields.append((b":protocol", headers.protocol))
     fields += headers.fields
     return fields
+
+
+def from_extended_connect(headers: RequestHeaders) -> None:
+    """An extended CONNECT (RFC 8441) becomes the HTTP/1.1 upgrade that means the same; any other CONNECT stays what it is."""
+    if headers.protocol:
+        headers.method = b"GET"
+        headers.fields += ((b"upgrade", headers.protocol), (b"connection", b"upgrade"))
+        headers.protocol = b""
+
+
+def as_extended_connect(headers: RequestHeaders) -> RequestHeaders:
+    """The other way, for a request that asks for an upgrade."""
+    kept = [field for field in headers.fields if field[0] not in _OF_UPGRADES]
+    protocol = headers.get(b"upgrade") or b""
+    return RequestHeaders(b"CONNECT", headers.path, headers.authority, headers.scheme, kept, protocol)
+
+
+def as_switching(headers: ResponseHeaders, protocol: bytes) -> None:
+    """The success of an extended CONNECT becomes the answer to the upgrade it was made of.  protocol: what was asked for."""
+    if headers.status == 200:
+        headers.status = 101
+        headers.fields += ((b"upgrade", protocol), (b"connection", b"upgrade"))
+
+
+def tunnel_fields(headers: ResponseHeaders) -> list[Field]:
+    """What is sent for a response that grants a tunnel: 200 in the place of 101, and no length."""
+    status = 200 if headers.status == 101 else headers.status
+    return [_STATUS[status], *(field for field in headers.fields if field[0] not in _NOT_IN_TUNNELS)]
 
 
 def response_fields(headers: ResponseHeaders) -> list[Field]:

@@ -36,6 +36,9 @@ _CONNECTION_TERMINATION: Final = StreamReset.CONNECTION_TERMINATION
 # Requests with other methods say so when they have no body.  RFC 9110 section 8.6.
 _BODILESS: Final = frozenset({b"GET", b"HEAD", b"DELETE", b"TRACE", b"CONNECT"})
 
+# What may follow a request that has no end of its own.
+_UPGRADE, _CONNECT = 1, 2
+
 _COLON: Final = b": ".join
 _LINES: Final = b"\r\n".join
 _H: Final = ord("H")
@@ -147,21 +150,25 @@ class H1Connection(Dialled):
         self._request_done = False
         self._chunked_request = False
         self._no_body = False
-        self._tunnel = False
+        self._tunnel = 0
         self.requests += 1
 
     def encode_headers(self, headers: RequestHeaders, end_stream: bool) -> None:
         if self._state == _CLOSED:
             return
         method = headers.method
-        lines = [b"%b %b HTTP/1.1\r\nhost: %b" % (method, headers.path or headers.authority, headers.authority)]
+        target = headers.authority if method == b"CONNECT" else headers.path
+        lines = [b"%b %b HTTP/1.1\r\nhost: %b" % (method, target, headers.authority)]
         lines += map(_COLON, headers.fields)
         if end_stream:
             self._request_done = True
             if method not in _BODILESS and b"content-length" not in headers:
                 lines.append(b"content-length: 0")
         else:
-            self._tunnel = method == b"CONNECT" or b"upgrade" in headers
+            if method == b"CONNECT":
+                self._tunnel = _CONNECT
+            elif b"upgrade" in headers:
+                self._tunnel = _UPGRADE
             if not self._tunnel and b"content-length" not in headers:
                 self._chunked_request = True
                 lines.append(b"transfer-encoding: chunked")
@@ -178,6 +185,8 @@ class H1Connection(Dialled):
         if not self._chunked_request:
             if data:
                 self._send(data)
+            if end_stream and self._tunnel == _CONNECT:
+                self._end_writing()
         elif len(data) < _JOIN_BELOW:
             framed = (encode_chunk(data) if data else b"") + (LAST_CHUNK if end_stream else b"")
             if framed:
@@ -185,6 +194,14 @@ class H1Connection(Dialled):
         else:
             for piece in (b"%x\r\n" % len(data), data, b"\r\n" + LAST_CHUNK if end_stream else b"\r\n"):
                 self._send(piece)
+
+    def _end_writing(self) -> None:
+        """Who asked for the tunnel has ended its side; the other way stays open.  Over TLS, and in Envoy, both ways end."""
+        self.flush()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
 
     def _send(self, data: bytes) -> None:
         """Hold *data* back until everything of this pass of the loop can be written at once."""
@@ -435,7 +452,7 @@ class H1Connection(Dialled):
         self.transport.close()
         if receiver is None:
             return
-        if until_close and not self._tunnel:
+        if until_close and (not self._tunnel or (self._tunnel == _CONNECT and self._request_done)):
             receiver.on_data(b"", True)
         elif half_read:
             receiver.on_reset(_PROTOCOL_ERROR, "http1.codec_error")

@@ -36,6 +36,12 @@ _TERMINATION: Final = StreamReset.CONNECTION_TERMINATION
 _PROTOCOL_ERROR: Final = StreamReset.PROTOCOL_ERROR
 _REMOTE_RESET: Final = StreamReset.REMOTE_RESET
 _REFUSED: Final = StreamReset.REMOTE_REFUSED_STREAM
+_REASONS: Final = {
+    h2_session.REFUSED_STREAM: _REFUSED,
+    h2_session.PROTOCOL_ERROR: _PROTOCOL_ERROR,
+    h2_session.CONNECT_ERROR: StreamReset.CONNECT_ERROR,
+}
+"""What an error code that is not listed means: remote reset."""
 
 
 class H2Connection(H2Writer):
@@ -279,7 +285,7 @@ class H2Connection(H2Writer):
         if stream is not None:
             self.stats.rq_rx_reset.value += 1
             self._resets.add(event.stream_id)
-            self.fail(stream, _REFUSED if event.error_code == h2_session.REFUSED_STREAM else _REMOTE_RESET)
+            self.fail(stream, _REASONS.get(event.error_code, _REMOTE_RESET))
 
     def _on_stream_closed(self, event: h2_session.StreamClosed) -> None:
         """Told last of each stream; for one that is still ours it tells a broken rule, or that a GOAWAY left it out."""

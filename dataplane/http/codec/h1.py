@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dataplane.http.connection_manager import HttpConnection
     from dataplane.http.stream import Stream
     from dataplane.semantics.h1_head import RequestHead
+    from dataplane.semantics.header_map import RequestHeaders
 
 # Where in an exchange the reading side is.
 _HEAD: Final = 0  # the next bytes are a head
@@ -182,11 +183,25 @@ class Http1Codec(ResponseWriter):
         stream.protocol = version
         stream.close_after = not keep_alive
         self.begin_response(version, headers.method)
-        if length <= 0 and length != CHUNKED and headers.method != b"CONNECT":
+        if headers.method == b"CONNECT":
+            self._begin_connect(headers, length, has_host, stream)
+        elif length <= 0 and length != CHUNKED:
             self._state = _WAIT
             stream.decode_headers(headers, True, has_host)
         else:
             self._expect_body(length)
+            stream.decode_headers(headers, False, has_host)
+
+    def _begin_connect(self, headers: RequestHeaders, length: int, has_host: bool, stream: Stream) -> None:
+        """What follows such a head is no body, so that a length or a coding would be a lie."""
+        if length == CHUNKED:
+            self._refuse(ProtocolError(501, "http1.invalid_transfer_encoding"))
+        elif length > 0:
+            self._refuse(ProtocolError(400, "http1.body_disallowed"))
+        else:
+            headers.remove(b"content-length")
+            self._state = _WAIT
+            stream.wants_upgrade = True
             stream.decode_headers(headers, False, has_host)
 
     def _expect_body(self, length: int) -> None:

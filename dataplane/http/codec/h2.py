@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dataplane.http.codec.h2_stream import Http2Stream
 from dataplane.observe import flags
 from dataplane.semantics import h2_session
-from dataplane.semantics.h2_headers import header_bytes, request_headers
+from dataplane.semantics.h2_headers import from_extended_connect, header_bytes, request_headers
 from dataplane.semantics.h2_keepalive import Keepalive
 from dataplane.semantics.h2_session import H2Session
 from dataplane.semantics.header_map import HeaderMap
@@ -195,6 +195,9 @@ class Http2Codec:
         if len(received) > self._max_count or size > self._max_bytes:
             self._refuse_size(encoder, size)
             return
+        if headers.method == b"CONNECT":
+            stream.wants_upgrade = True
+            from_extended_connect(headers)
         stream.decode_headers(headers, event.end_stream)
 
     def _refuse_size(self, encoder: Http2Stream, size: int) -> None:
@@ -384,7 +387,8 @@ class Http2Codec:
         for stream_id in [each for each in self._lingering if not self.session.queued(each)]:
             encoder = self._lingering.pop(stream_id)
             if not encoder.remote_ended:
-                self._reset(stream_id, h2_session.NO_ERROR)
+                failed = encoder.reset_code == h2_session.CONNECT_ERROR
+                self._reset(stream_id, h2_session.CONNECT_ERROR if failed else h2_session.NO_ERROR)
 
     def check_flush(self, now: float, timeout: float) -> float:
         """Give up responses that their clients do not take.  Returns the seconds until one more is due, 0.0: none."""

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dataplane.semantics.h2_headers import response_fields
-from dataplane.semantics.h2_session import INTERNAL_ERROR, SessionError
+from dataplane.observe import flags
+from dataplane.semantics.h2_headers import response_fields, tunnel_fields
+from dataplane.semantics.h2_session import CONNECT_ERROR, INTERNAL_ERROR, SessionError
 
 if TYPE_CHECKING:
     from dataplane.http.codec.h2 import Http2Codec
     from dataplane.http.stream import Stream
     from dataplane.semantics.header_map import HeaderMap, ResponseHeaders
+
+_UPSTREAM_GONE: Final = flags.UPSTREAM_CONNECTION_FAILURE | flags.UPSTREAM_CONNECTION_TERMINATION
 
 
 class Http2Stream:
@@ -28,6 +31,7 @@ class Http2Stream:
     __slots__ = (
         "_blocks",
         "_codec",
+        "_is_tunnel",
         "_paused",
         "_session",
         "_unacknowledged",
@@ -45,6 +49,7 @@ class Http2Stream:
 
     def __init__(self, codec: Http2Codec, stream_id: int, remote_ended: bool) -> None:
         self._codec = codec
+        self._is_tunnel = False
         self._session = codec.session
         self.stream_id = stream_id
         self.remote_ended = remote_ended  # the request's last frame is here
@@ -56,10 +61,11 @@ class Http2Stream:
         self._unacknowledged = 0
 
     def await_tunnel(self) -> None:
-        """HTTP/2 knows no upgrade of a connection."""
+        """The stream itself is the tunnel; only what its response says differs."""
+        self._is_tunnel = True
 
     def open_tunnel(self) -> None:
-        """HTTP/2 knows no upgrade of a connection."""
+        """Who takes the request holds back what comes early."""
 
     # The response (http.codec.interface.StreamEncoder)
 
@@ -72,8 +78,9 @@ class Http2Stream:
 
     def encode_headers(self, headers: ResponseHeaders, end_stream: bool) -> None:
         self.local_ended = end_stream
+        fields = tunnel_fields(headers) if self._is_tunnel and headers.status < 300 else response_fields(headers)
         try:
-            self._session.send_response(self.stream_id, response_fields(headers), end_stream=end_stream)
+            self._session.send_response(self.stream_id, fields, end_stream=end_stream)
         except SessionError:
             return
         self._codec.enlist()
@@ -99,6 +106,8 @@ class Http2Stream:
         self._codec.enlist()
 
     def end_stream(self) -> None:
+        if self._is_tunnel and self.stream.response_flags & _UPSTREAM_GONE:
+            self.reset_code = CONNECT_ERROR
         if self._unacknowledged:
             self._acknowledge()
         self._codec.end_stream(self)

@@ -11,7 +11,7 @@ from dataplane.compile.context import CompileContext
 from dataplane.observe.stream_info import StreamInfo
 from dataplane.resilience.retry import WORDS, RateLimitedBackOff, ResetHeader, RetryPolicy
 from dataplane.routing.rewrite import rewrite_target
-from dataplane.routing.route import DirectResponse, ForwardAction, HeaderAddition, RedirectAction
+from dataplane.routing.route import ConnectConfig, DirectResponse, ForwardAction, HeaderAddition, RedirectAction
 from dataplane.routing.stream_duration import GrpcTimeout, StreamDuration
 from dataplane.semantics.header_map import RequestHeaders
 from tests.support.compiling import errors, message, one_route, route_configuration, virtual_host
@@ -319,3 +319,35 @@ def test_header_values_with_operators(text: str, expected: bytes) -> None:
 def test_bad_header_additions(option: dict[str, Any], path: str, reason: str) -> None:
     found = problems(route={"cluster": "c"}, request_headers_to_add=[option])
     assert found == [f"{ROUTE}.request_headers_to_add[0].{path}: {reason}"]
+
+
+def upgrade(upgrade_type: str = "CONNECT", **fields: Any) -> dict[str, Any]:
+    return {"upgrade_type": upgrade_type, **fields}
+
+
+def test_connect_is_sent_on_unless_it_is_configured_to_end_here() -> None:
+    assert action(upgrade_configs=[upgrade()]).connect is None
+    assert action(upgrade_configs=[upgrade()]).upgrades == ((b"connect", True),)
+    assert action(upgrade_configs=[upgrade("websocket"), upgrade(connect_config={})]).connect == ConnectConfig()
+    told = {"proxy_protocol_config": {"version": "V2"}, "allow_post": True}
+    assert action(upgrade_configs=[upgrade(connect_config=told)]).connect == ConnectConfig(2, allow_post=True)
+    told = {"proxy_protocol_config": {}}
+    assert action(upgrade_configs=[upgrade(connect_config=told)]).connect == ConnectConfig(1)
+
+
+def test_only_connect_can_end_here() -> None:
+    [error] = problems(route={"cluster": "c", "upgrade_configs": [upgrade("websocket", connect_config={})]})
+    assert error.endswith("upgrade_configs[0].connect_config: Non-CONNECT upgrade type websocket has ConnectConfig")
+
+
+@pytest.mark.parametrize(
+    ("config", "method", "ends"),
+    [
+        (ConnectConfig(), b"CONNECT", True),
+        (ConnectConfig(), b"POST", False),
+        (ConnectConfig(allow_post=True), b"POST", True),
+        (ConnectConfig(allow_post=True), b"GET", False),
+    ],
+)
+def test_what_ends_here(config: ConnectConfig, method: bytes, ends: bool) -> None:
+    assert config.terminates(method) is ends

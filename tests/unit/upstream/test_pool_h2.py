@@ -147,7 +147,10 @@ def test_the_breaker_for_requests_holds() -> None:
 # -- ends ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("code", "reason"), [(8, "remote reset"), (7, "remote refused stream reset"), (1, "remote reset")])
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(8, "remote reset"), (7, "remote refused stream reset"), (1, "protocol error"), (10, "remote error with CONNECT request")],
+)
 def test_a_reset_of_the_host_costs_one_stream(code: int, reason: str) -> None:
     wire = open_wire()
     request, other = wire.ask(), wire.ask()

@@ -210,8 +210,6 @@ def _upgrades(message: HttpConnectionManager, at: FieldPath) -> tuple[values.Upg
         upgrade_type = each.upgrade_type.lower().encode()
         if upgrade_type in found:
             raise ConfigError(at / index, f"Error: multiple upgrade configs with the same name: '{each.upgrade_type}'")
-        if upgrade_type == b"connect":
-            raise ConfigError(at / index / "upgrade_type", "CONNECT is not supported")
         found[upgrade_type] = values.UpgradeConfig(upgrade_type, wrapped(each, "enabled", True))
     return tuple(found.values())
 
