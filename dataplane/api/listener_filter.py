@@ -9,6 +9,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    import socket
+
     from dataplane.base.address import Address
     from dataplane.observe.stats import StatsStore
 
@@ -18,31 +20,43 @@ class Inspection(Enum):
 
     DONE = "done"
     MORE = "more bytes needed"
-    CLOSE = "close the connection"
+    CLOSE = "close the connection"  # the filter has counted why
 
 
 class Inspected:
     """One connection while it is inspected: facts to add to, bytes to look at.
 
-    data: what was received and not taken.  ended: the peer will send no more.
+    data: what was received and not taken.  ended: the peer will send no more.  sock: None where there is none.
+    restored: local_address was learnt, and may be that of another listener (Listener.use_original_dst).
+    dynamic_metadata: by namespace.  proxy_protocol_tlvs: type and value of those that upstream connections pass on.
     """
 
     __slots__ = (
         "application_protocols",
         "data",
+        "dynamic_metadata",
         "ended",
         "local_address",
+        "proxy_protocol_tlvs",
         "remote_address",
+        "restored",
         "server_name",
+        "sock",
         "stats",
         "transport_failure_reason",
         "transport_protocol",
     )
 
-    def __init__(self, local_address: Address | None, remote_address: Address | None, stats: StatsStore) -> None:
+    def __init__(
+        self, local_address: Address, remote_address: Address, stats: StatsStore, sock: socket.socket | None = None
+    ) -> None:
         self.local_address = local_address
         self.remote_address = remote_address
         self.stats = stats
+        self.sock = sock
+        self.restored = False
+        self.dynamic_metadata: dict[str, dict[str, object]] = {}
+        self.proxy_protocol_tlvs: tuple[tuple[int, bytes], ...] = ()
         self.data = b""
         self.ended = False
         self.server_name = ""

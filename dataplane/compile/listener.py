@@ -45,6 +45,7 @@ supports(
     "access_log",
     "tcp_backlog_size",
     "bind_to_port",
+    "use_original_dst",
 )
 ignores(
     ListenerMessage,
@@ -99,6 +100,7 @@ def compile_listener(message: ListenerMessage, at: FieldPath, context: CompileCo
         stat_prefix=message.stat_prefix,
         per_connection_buffer_limit=wrapped(message, "per_connection_buffer_limit_bytes", _BUFFER_LIMIT),
         bind_to_port=wrapped(message, "bind_to_port", True),
+        use_original_dst=wrapped(message, "use_original_dst", False),
         reuse_port=wrapped(message, "enable_reuse_port", True),
         freebind=wrapped(message, "freebind", False),
         transparent=wrapped(message, "transparent", False),

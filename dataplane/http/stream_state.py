@@ -107,8 +107,8 @@ class StreamState(StreamInfo):
         return self.connection.downstream.id
 
     @property
-    def downstream_direct_remote_address(self) -> Address:  # type: ignore[override]
-        return self.connection.downstream.remote_address
+    def downstream_direct_remote_address(self) -> Address | None:  # type: ignore[override]
+        return self.connection.downstream.info.downstream_direct_remote_address
 
     @property
     def downstream_local_address(self) -> Address:  # type: ignore[override]

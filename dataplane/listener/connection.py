@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dataplane.api.network_filter import DrainDecision, NetworkFilter, ServerContext
     from dataplane.api.transport_socket import DownstreamTransportSocket
     from dataplane.base.deadlines import Deadline
+    from dataplane.listener.connection_limit import ConnectionLimit
     from dataplane.listener.leaving import Leaving
     from dataplane.listener.stats import ListenerStats
     from dataplane.observe.stats import Scope
@@ -61,6 +62,12 @@ class Acceptor(Protocol):
 
     def on_accepted(self, connection: Connection) -> None: ...
 
+    def on_established(self, connection: Connection) -> None:
+        """Its filter chain was found: from now on it counts."""
+
+    def hand_over(self, connection: Connection, destination: Address) -> Acceptor | None:
+        """Give *connection* to the listener that owns *destination*; None where nobody does."""
+
     def on_closed(self, connection: Connection) -> None: ...
 
     def choose_filter_chain(self, connection: Connection, inspected: Inspected | None) -> FilterChain | None: ...
@@ -75,6 +82,9 @@ class Connection(StreamInfo, asyncio.Protocol):
     write: Callable[[bytes], None]
     drain: DrainDecision | None = None
     leaving: Leaving | None = None  # its filter chain is gone
+    limit: ConnectionLimit | None = None  # what it took of
+    is_established = False  # it has, or had, a filter chain
+    _may_be_handed_over = True
     negotiated_protocol = ""  # a TLS transport socket sets it
     is_writable = True
     _closing = False  # we decided to close: nothing more goes to the filter
@@ -106,7 +116,8 @@ class Connection(StreamInfo, asyncio.Protocol):
         self._learn_addresses(transport)
         self.acceptor.on_accepted(self)
         if self.listener.listener_filters:
-            self._inspect(transport)
+            sock = transport.get_extra_info("socket")
+            self._inspect(transport, Inspected(self.local_address, self.remote_address, self.server.stats, sock))
         else:
             self._enter_chain(None)
 
@@ -114,11 +125,21 @@ class Connection(StreamInfo, asyncio.Protocol):
         """listener.inspection.Waiting."""
         self.requested_server_name = inspected.server_name
         self.downstream_transport_failure_reason = inspected.transport_failure_reason
+        self._learn_inspected(inspected)
+        if inspected.restored and self._may_be_handed_over and self.listener.use_original_dst:
+            new_owner = self.acceptor.hand_over(self, inspected.local_address)
+            if new_owner is not None:
+                self._move_to(new_owner, inspected)
+                return
         self._enter_chain(inspected)
 
-    def on_not_inspected(self) -> None:
-        """listener.inspection.Waiting."""
-        self.close("listener_filter_closed")
+    def on_not_inspected(self, inspected: Inspected) -> None:
+        """listener.inspection.Waiting.  As in Envoy, whose inspection only peeks, bytes that nobody read make it a reset."""
+        self.downstream_transport_failure_reason = inspected.transport_failure_reason
+        if inspected.data:
+            self.reset()
+        else:
+            self.close()
 
     def on_secured(self, tls: TlsFacts) -> None:
         """api.transport_socket.SecuredProtocol."""
@@ -235,9 +256,25 @@ class Connection(StreamInfo, asyncio.Protocol):
         self.server.stats.counter("server.internal_error").inc()
         self.abort()
 
-    def _inspect(self, transport: asyncio.Transport) -> None:
+    def _move_to(self, acceptor: Acceptor, inspected: Inspected) -> None:
+        """Go on at another listener, whose own listener filters look first."""
+        self._may_be_handed_over = False
+        self.acceptor = acceptor
+        self.stat_prefix = acceptor.stat_prefix
+        self.listener = acceptor.config
+        self.listener_name = acceptor.config.name
+        self._inspect(self.transport, inspected)
+
+    def _learn_inspected(self, inspected: Inspected) -> None:
+        self.local_address = self.downstream_local_address = inspected.local_address
+        self.remote_address = self.downstream_remote_address = inspected.remote_address
+        if inspected.dynamic_metadata:
+            self.dynamic_metadata = inspected.dynamic_metadata
+        if inspected.proxy_protocol_tlvs:
+            self.proxy_protocol_tlvs = inspected.proxy_protocol_tlvs
+
+    def _inspect(self, transport: asyncio.Transport, inspected: Inspected) -> None:
         listener, server = self.listener, self.server
-        inspected = Inspected(self.local_address, self.remote_address, server.stats)
         filters = cast("tuple[ListenerFilter, ...]", listener.listener_filters)
         run = InspectionRun(self, inspected, filters, listener.continue_on_listener_filters_timeout, self.acceptor.stats)
         run.start(transport, server.deadlines, listener.listener_filters_timeout)
@@ -249,6 +286,8 @@ class Connection(StreamInfo, asyncio.Protocol):
             self._refuse()
             return
         transport = self.transport
+        self.is_established = True
+        self.acceptor.on_established(self)
         self.filter_chain = chain
         self.filter_chain_name = chain.name
         transport.set_write_buffer_limits(self.listener.per_connection_buffer_limit)

@@ -25,7 +25,7 @@ class Waiting(Protocol):
     def on_inspected(self, inspected: Inspected) -> None:
         """Choose the filter chain; `inspected.data` was received already."""
 
-    def on_not_inspected(self) -> None:
+    def on_not_inspected(self, inspected: Inspected) -> None:
         """The connection is to be closed."""
 
     def connection_lost(self, exc: Exception | None) -> None: ...
@@ -67,12 +67,13 @@ class InspectionRun(asyncio.Protocol):
         self._inspected.ended = True
         if not self._over and not self._run():
             self._stats.listener_filter_remote_close.inc()
-            self._leave()
-            self._connection.on_not_inspected()
+            self._give_up()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._over:
+            if exc is not None:
+                self._stats.listener_filter_error.inc()
             self._leave()
         self._connection.connection_lost(exc)
 
@@ -83,9 +84,7 @@ class InspectionRun(asyncio.Protocol):
             if answer is Inspection.MORE:
                 return False
             if answer is Inspection.CLOSE:
-                self._stats.listener_filter_error.inc()
-                self._leave()
-                self._connection.on_not_inspected()
+                self._give_up()
                 return True
             self._next += 1
         self._leave()
@@ -95,11 +94,15 @@ class InspectionRun(asyncio.Protocol):
     def _on_timeout(self) -> None:
         self._deadline = None
         self._stats.pre_cx_timeout.inc()
-        self._leave()
         if self._continues:
+            self._leave()
             self._connection.on_inspected(self._inspected)
         else:
-            self._connection.on_not_inspected()
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self._leave()
+        self._connection.on_not_inspected(self._inspected)
 
     def _leave(self) -> None:
         self._over = True

@@ -47,7 +47,9 @@ class ActiveListener:
         next_connection_id: Callable[[], int],
         worker: int = 0,
         limit: ConnectionLimit | None = None,
+        find_by_address: Callable[[Address], ActiveListener | None] = lambda address: None,
     ) -> None:
+        """find_by_address: who listens, or stands for a listener without a socket, at an address."""
         self.config = config
         self.server = server
         self.stat_prefix = stat_prefix(config.address, config.stat_prefix)
@@ -58,7 +60,7 @@ class ActiveListener:
         self._drain: DrainDecision | None = None
         self._next_connection_id = next_connection_id
         self._limit = limit
-        self._limited: set[Connection] = set()  # those that took of the limit
+        self._find_by_address = find_by_address
         self.scope = server.stats.scope(self.stat_prefix)
         self.stats = ListenerStats(self.scope, worker)
         self._servers: list[asyncio.Server] = []
@@ -75,6 +77,11 @@ class ActiveListener:
             else:
                 server = await self.server.loop.create_server(self._new_connection, sock=sock, backlog=length)
             self._servers.append(server)
+
+    @property
+    def owned(self) -> tuple[Address, ...]:
+        """The addresses whose connections may be handed over to it: bound or, without a port of its own, as configured."""
+        return self.bound or addresses(self.config)
 
     def stop(self) -> None:
         """Accept no more.  Connections live on."""
@@ -124,6 +131,7 @@ class ActiveListener:
                 self.config,
                 local,
                 remote,
+                direct_remote=connection.downstream_direct_remote_address,
                 server_name=inspected.server_name,
                 transport_protocol=inspected.transport_protocol,
                 application_protocols=inspected.application_protocols,
@@ -135,6 +143,8 @@ class ActiveListener:
     def on_accepted(self, connection: Connection) -> None:
         self.connections.add(connection)
         connection.drain = self._drain
+
+    def on_established(self, connection: Connection) -> None:
         stats = self.stats
         stats.cx_total.inc()
         stats.cx_active.inc()
@@ -142,22 +152,36 @@ class ActiveListener:
         stats.worker_cx_active.inc()
 
     def on_closed(self, connection: Connection) -> None:
-        self.connections.discard(connection)
         if connection.leaving is not None:
             connection.leaving.forget(connection)
-        if connection in self._limited:
-            assert self._limit is not None
-            self._limited.remove(connection)
-            self._limit.give_back()
+        if connection.limit is not None:
+            connection.limit.give_back()
+        if connection.is_established:
+            self._count_end(connection)
+        for logger in connection.listener.access_log:
+            logger.log(None, None, None, connection)
+        self._forget(connection)
+
+    def _count_end(self, connection: Connection) -> None:
         stats = self.stats
         stats.cx_destroy.inc()
         stats.cx_active.dec()
         stats.worker_cx_active.dec()
         stats.cx_length_ms.record(round((connection.end_at - connection.start_at) * 1000))
-        for logger in connection.listener.access_log:
-            logger.log(None, None, None, connection)
+
+    def _forget(self, connection: Connection) -> None:
+        self.connections.discard(connection)
         if self.stopped and not self.connections and self.on_idle is not None:
             self.on_idle()
+
+    def hand_over(self, connection: Connection, destination: Address) -> ActiveListener | None:
+        """See listener.connection.Acceptor."""
+        found = self._find_by_address(destination)
+        if found is not None:
+            found.on_accepted(connection)
+            if found is not self:
+                self._forget(connection)
+        return found
 
     def drop_stats(self) -> None:
         """Forget the counters: the listener is gone for good."""
@@ -170,7 +194,7 @@ class ActiveListener:
             self.stats.global_cx_overflow.inc()
             return Unwanted()
         connection = Connection(self, self._next_connection_id())
-        self._limited.add(connection)
+        connection.limit = self._limit
         return connection
 
     def __repr__(self) -> str:

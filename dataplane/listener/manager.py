@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
-from dataplane.base.address import Address
+from dataplane.base.address import Address, SocketAddress
 from dataplane.listener.connection_limit import ConnectionLimit
 from dataplane.listener.drain import Drain
 from dataplane.listener.leaving import Leaving
@@ -158,7 +158,9 @@ class ListenerManager:
     async def _add(self, config: Listener) -> None:
         if config.api_listener or (config.bind_to_port and config.name not in self._bound):
             return
-        listener = ActiveListener(config, self._server, self._next_connection_id, self._worker, self._limit)
+        listener = ActiveListener(
+            config, self._server, self._next_connection_id, self._worker, self._limit, self._find_by_address
+        )
         if self._draining:
             listener.start_draining(self._new_drain())
         await listener.listen(self._bound.pop(config.name, {}))
@@ -218,6 +220,17 @@ class ListenerManager:
             _close(sockets.values())
             raise
         return sockets
+
+    def _find_by_address(self, address: Address) -> ActiveListener | None:
+        """Who owns *address*: the listener at just this one, else the one at its port of every address."""
+        wanted: list[Address] = [address]
+        if isinstance(address, SocketAddress):
+            wanted += [SocketAddress(host, address.port) for host in (("::",) if address.is_ipv6 else ("0.0.0.0", "::"))]  # noqa: S104
+        for each in wanted:
+            for listener in self._active.values():
+                if not listener.stopped and each in listener.owned:
+                    return listener
+        return None
 
     def _new_drain(self, drain_time: float | None = None, gradual: bool | None = None) -> Drain:
         spread = self._gradual if gradual is None else gradual

@@ -84,6 +84,7 @@ class StreamInfo:
     downstream_transport_failure_reason: str = ""
     downstream_tls: TlsFacts | None = None
     upstream_tls: TlsFacts | None = None
+    proxy_protocol_tlvs: tuple[tuple[int, bytes], ...] = ()  # type and value, to be passed on upstream
     listener_name: str = ""
     filter_chain_name: str = ""
 

@@ -226,7 +226,6 @@ def test_errors(fields: dict[str, Any], expected: str) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"use_original_dst": True},
         {"udp_listener_config": {}},
         {"internal_listener": {}},
         {"api_listener": {}},

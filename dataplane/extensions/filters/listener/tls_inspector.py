@@ -23,10 +23,9 @@ ignores(TlsInspectorConfig, "initial_read_buffer_size", because="bytes are read 
 
 _MOST: Final = 16384  # bytes of a ClientHello unless configured, as Envoy
 # What BoringSSL says of the bytes; Envoy logs it although the connection is none of its TLS.
-_REASONS: Final = {
-    True: "TLS_error|error:1000009c:SSL routines:OPENSSL_internal:HTTP_REQUEST:TLS_error_end",
-    False: "TLS_error|error:100000f7:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end",
-}
+_HTTP_REQUEST: Final = "TLS_error|error:1000009c:SSL routines:OPENSSL_internal:HTTP_REQUEST:TLS_error_end"
+_WRONG_VERSION: Final = "TLS_error|error:100000f7:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end"
+_PARSE_FAILED: Final = "TLS_error|error:10000083:SSL routines:OPENSSL_internal:CLIENTHELLO_PARSE_FAILED:TLS_error_end"
 _REQUESTS: Final = (b"GET ", b"POST ", b"HEAD ", b"PUT ")
 
 
@@ -66,11 +65,9 @@ class TlsInspector:
         if found is NoHello.TOO_LARGE:
             stats.client_hello_too_large.inc()
             return Inspection.CLOSE
-        if found is NoHello.BROKEN and self._close_on_errors:
-            return Inspection.CLOSE
         stats.tls_not_found.inc()
-        inspected.transport_failure_reason = _REASONS[inspected.data.startswith(_REQUESTS)]
-        return Inspection.DONE
+        inspected.transport_failure_reason = _reason(found, inspected.data)
+        return Inspection.CLOSE if self._close_on_errors else Inspection.DONE
 
     def _note(self, hello: ClientHello, inspected: Inspected, stats: _Stats) -> None:
         stats.tls_found.inc()
@@ -84,6 +81,12 @@ class TlsInspector:
         if self._stats is None or self._store is not store:
             self._stats, self._store = _Stats(store), store
         return self._stats
+
+
+def _reason(found: NoHello, data: bytes) -> str:
+    if found is NoHello.BROKEN:
+        return _PARSE_FAILED
+    return _HTTP_REQUEST if data.startswith(_REQUESTS) else _WRONG_VERSION
 
 
 @extension("envoy.filters.listener", TlsInspectorConfig.DESCRIPTOR.full_name)
