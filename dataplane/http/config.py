@@ -179,6 +179,7 @@ class HttpConnectionManagerConfig:
     max_stream_duration: float = 0.0
     stream_idle_timeout: float = 300.0
     stream_flush_timeout: float | None = None  # None: stream_idle_timeout
+    http1_safe_max_connection_duration: bool = False
     request_timeout: float = 0.0
     request_headers_timeout: float = 0.0
     drain_timeout: float = 5.0

@@ -217,7 +217,7 @@ class HttpConnection:
     def watch(self, within: float) -> None:
         """Look at the idle times again *within* so many seconds at the latest (0: no need)."""
         config = self.manager.config
-        times = [seconds for seconds in (within, config.idle_timeout, config.stream_idle_timeout) if seconds]
+        times = [seconds for seconds in (within, config.idle_timeout, config.stream_idle_timeout, self._flush_timeout) if seconds]
         if self._watch is not None:
             self._watch.cancel()
         self._watch = self.manager.server.deadlines.arm(min(times), self._look) if times else None
@@ -230,7 +230,8 @@ class HttpConnection:
         if self._gone:
             return
         if self._h2 is not None and not self._h2.is_idle:
-            left.append(self._h2.check_flush(now, self.manager.config.stream_idle_timeout))
+            if self._flush_timeout:
+                left.append(self._h2.check_flush(now, self._flush_timeout))
         idle_timeout = self.manager.config.idle_timeout
         if not left and idle_timeout and not self.closing and not self._draining:
             left.append(self.idle_since + idle_timeout - now)
@@ -253,7 +254,14 @@ class HttpConnection:
             self._begin_drain()
             return
         self.closing = True
-        self._deadlines.append(self.manager.server.deadlines.arm(self.manager.config.drain_timeout, self._on_drain_timeout))
+        if not self.manager.config.http1_safe_max_connection_duration:
+            self._deadlines.append(self.manager.server.deadlines.arm(self.manager.config.drain_timeout, self._on_drain_timeout))
+
+    @property
+    def _flush_timeout(self) -> float:
+        """For how long an answer that is complete waits for its client's window; 0: for ever."""
+        config = self.manager.config
+        return config.stream_idle_timeout if config.stream_flush_timeout is None else config.stream_flush_timeout
 
     def _on_drain_timeout(self) -> None:
         if self._gone:

@@ -31,7 +31,7 @@ from dataplane.compile.header_mutations import compile_additions
 from dataplane.compile.http2_options import compile_http2_options
 from dataplane.compile.route_config import compile_route_configuration
 from dataplane.compile.support import ignores, supports
-from dataplane.compile.units import seconds_or, wrapped
+from dataplane.compile.units import optional_seconds, seconds_or, wrapped
 from dataplane.http import config as values
 from dataplane.http.connection_manager import HttpConnectionManagerFactory
 from dataplane.observe.format import JsonFormat
@@ -53,6 +53,8 @@ supports(
     "scheme_header_transformation",
     "max_request_headers_kb",
     "stream_idle_timeout",
+    "stream_flush_timeout",
+    "http1_safe_max_connection_duration",
     "request_timeout",
     "request_headers_timeout",
     "drain_timeout",
@@ -247,6 +249,8 @@ def _times(message: HttpConnectionManager, at: FieldPath) -> dict[str, Any]:
         "idle_timeout": seconds_or(common, "idle_timeout", 3600.0, at_common),
         "max_connection_duration": seconds_or(common, "max_connection_duration", 0.0, at_common),
         "max_stream_duration": seconds_or(common, "max_stream_duration", 0.0, at_common),
+        "http1_safe_max_connection_duration": message.http1_safe_max_connection_duration,
+        "stream_flush_timeout": optional_seconds(message, "stream_flush_timeout", at),
         "stream_idle_timeout": seconds_or(message, "stream_idle_timeout", 300.0, at),
         "request_timeout": seconds_or(message, "request_timeout", 0.0, at),
         "request_headers_timeout": seconds_or(message, "request_headers_timeout", 0.0, at),

@@ -385,8 +385,9 @@ def test_a_slow_reader_of_one_stream_holds_up_that_stream_only() -> None:
     assert len(peer.answer(slow)[2]) == 300_000
 
 
-def test_a_response_nobody_takes_is_given_up() -> None:
-    engine = Engine(settings={"stream_idle_timeout": 5.0})
+@pytest.mark.parametrize("times", [{"stream_idle_timeout": 5.0}, {"stream_idle_timeout": 0.0, "stream_flush_timeout": 5.0}])
+def test_a_response_nobody_takes_is_given_up(times: dict[str, float]) -> None:
+    engine = Engine(settings=times)
     peer = Peer(engine, Http2Options(initial_stream_window_size=65535))
     stream = peer.ask()
     engine.up.last.respond(200, b"x" * 100_000)

@@ -62,6 +62,8 @@ def test_limits_and_times() -> None:
             "headers_with_underscores_action": "DROP_HEADER",
         },
         stream_idle_timeout="1s",
+        stream_flush_timeout="7s",
+        http1_safe_max_connection_duration=True,
         request_timeout="2s",
         request_headers_timeout="3s",
         drain_timeout="4s",
@@ -71,7 +73,8 @@ def test_limits_and_times() -> None:
     assert made.headers_with_underscores_action is values.UnderscoresAction.DROP_HEADER
     assert (made.idle_timeout, made.max_connection_duration, made.max_stream_duration) == (0, 5, 6)
     assert (made.stream_idle_timeout, made.request_timeout, made.request_headers_timeout) == (1, 2, 3)
-    assert (made.drain_timeout, made.delayed_close_timeout) == (4, 0)
+    assert (made.drain_timeout, made.delayed_close_timeout, made.stream_flush_timeout) == (4, 0, 7)
+    assert made.http1_safe_max_connection_duration
 
 
 def test_http_1_options() -> None:
