@@ -229,9 +229,8 @@ class HttpConnection:
         left = [stream.check_idle(now) for stream in list(self.codec.open_streams())]
         if self._gone:
             return
-        if self._h2 is not None and not self._h2.is_idle:
-            if self._flush_timeout:
-                left.append(self._h2.check_flush(now, self._flush_timeout))
+        if self._h2 is not None and not self._h2.is_idle and self._flush_timeout:
+            left.append(self._h2.check_flush(now, self._flush_timeout))
         idle_timeout = self.manager.config.idle_timeout
         if not left and idle_timeout and not self.closing and not self._draining:
             left.append(self.idle_since + idle_timeout - now)
