@@ -29,6 +29,7 @@ class Attempt:
     """`encoder` is None before a connection is there, and again from the end of the exchange on: it may serve somebody else by then."""
 
     __slots__ = (
+        "_blocked",
         "_paused",
         "_router",
         "deadline",
@@ -54,6 +55,7 @@ class Attempt:
         self.sent = False  # some of the request went out
         self.takes_whole = router.takes_whole
         self._paused = False
+        self._blocked = False  # the connection takes no more, so the client waits
 
     # What the pool tells and asks (api.upstream.ResponseReceiver)
 
@@ -79,6 +81,7 @@ class Attempt:
     def on_headers(self, headers: ResponseHeaders, end_stream: bool) -> None:
         if end_stream:
             self.encoder = None
+            self.on_write_ready()
         self._router.on_response(self, headers, end_stream)
 
     def on_data(self, data: bytes, end_stream: bool) -> None:
@@ -99,13 +102,19 @@ class Attempt:
 
     def on_reset(self, reason: StreamReset, details: str) -> None:
         self.encoder = None
+        self.on_write_ready()
         self._router.on_failure(self, failures.of_reset(reason))
 
     def on_write_blocked(self) -> None:
-        self._router.stream.pause_decoding()
+        if not self._blocked:
+            self._blocked = True
+            self._router.stream.pause_decoding()
 
     def on_write_ready(self) -> None:
-        self._router.stream.resume_decoding()
+        """Also when the try is over: its connection says nothing any more, and the next one may take the body."""
+        if self._blocked:
+            self._blocked = False
+            self._router.stream.resume_decoding()
 
     def on_duration_over(self) -> None:
         self.duration = None
@@ -129,6 +138,7 @@ class Attempt:
         encoder, self.encoder = self.encoder, None
         if encoder is not None:
             encoder.reset()
+        self.on_write_ready()
 
     def pause_reading(self) -> None:
         """Who reads the response is slow."""
