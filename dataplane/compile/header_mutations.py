@@ -61,11 +61,12 @@ def compile_additions(options: Iterable[HeaderValueOption], at: FieldPath, conte
     additions = []
     for index, option in enumerate(options):
         with context.problems.collect():
-            additions.append(_compile_addition(option, at / index))
+            additions.append(compile_addition(option, at / index))
     return tuple(additions)
 
 
-def _compile_addition(option: HeaderValueOption, at: FieldPath) -> HeaderAddition:
+def compile_addition(option: HeaderValueOption, at: FieldPath) -> HeaderAddition:
+    """One `HeaderValueOption`."""
     name = option.header.key.lower().encode()
     if is_pseudo(name):
         raise ConfigError(at / "header" / "key", ":-prefixed or host headers may not be modified")

@@ -23,6 +23,7 @@ from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import metadata_dict
 from dataplane.matching.path import PathSpecifier
 from dataplane.resilience.retry import RetryPolicy
+from dataplane.routing.mirror import MirrorPolicy
 from dataplane.routing.route import Action, HeaderMutations, NonForwardingAction, Route
 
 supports(
@@ -59,6 +60,7 @@ class Inherited:
     per_filter_config: Mapping[str, object]
     retry_policy: RetryPolicy | None
     request_buffer_limit: int | None
+    mirrors: tuple[MirrorPolicy, ...]
     max_direct_response_body: int
     include_attempt_count: bool = False
     include_attempt_count_in_response: bool = False
@@ -100,7 +102,7 @@ def _compile_action(
     kind = message.WhichOneof("action")
     match kind:
         case "route":
-            return compile_forward(message.route, path, inherited.retry_policy, filters, at / "route", context)
+            return compile_forward(message.route, path, inherited.retry_policy, inherited.mirrors, filters, at / "route", context)
         case "redirect":
             return compile_redirect(message.redirect, path, at / "redirect")
         case "direct_response":

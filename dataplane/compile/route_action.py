@@ -14,6 +14,7 @@ from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.context import CompileContext
 from dataplane.compile.header_mutations import compile_mutations
 from dataplane.compile.matcher import compile_substitution
+from dataplane.compile.mirror import compile_mirrors
 from dataplane.compile.per_filter_config import compile_per_filter_config
 from dataplane.compile.proxy_protocol import compile_header_only
 from dataplane.compile.retry_policy import compile_retry_policy
@@ -22,6 +23,7 @@ from dataplane.compile.units import optional_milliseconds, optional_seconds, sec
 from dataplane.matching.path import PathSpecifier
 from dataplane.resilience.retry import RetryPolicy
 from dataplane.routing import route as values
+from dataplane.routing.mirror import MirrorPolicy
 from dataplane.routing.rewrite import replace_prefix
 from dataplane.routing.route import ForwardAction
 from dataplane.routing.stream_duration import GrpcTimeout, StreamDuration
@@ -42,6 +44,7 @@ supports(
     "timeout",
     "idle_timeout",
     "retry_policy",
+    "request_mirror_policies",
     "priority",
     "max_stream_duration",
     "max_grpc_timeout",
@@ -93,11 +96,15 @@ def compile_forward(
     message: RouteAction,
     path: PathSpecifier,
     default_retry: RetryPolicy | None,
+    default_mirrors: tuple[MirrorPolicy, ...],
     inherited_filters: Mapping[str, object],
     at: FieldPath,
     context: CompileContext,
 ) -> ForwardAction:
-    """default_retry: the virtual host's policy.  inherited_filters: per-filter configuration of the route and the levels above it."""
+    """default_retry, default_mirrors: of the levels above the route.
+
+    inherited_filters: per-filter configuration of the route and the levels above it.
+    """
     retry = default_retry
     if message.HasField("retry_policy"):
         retry = compile_retry_policy(message.retry_policy, at / "retry_policy", context)
@@ -110,6 +117,7 @@ def compile_forward(
         append_x_forwarded_host=message.append_x_forwarded_host,
         retry_policy=retry,
         priority=message.priority,
+        mirrors=compile_mirrors(message.request_mirror_policies, at / "request_mirror_policies", context) or default_mirrors,
         upgrades=_upgrades(message, at / "upgrade_configs"),
         connect=_connect(message, at / "upgrade_configs"),
     )
@@ -268,4 +276,5 @@ def cluster_names(action: values.Action) -> list[tuple[str, str]]:
     if not isinstance(action, ForwardAction):
         return []
     named = [("", action.cluster)] if action.cluster else []
-    return named + [("weighted ", choice.name) for choice in action.weighted_clusters if choice.name]
+    named += [("weighted ", choice.name) for choice in action.weighted_clusters if choice.name]
+    return named + [("shadow ", policy.cluster) for policy in action.mirrors if policy.cluster]

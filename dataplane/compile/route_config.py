@@ -16,6 +16,7 @@ from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.context import CompileContext
 from dataplane.compile.header_mutations import compile_mutations
 from dataplane.compile.matcher import compile_header_matchers
+from dataplane.compile.mirror import compile_mirrors
 from dataplane.compile.per_filter_config import compile_per_filter_config
 from dataplane.compile.retry_policy import compile_retry_policy
 from dataplane.compile.route import Inherited, buffer_limit, compile_route
@@ -37,6 +38,7 @@ supports(
     "most_specific_header_mutations_wins",
     "validate_clusters",
     "max_direct_response_body_size_bytes",
+    "request_mirror_policies",
     "ignore_port_in_host_matching",
     "typed_per_filter_config",
 )
@@ -55,6 +57,7 @@ supports(
     "include_request_attempt_count",
     "include_attempt_count_in_response",
     "retry_policy",
+    "request_mirror_policies",
     "per_request_buffer_limit_bytes",
     "request_body_buffer_limit",
     "metadata",
@@ -120,6 +123,7 @@ def _config_level(message: RouteConfigurationMessage, at: FieldPath, context: Co
         per_filter_config=compile_per_filter_config(message.typed_per_filter_config, {}, at / "typed_per_filter_config", context),
         retry_policy=None,
         request_buffer_limit=None,
+        mirrors=compile_mirrors(message.request_mirror_policies, at / "request_mirror_policies", context),
         max_direct_response_body=wrapped(message, "max_direct_response_body_size_bytes", _MAX_DIRECT_RESPONSE_BODY),
     )
 
@@ -159,6 +163,7 @@ def _host_level(message: VirtualHostMessage, config: Inherited, at: FieldPath, c
         ),
         retry_policy=retry,
         request_buffer_limit=buffer_limit(message, at),
+        mirrors=compile_mirrors(message.request_mirror_policies, at / "request_mirror_policies", context) or config.mirrors,
         max_direct_response_body=config.max_direct_response_body,
         include_attempt_count=message.include_request_attempt_count,
         include_attempt_count_in_response=message.include_attempt_count_in_response,

@@ -8,6 +8,7 @@ Envoy: Router::Filter; configuration/http/http_filters/router_filter.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from dataplane.api.upstream import NoHealthyHost
@@ -16,6 +17,7 @@ from dataplane.router import failures, request_plan, tunnels
 from dataplane.router.answers import answer_directly
 from dataplane.router.attempt import Attempt
 from dataplane.router.failures import Failure
+from dataplane.router.mirror import Mirror, mirrors_of
 from dataplane.router.retries import EXHAUSTED, RETRY, Retries, Verdict
 from dataplane.router.state import BoundRouter
 from dataplane.router.timers import TimedRequest
@@ -109,7 +111,25 @@ class RouterStream(TimedRequest):
         self._awaits_tunnel = self.stream.upgrading
         if self.request_complete or self._awaits_tunnel:
             self._arm_timeout()
-        self._try()
+        mirrors = mirrors_of(bound, action, headers, self.stream, self._wishes.times.total) if action.mirrors else ()
+        if self._try() and mirrors:
+            self._start_mirrors(mirrors)
+
+    def _start_mirrors(self, mirrors: Sequence[Mirror]) -> None:
+        """Copies go out once the request itself has found a host, whatever becomes of it there."""
+        if self._over and not self.request_complete:
+            return  # nobody will send the rest
+        for mirror in mirrors:
+            mirror.start(RouterStream(self._bound.for_mirrors, mirror), self.request_complete)
+        if not self.request_complete:
+            self._mirrors = mirrors
+
+    def _mirror_data(self, data: bytes, end_stream: bool) -> None:
+        for mirror in self._mirrors:
+            if not mirror.decode_data(data, end_stream):
+                self.cluster.stats.request.retry_or_shadow_abandoned.inc()
+        if end_stream:
+            self._mirrors = ()
 
     def _plan(self, route: Route, action: ForwardAction, choice: WeightedCluster | None) -> None:
         """Read the request's wishes, then give its headers the form the upstream shall see."""
@@ -140,6 +160,8 @@ class RouterStream(TimedRequest):
             self._keep(data, encoder is None)
         if encoder is not None:
             encoder.encode_data(data, end_stream)
+        if self._mirrors:
+            self._mirror_data(data, end_stream)
         if end_stream:
             self._request_ended()
 
@@ -148,6 +170,9 @@ class RouterStream(TimedRequest):
         self._trailers = trailers
         if self._attempt is not None and self._attempt.encoder is not None:
             self._attempt.encoder.encode_trailers(trailers)
+        mirrors, self._mirrors = self._mirrors, ()
+        for mirror in mirrors:
+            mirror.decode_trailers(trailers)
         self._request_ended()
 
     def _keep(self, data: bytes, unsent: bool) -> None:
@@ -177,8 +202,8 @@ class RouterStream(TimedRequest):
 
     # Attempts
 
-    def _try(self) -> None:
-        """Ask the cluster for a connection.  A callback may come before this returns."""
+    def _try(self) -> bool:
+        """Ask the cluster for a connection.  A callback may come before this returns.  False: there is no host to ask."""
         self.info.attempts += 1
         attempt = self._attempt = Attempt(self)
         context = self if self._needs_context else None
@@ -190,9 +215,10 @@ class RouterStream(TimedRequest):
         except NoHealthyHost:
             self._attempt = None
             self._reply(503, b"no healthy upstream", "no_healthy_upstream", flags.NO_HEALTHY_UPSTREAM)
-            return
+            return False
         if pending is not None and self._attempt is attempt:
             attempt.pending = pending
+        return True
 
     def _dial(self, attempt: Attempt, connect: ConnectConfig) -> Pending | None:
         """A CONNECT ends here."""
@@ -337,6 +363,8 @@ class RouterStream(TimedRequest):
             self._backoff = None
         if self._retries is not None:
             self._retries.release()
+        for mirror in self._mirrors:
+            mirror.cancel()
         attempt, self._attempt = self._attempt, None
         if attempt is not None:  # its response was not complete
             if attempt.pending is not None:  # the log tells where it would have gone

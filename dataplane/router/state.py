@@ -5,9 +5,11 @@ Here: `BoundRouter` and the state of one request.  Not here: what happens to it 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from dataplane.router.answers import RouterStats
+from dataplane.router.config import RouterConfig
 from dataplane.router.counters import AnswerCounters
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from dataplane.base.deadlines import Deadline
     from dataplane.observe.stats import Scope
     from dataplane.router.attempt import Attempt
-    from dataplane.router.config import RouterConfig
+    from dataplane.router.mirror import Mirror
     from dataplane.router.request_plan import RequestWishes
     from dataplane.router.retries import Retries, Verdict
     from dataplane.routing.route import ForwardAction, HeaderMutations, Route
@@ -33,8 +35,18 @@ class BoundRouter:
         self.deadlines: Final = server.deadlines
         self.clock: Final = server.clock
         self.stats: Final = RouterStats(scope)
+        self.local_address: Final = server.local_address.encode()
         self.tells: Final = not config.suppress_envoy_headers
+        self._server: Final = server
         self._counters: dict[str, AnswerCounters] = {}
+        self._for_mirrors: BoundRouter | None = None
+
+    @property
+    def for_mirrors(self) -> BoundRouter:
+        """What copies are routed by: as every other request of our own making, in Envoy those of its `async-client`."""
+        if self._for_mirrors is None:
+            self._for_mirrors = BoundRouter(RouterConfig(), self._server, self._server.stats.scope("http.async-client."))
+        return self._for_mirrors
 
     def counters_of(self, cluster: LiveCluster) -> AnswerCounters:
         """A cluster that was removed and came back has new stats."""
@@ -68,6 +80,7 @@ class RequestState:
     _internal = False
     _alt_name = ""
     _awaits_tunnel = False  # what the client sends is held until the upstream grants it
+    _mirrors: Sequence[Mirror] = ()  # copies that take the body as well
 
     def __init__(self, bound: BoundRouter, stream: HttpStream) -> None:
         self._bound = bound

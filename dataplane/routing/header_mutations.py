@@ -1,13 +1,14 @@
-"""Applying the header additions and removals of routes.
+"""Applying the header additions and removals of routes, and the edits of others, which come one after the other.
 
-Rule: on each level removals come first, then all values are computed from the headers as they are, then overwrites, then additions.
+Rule for routes: on each level removals come first, then all values are computed from the headers as they are, then overwrites, then additions.
 Not here: which levels there are and in which order (compile.route).
 Envoy: HeaderValueOption; configuration/http/http_conn_man/headers, "Custom request/response headers".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dataplane.routing.route import HeaderAddition, HeaderMutations
@@ -21,6 +22,25 @@ APPEND_IF_EXISTS_OR_ADD: Final = 0
 ADD_IF_ABSENT: Final = 1
 OVERWRITE_IF_EXISTS_OR_ADD: Final = 2
 OVERWRITE_IF_EXISTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderRemoval:
+    """`HeaderMutation.remove` and `remove_on_match`: every field whose name matches."""
+
+    matches: Callable[[bytes], object]
+
+
+HeaderEdit = HeaderAddition | HeaderRemoval
+
+
+def apply_edits(edits: Iterable[HeaderEdit], request: RequestHeaders, info: StreamInfo) -> None:
+    """Change the request's headers, one edit after the other.  Envoy: common.mutation_rules.v3.HeaderMutation."""
+    for edit in edits:
+        if isinstance(edit, HeaderRemoval):
+            request.fields = [field for field in request.fields if not edit.matches(field[0])]
+        else:
+            apply_additions((edit,), request, request, None, info)
 
 
 def mutate_request(levels: Iterable[HeaderMutations], request: RequestHeaders, info: StreamInfo) -> None:

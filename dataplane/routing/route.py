@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dataplane.matching.path import PathSpecifier
     from dataplane.observe.stream_info import StreamInfo
+    from dataplane.routing.mirror import MirrorPolicy
     from dataplane.routing.stream_duration import GrpcTimeout, StreamDuration
     from dataplane.semantics.header_map import RequestHeaders, ResponseHeaders
 
@@ -90,6 +91,7 @@ class ForwardAction:
     priority: int = 0  # routing priority: 0 default, 1 high
     weight_header: bytes = b""  # the request header whose number chooses among weighted_clusters; b"": chance does
     hash_policies: tuple[object, ...] = ()  # routing.hash_policy
+    mirrors: tuple[MirrorPolicy, ...] = ()
     upgrades: tuple[tuple[bytes, bool], ...] = ()  # upgrade type in lower case, whether it is allowed
     connect: ConnectConfig | None = None  # None: a CONNECT goes on as one
 

@@ -26,6 +26,7 @@ from dataplane.compile.bootstrap import BootstrapConfig, compile_bootstrap
 from dataplane.compile.context import CompileContext
 from dataplane.compile.message_types import type_url_of
 from dataplane.compile.resource import compile_resource
+from dataplane.http.local_address import local_address
 from dataplane.listener.connection_limit import ConnectionLimit
 from dataplane.listener.manager import ListenerManager
 from dataplane.observe.log_file import LogFiles
@@ -82,7 +83,14 @@ class Server:
         deadlines = DeadlineWheel(loop.time, loop.call_at)
         self._clusters = ClusterManager(self._holder, self._stats, loop, deadlines)
         context = ServerContext(
-            self._holder, self._clusters, self._stats, deadlines, loop, self.config.node_cluster, self.config.node_id
+            self._holder,
+            self._clusters,
+            self._stats,
+            deadlines,
+            loop,
+            self.config.node_cluster,
+            self.config.node_id,
+            local_address(),
         )
         most = self.config.connection_limit
         limit = None if most is None else ConnectionLimit(most, self._stats)

@@ -210,7 +210,6 @@ def test_contradictions(fields: dict[str, Any], path: str, reason: str) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"request_mirror_policies": [{"cluster": "m"}]},
         {"internal_redirect_policy": {}},
         {"hedge_policy": {}},
     ],
