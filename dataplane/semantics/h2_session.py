@@ -139,9 +139,14 @@ class H2Session:
             return b""
 
     def acknowledge(self, stream_id: int, size: int) -> None:
-        """*size* bytes of body are dealt with: the peer may send as many more."""
-        if size and not self.error:
+        """*size* bytes of body are dealt with: the peer may send as many more.
+
+        The session may have ended under the events that it gave: the last response may come in one read with a GOAWAY.
+        """
+        try:  # noqa: SIM105  # for every body: `suppress` would cost as much as the call
             self._acknowledge(size, stream_id)
+        except ngh2.NGH2Error:
+            pass
 
     def reset_stream(self, stream_id: int, code: int) -> None:
         """A stream that is closed already stays so."""

@@ -275,6 +275,18 @@ def test_a_host_that_does_not_take_the_request_blocks_its_sender() -> None:
 # -- age ----------------------------------------------------------------------------------------------------------------
 
 
+def test_the_last_response_may_come_in_one_read_with_a_goaway() -> None:
+    wire = open_wire()
+    request, host = wire.exchange()
+    host.session.send_response(1, [(b":status", b"200")])
+    host.session.send_data(1, b"the last", end_stream=True)
+    host.session.goaway()
+    host.pump()
+    assert request.events == ["ready", "headers 200", "data the last end"]
+    assert host.peer.closed
+    assert wire.counted()["upstream_cx_close_notify"] == 1
+
+
 def test_an_idle_connection_closes_with_a_goaway() -> None:
     wire = open_wire(idle_timeout=10.0)
     _, host = wire.exchange()
