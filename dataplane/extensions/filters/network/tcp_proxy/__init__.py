@@ -22,6 +22,7 @@ from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import seconds, seconds_or, wrapped
 from dataplane.extensions.filters.network.tcp_proxy.config import TcpProxyConfig, TcpProxyStats
 from dataplane.extensions.filters.network.tcp_proxy.proxied_connection import ProxiedConnection
+from dataplane.extensions.filters.network.tcp_proxy.tunneling_config import compile_tunneling
 
 if TYPE_CHECKING:
     from dataplane.api.network_filter import DownstreamConnection
@@ -40,6 +41,7 @@ supports(
     "access_log_flush_interval",
     "flush_access_log_on_connected",
     "access_log_options",
+    "tunneling_config",
     upstream_connect_mode=("IMMEDIATE",),
 )
 ignores(
@@ -97,6 +99,7 @@ def compile_config(message: TcpProxy, at: FieldPath, context: CompileContext) ->
             access_log=compile_access_logs(message.access_log, at / "access_log", context),
             log_on_connected=log_on_connected,
             log_interval=log_interval,
+            tunnel=compile_tunneling(message, at, context),
         )
     )
 

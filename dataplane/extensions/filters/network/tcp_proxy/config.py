@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from dataplane.api.access_logger import AccessLogger
+    from dataplane.extensions.filters.network.tcp_proxy.tunnel import TunnelConfig
     from dataplane.observe.stats import StatsStore
 
 
@@ -28,6 +29,7 @@ class TcpProxyConfig:
     access_log: tuple[AccessLogger, ...] = ()
     log_on_connected: bool = False
     log_interval: float = 0.0
+    tunnel: TunnelConfig | None = None
 
     def pick_cluster(self, random_value: int) -> str:
         """random_value: any whole number that is not negative."""

@@ -17,6 +17,7 @@ from random import getrandbits, random
 from typing import TYPE_CHECKING, Final
 
 from dataplane.api.upstream import NoHealthyHost, PoolFailure
+from dataplane.extensions.filters.network.tcp_proxy.tunnel import Tunnel
 from dataplane.observe import flags
 
 if TYPE_CHECKING:
@@ -109,10 +110,22 @@ class ProxiedConnection:
     def _dial(self, cluster: LiveCluster) -> None:
         try:
             self._info.attempts += 1
-            self._pending = cluster.open_tcp(self)
+            pending = self._open(cluster)
         except NoHealthyHost:
             self._info.attempts -= 1
             self._refuse(flags.NO_HEALTHY_UPSTREAM, _NO_HEALTHY_HOST)
+        else:
+            if pending is not None:  # else it failed already, and another may be under way
+                self._pending = pending
+
+    def _open(self, cluster: LiveCluster) -> PendingTcp | None:
+        config = self._config
+        if config.tunnel is None:
+            return cluster.open_tcp(self)
+        if config.idle_timeout and "idle" not in self._deadlines:
+            self._active_at = self._clock()
+            self._arm("idle", config.idle_timeout, self._look_idle)
+        return Tunnel(config.tunnel, self._info, self).open(cluster)
 
     def _refuse(self, flag: int, reason: str) -> None:
         self._info.response_flags |= flag
@@ -126,7 +139,7 @@ class ProxiedConnection:
         info.upstream_local_address = upstream.local_address
         info.upstream_protocol = upstream.protocol
         self._active_at = self._clock()
-        if config.idle_timeout:
+        if config.idle_timeout and "idle" not in self._deadlines:
             self._arm("idle", config.idle_timeout, self._look_idle)
         if config.log_on_connected:
             self._log("TcpUpstreamConnected")
@@ -261,6 +274,8 @@ class ProxiedConnection:
             self._arm("idle", left, self._look_idle)
         else:
             self._stats.idle_timeout.inc()
+            if self._upstream is None:  # a tunnel that was never granted
+                self._info.response_flags |= flags.UPSTREAM_CONNECTION_FAILURE
             self._close_both("tcp_session_idle_timeout")
 
     def _on_too_old(self) -> None:
