@@ -31,13 +31,21 @@ def route_clusters(bootstrap: Bootstrap) -> Iterator[ConfigError]:
     known = {cluster.name for cluster in bootstrap.static_resources.clusters}
     for index, listener in enumerate(bootstrap.static_resources.listeners):
         for manager, at in occurrences(listener, _MANAGERS, _LISTENERS / index):
-            routes = manager.route_config
-            if not (routes.HasField("validate_clusters") and not routes.validate_clusters.value):
-                yield from (
-                    ConfigError(place, f"route: unknown {kind}cluster '{name}'")
-                    for kind, name, place in _named_clusters(routes, at / "route_config")
-                    if name not in known
-                )
+            for routes, routes_at in _inline_routes(manager, at):
+                if not (routes.HasField("validate_clusters") and not routes.validate_clusters.value):
+                    yield from (
+                        ConfigError(place, f"route: unknown {kind}cluster '{name}'")
+                        for kind, name, place in _named_clusters(routes, routes_at)
+                        if name not in known
+                    )
+
+
+def _inline_routes(manager: Any, at: FieldPath) -> Iterator[tuple[Any, FieldPath]]:
+    """The route configurations that stand in a connection manager."""
+    yield manager.route_config, at / "route_config"
+    at_scopes = at / "scoped_routes" / "scoped_route_configurations_list" / "scoped_route_configurations"
+    for index, scope in enumerate(manager.scoped_routes.scoped_route_configurations_list.scoped_route_configurations):
+        yield scope.route_configuration, at_scopes / index / "route_configuration"
 
 
 def _named_clusters(routes: Any, at: FieldPath) -> Iterator[tuple[str, str, FieldPath]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from dataplane.base.errors import Problems
 from dataplane.observe.log_file import LogFiles
-from dataplane.snapshot.listener import RdsSource
+from dataplane.snapshot.listener import RdsSource, SrdsSource
 from dataplane.snapshot.secret import SecretReference
 
 
@@ -19,7 +19,7 @@ class CompileContext:
     runtime: values of the static runtime layers by key; they override the defaults of runtime fractions.
     node_id, node_cluster, node_zone: who we are, for format strings and defaults.
     added_via_api: the resource came over xDS and not from the bootstrap.
-    rds_sources, cluster_names, secret_references: parts of a listener or a cluster add what they need.
+    rds_sources, srds_sources, cluster_names, secret_references: parts of a listener or a cluster add what they need.
     log_files: where access loggers find their files; nothing is opened before the first line is written.
     """
 
@@ -31,5 +31,6 @@ class CompileContext:
     added_via_api: bool = False
     log_files: LogFiles = field(default_factory=LogFiles)
     rds_sources: list[RdsSource] = field(default_factory=list)
+    srds_sources: list[SrdsSource] = field(default_factory=list)
     cluster_names: set[str] = field(default_factory=set)
     secret_references: set[SecretReference] = field(default_factory=set)

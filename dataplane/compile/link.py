@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from dataplane.routing.route import RouteConfiguration
+from dataplane.routing.scopes import RouteScope, index_scopes
 from dataplane.snapshot.cluster import Cluster, LoadAssignment
 from dataplane.snapshot.listener import Listener
 from dataplane.snapshot.secret import SecretValue
@@ -18,6 +19,7 @@ from dataplane.snapshot.snapshot import Snapshot
 
 Value = TypeVar("Value")
 _NO_SECRETS: Mapping[str, SecretValue] = MappingProxyType({})
+_NO_SCOPES: Mapping[str, RouteScope] = MappingProxyType({})
 
 
 def link(
@@ -27,12 +29,14 @@ def link(
     assignments: Mapping[str, LoadAssignment],
     previous: Snapshot,
     secrets: Mapping[str, SecretValue] = _NO_SECRETS,
+    scopes: Mapping[str, RouteScope] = _NO_SCOPES,
 ) -> Snapshot:
     """The next generation, or *previous* itself where nothing changed.
 
-    routes: from RDS, by name.  assignments: from EDS, by cluster name.  secrets: by SecretReference.key.
+    routes: from RDS, by name.  assignments: from EDS, by cluster name.  secrets: by SecretReference.key.  scopes: by name.
     The mappings are copied: they may change afterwards.
     """
+    scopes = _reuse(previous.scopes, scopes)
     following = Snapshot(
         previous.generation + 1,
         _reuse(previous.listeners, listeners),
@@ -40,6 +44,8 @@ def link(
         _reuse(previous.clusters, clusters),
         _reuse(previous.assignments, assignments),
         _reuse(previous.secrets, secrets),
+        scopes,
+        previous.scopes_by_key if scopes is previous.scopes else index_scopes(scopes),
     )
     unchanged = (
         following.listeners is previous.listeners
@@ -47,6 +53,7 @@ def link(
         and following.clusters is previous.clusters
         and following.assignments is previous.assignments
         and following.secrets is previous.secrets
+        and following.scopes is previous.scopes
     )
     return previous if unchanged else following
 

@@ -113,6 +113,7 @@ def compile_listener(message: ListenerMessage, at: FieldPath, context: CompileCo
         access_log=compile_access_logs(message.access_log, at / "access_log", context),
         rds_names=frozenset(source.route_config_name for source in context.rds_sources),
         rds_sources=tuple(context.rds_sources),
+        srds_sources=tuple(context.srds_sources),
         cluster_names=frozenset(context.cluster_names),
         secret_references=frozenset(context.secret_references),
         metadata=metadata_dict(message.metadata),

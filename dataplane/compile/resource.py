@@ -14,6 +14,7 @@ from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.config.route.v3.scoped_route_pb2 import ScopedRouteConfiguration
 from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 from google.protobuf.message import DecodeError, Message
 
@@ -25,6 +26,7 @@ from dataplane.compile.endpoint import compile_load_assignment
 from dataplane.compile.listener import compile_listener
 from dataplane.compile.message_types import TYPE_URL_PREFIX
 from dataplane.compile.route_config import compile_route_configuration
+from dataplane.compile.scoped_routes import compile_route_scope
 from dataplane.compile.secret import compile_secret
 from dataplane.compile.support_walk import check_support
 
@@ -52,6 +54,7 @@ _KINDS: Final = {
         _Kind(ClusterLoadAssignment, "cluster_name", compile_load_assignment),
         _Kind(RouteConfiguration, "name", compile_route_configuration),
         _Kind(Listener, "name", compile_listener),
+        _Kind(ScopedRouteConfiguration, "name", compile_route_scope),
         _Kind(Secret, "name", compile_secret),
     )
 }

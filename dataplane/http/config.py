@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dataplane.api.access_logger import AccessLogger
     from dataplane.observe.stream_info import StreamInfo
     from dataplane.routing.route import HeaderAddition, RouteConfiguration
+    from dataplane.routing.scopes import ScopedRoutes
     from dataplane.semantics.header_map import RequestHeaders, ResponseHeaders
 
 
@@ -154,11 +155,12 @@ class Http1Options:
 
 @dataclass(frozen=True, slots=True)
 class HttpConnectionManagerConfig:
-    """`HttpConnectionManager`.  Exactly one of route_configuration and rds_name is set."""
+    """`HttpConnectionManager`.  Exactly one of route_configuration, rds_name and scoped_routes is set."""
 
     stat_prefix: str
     route_configuration: RouteConfiguration | None = None
     rds_name: str = ""
+    scoped_routes: ScopedRoutes | None = None
     http_filters: tuple[HttpFilterEntry, ...] = ()
     codec_type: CodecType = CodecType.AUTO
     access_log: tuple[AccessLogger, ...] = ()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dataplane.api.network_filter import ServerContext
     from dataplane.http.config import HttpConnectionManagerConfig
     from dataplane.routing.route import RouteConfiguration
+    from dataplane.semantics.header_map import RequestHeaders
     from dataplane.snapshot.snapshot import Snapshot
 
 log = logging.getLogger("http")
@@ -65,6 +66,14 @@ class BoundManager:
         self.filters: Final = FilterProgram.of(filters, server, scope)
         self.terminal: Final = cast("TerminalFilterFactory", terminal.config).bind(server, scope)
 
-    def routes(self, snapshot: Snapshot) -> RouteConfiguration | None:
-        """The route table of a generation; None while RDS has not brought it."""
-        return self.config.route_configuration or snapshot.route_configurations.get(self.config.rds_name)
+    def routes(self, snapshot: Snapshot, headers: RequestHeaders) -> RouteConfiguration | None:
+        """The route table for a request in a generation; None while RDS has not brought it, and where no scope is meant for the request."""
+        config = self.config
+        if config.scoped_routes is None:
+            return config.route_configuration or snapshot.route_configurations.get(config.rds_name)
+        key = config.scoped_routes.key_of(headers)
+        if key is None:
+            return None
+        if config.scoped_routes.tables is not None:
+            return config.scoped_routes.tables.get(key)
+        return snapshot.route_configurations.get(snapshot.scopes_by_key.get(key, ""))

@@ -151,7 +151,7 @@ class StreamState(StreamInfo):
 
     def _find_route(self, headers: RequestHeaders) -> None:
         self._route_stale = False
-        table = self.route_configuration = self.manager.routes(self.snapshot)
+        table = self.route_configuration = self.manager.routes(self.snapshot, headers)
         self._route = route = None if table is None else find_route(table, headers, self.random_value)
         if route is not None:
             self.route_name = route.name

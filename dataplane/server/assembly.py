@@ -146,6 +146,7 @@ class Server:
         await self._start_discovery()
         await configuration.until(self._clusters_known)
         self._subscribe(LISTENER, self.config.lds_config, "listener_manager.lds.")
+        configuration.follow_scopes()
         configuration.follow_routes()
         configuration.serve()
         await configuration.until(self._listeners_known)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,13 @@ from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.link import link
 from dataplane.snapshot.config_source import ConfigSource
 from dataplane.snapshot.secret import SecretValue, static_key
-from dataplane.xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
+from dataplane.xds.subscription import WILDCARD
+from dataplane.xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE, SECRET
 from dataplane.xds.warming import Accepted, Plan, Warming
 
 if TYPE_CHECKING:
     from dataplane.listener.manager import ListenerManager
-    from dataplane.observe.stats import Scope, StatsStore
+    from dataplane.observe.stats import Gauge, Scope, StatsStore
     from dataplane.server.sources import Sources
     from dataplane.snapshot.cluster import Cluster
     from dataplane.snapshot.listener import Listener
@@ -52,10 +54,10 @@ class Discovered:
     """What has come over xDS.  settled: names (None: the wildcard) that were answered or whose time is up, by type."""
 
     resources: dict[str, dict[str, Resource]] = field(
-        default_factory=lambda: {CLUSTER: {}, ENDPOINT: {}, LISTENER: {}, ROUTE: {}, SECRET: {}}
+        default_factory=lambda: {CLUSTER: {}, ENDPOINT: {}, LISTENER: {}, ROUTE: {}, SCOPED_ROUTE: {}, SECRET: {}}
     )
     settled: dict[str, set[str | None]] = field(
-        default_factory=lambda: {CLUSTER: set(), ENDPOINT: set(), LISTENER: set(), ROUTE: set(), SECRET: set()}
+        default_factory=lambda: {url: set() for url in (CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE, SECRET)}
     )
 
     def values(self, type_url: str) -> dict[str, Any]:
@@ -92,12 +94,13 @@ class Configuration:
         self.static_listeners: Mapping[str, Resource] = {}
         self.static_secrets: Mapping[str, Resource] = {}
         self.discovered = Discovered()
-        self.in_use: dict[str, dict[str, Resource]] = {CLUSTER: {}, LISTENER: {}, ROUTE: {}}
+        self.in_use: dict[str, dict[str, Resource]] = {CLUSTER: {}, LISTENER: {}, ROUTE: {}, SCOPED_ROUTE: {}}
         self.plan: Plan | None = None
         self.not_bound: Mapping[str, OSError] = {}
         self._subscribed: dict[str, set[Source]] = {}
         self._eds_scopes: dict[str, str] = {}
         self._rds_scopes: dict[str, str] = {}
+        self._scope_gauges: list[Gauge] = []  # what is used of SRDS; a scope that waits is not counted
         self._discovered_types: frozenset[str] = frozenset()
         self._generation = stats.gauge("pointsman.generation")
         self._held = stats.gauge("pointsman.held_clusters")
@@ -167,7 +170,9 @@ class Configuration:
         accepted = self._accepted()
         plan = self.plan = self._warming.plan(self._now(), accepted, previous)
         listeners = self._bindable(plan.listeners, previous)
-        current = link(listeners, plan.route_configurations, plan.clusters, plan.assignments, previous, accepted.secrets)
+        current = link(
+            listeners, plan.route_configurations, plan.clusters, plan.assignments, previous, accepted.secrets, plan.scopes
+        )
         self._note(plan, current)
         if current is previous:
             return
@@ -200,6 +205,8 @@ class Configuration:
             settled_route_configurations={name for name in settled[ROUTE] if name is not None},
             secrets=self.secrets,
             settled_secrets={name for name in settled[SECRET] if name is not None},
+            scopes=discovered.values(SCOPED_ROUTE),
+            srds_settled=None in settled[SCOPED_ROUTE] or not self._subscribed.get(SCOPED_ROUTE),
         )
 
     @property
@@ -235,6 +242,7 @@ class Configuration:
             (CLUSTER, current.clusters, self.static_clusters),
             (LISTENER, current.listeners, self.static_listeners),
             (ROUTE, current.route_configurations, {}),
+            (SCOPED_ROUTE, current.scopes, {}),
         )
         for type_url, values, static in in_use:
             before = self.in_use[type_url]
@@ -242,6 +250,8 @@ class Configuration:
             self.in_use[type_url] = {
                 name: _resource(value, (static.get(name), known.get(name), before.get(name))) for name, value in values.items()
             }
+        for gauge in self._scope_gauges:
+            gauge.set(len(current.scopes))
         self._held.set(len(plan.held))
         self._waiting.set(len(plan.waiting))
         if self._timer is not None:
@@ -257,7 +267,10 @@ class Configuration:
         if type_url == CLUSTER:
             self.follow_endpoints()
             self.follow_secrets()
+        elif type_url == SCOPED_ROUTE:
+            self.follow_routes()
         elif type_url == LISTENER:
+            self.follow_scopes()
             self.follow_routes()
             self.follow_secrets()
 
@@ -272,14 +285,55 @@ class Configuration:
         self._subscribe(ENDPOINT, wanted, self._eds_scopes)
 
     def follow_routes(self) -> None:
-        """Ask for the route configurations of every listener that is known."""
+        """Ask for the route configurations of every listener, and of every scope, that is known."""
         wanted: dict[ConfigSource, set[str]] = {}
+        in_scopes = {resource.value.route_configuration_name for resource in self.discovered.resources[SCOPED_ROUTE].values()}
         for resource in (*self.discovered.resources[LISTENER].values(), *self.static_listeners.values()):
             listener: Listener = resource.value
             for rds in listener.rds_sources:
                 wanted.setdefault(rds.source, set()).add(rds.route_config_name)
                 self._rds_scopes[rds.route_config_name] = f"http.{rds.stat_prefix}.rds.{rds.route_config_name}."
+            for srds in listener.srds_sources:
+                wanted.setdefault(srds.rds_source, set()).update(in_scopes)
+                self._rds_scopes.update({name: f"http.{srds.stat_prefix}.rds.{name}." for name in in_scopes})
         self._subscribe(ROUTE, wanted, self._rds_scopes)
+
+    def follow_scopes(self) -> None:
+        """Ask for all scopes, wherever a listener that is known takes them from."""
+        wanted: dict[Source, tuple[str, float]] = {}
+        for resource in (*self.discovered.resources[LISTENER].values(), *self.static_listeners.values()):
+            for srds in resource.value.srds_sources:
+                with self._telling_errors(SCOPED_ROUTE):
+                    source = self._sources.source(srds.source, FieldPath("config_source"))
+                    wanted[source] = (f"http.{srds.stat_prefix}.scoped_rds.{srds.name}.", srds.source.initial_fetch_timeout)
+        self._subscribe_all(SCOPED_ROUTE, wanted)
+
+    def _subscribe_all(self, type_url: str, wanted: Mapping[Source, tuple[str, float]]) -> None:
+        """The wildcard of a type at each source, with the prefix of its statistics and its timeout."""
+        client, known = self._client, self._subscribed.setdefault(type_url, set())
+        if client is None:
+            return
+        for source in known - wanted.keys():
+            client.set_names(type_url, source, ())
+        if known and not wanted:
+            self._forget_others(type_url, ())
+            self.discovered.settled[type_url].clear()
+        for source, (prefix, timeout) in wanted.items():
+            if source in known:
+                client.set_names(type_url, source, WILDCARD)
+                continue
+            scope = self._stats.scope(prefix)
+            self._scope_gauges += [scope.gauge("all_scopes"), scope.gauge("active_scopes")]
+            with self._telling_errors(type_url):
+                client.subscribe(type_url, source, WILDCARD, lambda name, scope=scope: scope, timeout)  # type: ignore[misc]  # bound early
+                known.add(source)
+
+    @contextmanager
+    def _telling_errors(self, type_url: str) -> Iterator[None]:
+        try:
+            yield
+        except ConfigError as error:
+            log.error("%s: %s", type_url, error)
 
     def follow_secrets(self) -> None:
         """Ask for the secrets of every cluster and listener that is known."""

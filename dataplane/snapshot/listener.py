@@ -44,6 +44,16 @@ class RdsSource:
 
 
 @dataclass(frozen=True, slots=True)
+class SrdsSource:
+    """An HTTP connection manager's wish for scopes.  rds_source: of the route configurations that they name.  name: of its scoped routes."""
+
+    name: str
+    source: ConfigSource
+    rds_source: ConfigSource
+    stat_prefix: str
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """A compiled `Listener`."""
 
@@ -72,6 +82,7 @@ class Listener:
     access_log: tuple[AccessLogger, ...] = ()
     rds_names: frozenset[str] = frozenset()  # route configurations that its connection managers take from RDS
     rds_sources: tuple[RdsSource, ...] = ()  # the same, with where to ask
+    srds_sources: tuple[SrdsSource, ...] = ()  # where its connection managers take scopes from
     cluster_names: frozenset[str] = frozenset()  # clusters that inline routes and TCP proxies name
     metadata: Mapping[str, object] = field(default_factory=lambda: _EMPTY, hash=False)
     added_via_api: bool = False

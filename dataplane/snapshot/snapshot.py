@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from dataplane.routing.route import RouteConfiguration
+from dataplane.routing.scopes import RouteScope, ScopeKey
 from dataplane.snapshot.cluster import Cluster, LoadAssignment
 from dataplane.snapshot.listener import Listener
 from dataplane.snapshot.secret import SecretValue
 
 _NO_SECRETS: Mapping[str, SecretValue] = MappingProxyType({})
+_NO_SCOPES: Mapping[str, RouteScope] = MappingProxyType({})
+_NO_KEYS: Mapping[ScopeKey, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class Snapshot:
     clusters: Mapping[str, Cluster]
     assignments: Mapping[str, LoadAssignment]  # from EDS, by cluster name
     secrets: Mapping[str, SecretValue] = field(default_factory=lambda: _NO_SECRETS)  # by SecretReference.key
+    scopes: Mapping[str, RouteScope] = field(default_factory=lambda: _NO_SCOPES)  # from SRDS, by name
+    scopes_by_key: Mapping[ScopeKey, str] = field(default_factory=lambda: _NO_KEYS)  # their route configurations' names
 
 
 EMPTY = Snapshot(0, MappingProxyType({}), MappingProxyType({}), MappingProxyType({}), MappingProxyType({}))

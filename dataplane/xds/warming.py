@@ -5,6 +5,7 @@ xDS delivers types one by one and in any order; nothing here depends on the orde
 - A cluster or a listener waits for the secrets of its TLS, each until its initial_fetch_timeout.
 - A route configuration waits for the clusters it names, each at most DEPENDENCY_TIMEOUT; so does what a listener names itself.
 - A listener waits for its route configurations, until their initial_fetch_timeout.
+- A scope waits for the route configuration it names; a listener with scoped routes waits for the first scopes, and for what those wait.
 - While a value waits, the one in use stays in use, together with everything that it names, removed or not.
 - A first version gains nothing by waiting once it is known what clusters there are; before that it waits like the others.
 
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from dataplane.routing.route import RouteConfiguration
+from dataplane.routing.scopes import RouteScope
 from dataplane.snapshot.cluster import Cluster, LoadAssignment
 from dataplane.snapshot.listener import Listener
 from dataplane.snapshot.secret import SecretReference, SecretValue
@@ -38,7 +40,7 @@ class Accepted:
     Values that did not change are the same objects, and so are mappings without a change: the work of a plan is in what changed.
     A mapping is never changed in place: it may be in use.
     assignments: by EDS service name.  secrets: by SecretReference.key.
-    cds_settled: what clusters there are is known, because CDS answered or there is none.
+    cds_settled: what clusters there are is known, because CDS answered or there is none.  srds_settled: the same of scopes.
     settled_*: names that were answered otherwise than by a value ("there is none"), or not in time.
     """
 
@@ -51,6 +53,8 @@ class Accepted:
     settled_route_configurations: Collection[str] = ()
     secrets: Mapping[str, SecretValue] = field(default_factory=dict)
     settled_secrets: Collection[str] = ()
+    scopes: Mapping[str, RouteScope] = field(default_factory=dict)
+    srds_settled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class Plan:
     held: frozenset[str]
     waiting: tuple[Waiting, ...]
     next_deadline: float | None
+    scopes: Mapping[str, RouteScope] = field(default_factory=dict)
 
 
 class Warming:
@@ -101,9 +106,12 @@ class Warming:
         waiting: list[Waiting] = []
         clusters = self._choose_clusters(now, accepted, in_use, waiting)
         routes = self._choose_route_configurations(now, accepted, in_use, clusters, waiting)
+        scopes = self._choose_scopes(now, accepted, in_use, routes, waiting)
         listeners = self._choose_listeners(now, accepted, in_use, clusters, routes, waiting)
+        if scopes is not accepted.scopes or not accepted.srds_settled:
+            listeners = self._hold_new_scoped_listeners(now, listeners, in_use, waiting)
         self._settle(accepted, clusters)
-        routes = _keep_named_route_configurations(routes, listeners, in_use)
+        routes = _keep_named_route_configurations(routes, listeners, scopes, in_use)
         held = _held_clusters(clusters, routes, listeners, in_use)
         if held:
             clusters = {**clusters, **{name: in_use.clusters[name] for name in held}}
@@ -116,7 +124,25 @@ class Warming:
             held,
             tuple(waiting),
             min(deadlines, default=None),
+            scopes,
         )
+
+    def _choose_scopes(
+        self,
+        now: float,
+        accepted: Accepted,
+        in_use: Snapshot,
+        routes: Mapping[str, RouteConfiguration],
+        waiting: list[Waiting],
+    ) -> Mapping[str, RouteScope]:
+        def ready(scope: RouteScope) -> bool:
+            wanted = scope.route_configuration_name
+            missing = [] if wanted in routes else self._missing_route_configurations(now, [wanted], accepted)
+            waiting.extend(Waiting("scoped route", scope.name, "route configuration", item) for item in missing)
+            # One that has arrived waits for clusters; the scope waits along, however long that is.
+            return not missing and (wanted in routes or wanted not in accepted.route_configurations)
+
+        return _choose(accepted.scopes, in_use.scopes, ready)
 
     def _choose_clusters(self, now: float, accepted: Accepted, in_use: Snapshot, waiting: list[Waiting]) -> Mapping[str, Cluster]:
         def ready(cluster: Cluster) -> bool:
@@ -174,6 +200,18 @@ class Warming:
 
         return _choose(accepted.listeners, in_use.listeners, ready)
 
+    def _hold_new_scoped_listeners(
+        self, now: float, listeners: Mapping[str, Listener], in_use: Snapshot, waiting: list[Waiting]
+    ) -> Mapping[str, Listener]:
+        """Without the listeners that take scopes and are not in use yet: scopes are on their way, or wait for something.
+
+        Scopes belong to no listener, so one that is in use goes on with those it has.  No deadline: SRDS and the scopes have theirs.
+        """
+        held = {name: each.srds_sources[0].name for name, each in listeners.items() if each.srds_sources}
+        held = {name: wanted for name, wanted in held.items() if name not in in_use.listeners}
+        waiting.extend(Waiting("listener", name, "scoped routes", Missing(wanted, now, None)) for name, wanted in held.items())
+        return {name: listener for name, listener in listeners.items() if name not in held} if held else listeners
+
     def _missing_route_configurations(self, now: float, absent: Collection[str], accepted: Accepted) -> list[Missing]:
         """Those among *absent* whose first answer is worth waiting for."""
         unanswered = [
@@ -207,7 +245,7 @@ class Warming:
             accepted.assignments, lambda: {cluster.eds_service_name for cluster in accepted.clusters.values()}
         )
         self._route_configurations.settle(
-            accepted.route_configurations, lambda: {name for item in accepted.listeners.values() for name in item.rds_names}
+            accepted.route_configurations, lambda: _named_route_configurations(accepted.listeners, accepted.scopes)
         )
         self._secrets.settle(accepted.secrets, lambda: _named_secrets(accepted))
 
@@ -250,13 +288,20 @@ def _newly_reached_clusters(listener: Listener, old: Listener | None, routes: Ma
     return listener.cluster_names.union(*(routes[name].cluster_names for name in turned_to if name in routes))
 
 
+def _named_route_configurations(listeners: Mapping[str, Listener], scopes: Mapping[str, RouteScope]) -> set[str]:
+    named = {name for listener in listeners.values() for name in listener.rds_names}
+    return named | {scope.route_configuration_name for scope in scopes.values()}
+
+
 def _keep_named_route_configurations(
-    routes: Mapping[str, RouteConfiguration], listeners: Mapping[str, Listener], in_use: Snapshot
+    routes: Mapping[str, RouteConfiguration],
+    listeners: Mapping[str, Listener],
+    scopes: Mapping[str, RouteScope],
+    in_use: Snapshot,
 ) -> Mapping[str, RouteConfiguration]:
     kept = {
         name: in_use.route_configurations[name]
-        for listener in listeners.values()
-        for name in listener.rds_names
+        for name in _named_route_configurations(listeners, scopes)
         if name not in routes and name in in_use.route_configurations
     }
     return {**routes, **kept} if kept else routes

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from dataplane.base.address import SocketAddress
 from dataplane.routing.route import RouteConfiguration
+from dataplane.routing.scopes import RouteScope
 from dataplane.snapshot.cluster import Cluster, DiscoveryType, LoadAssignment
-from dataplane.snapshot.listener import Listener
+from dataplane.snapshot.config_source import ADS, ConfigSource
+from dataplane.snapshot.listener import Listener, SrdsSource
 from dataplane.snapshot.snapshot import EMPTY, Snapshot
 from dataplane.xds.warming import Accepted, Plan, Warming
 
@@ -22,6 +24,12 @@ def eds_cluster(name: str, service_name: str = "", timeout: float = 15.0) -> Clu
 
 def assignment(name: str) -> LoadAssignment:
     return LoadAssignment(name, ())
+
+
+def scoped_listener(name: str) -> Listener:
+    """Its connection manager takes scopes from SRDS."""
+    source = SrdsSource("scopes", ConfigSource(ADS), ConfigSource(ADS), name)
+    return replace(listener(name), srds_sources=(source,))
 
 
 def routes(name: str, *clusters: str) -> RouteConfiguration:
@@ -45,7 +53,12 @@ class World:
     def plan(self) -> Plan:
         plan = self.warming.plan(self.now, self.accepted, self.in_use)
         self.in_use = Snapshot(
-            self.in_use.generation + 1, plan.listeners, plan.route_configurations, plan.clusters, plan.assignments
+            self.in_use.generation + 1,
+            plan.listeners,
+            plan.route_configurations,
+            plan.clusters,
+            plan.assignments,
+            scopes=plan.scopes,
         )
         return plan
 
@@ -66,6 +79,15 @@ class World:
 
     def routes(self, *values: RouteConfiguration) -> Plan:
         self.accepted = replace(self.accepted, route_configurations={value.name: value for value in values})
+        return self.plan()
+
+    def scopes(self, **table_of: str) -> Plan:
+        """These are all the scopes there are, each with the route configuration that it names."""
+        old = self.accepted.scopes
+        new = {name: RouteScope(name, (name.encode(),), table) for name, table in table_of.items()}
+        self.accepted = replace(
+            self.accepted, scopes={name: old[name] if old.get(name) == each else each for name, each in new.items()}
+        )
         return self.plan()
 
     def listeners(self, *values: Listener) -> Plan:

@@ -30,6 +30,7 @@ from dataplane.compile.filter_chain import NETWORK_FILTER_KIND, check_terminal, 
 from dataplane.compile.header_mutations import compile_additions
 from dataplane.compile.http2_options import compile_http2_options
 from dataplane.compile.route_config import compile_route_configuration
+from dataplane.compile.scoped_routes import compile_scoped_routes
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import optional_seconds, seconds_or, wrapped
 from dataplane.http import config as values
@@ -42,6 +43,7 @@ supports(
     "stat_prefix",
     "rds",
     "route_config",
+    "scoped_routes",
     "http_filters",
     "add_user_agent",
     "tracing",
@@ -151,6 +153,8 @@ def _routes(message: HttpConnectionManager, at: FieldPath, context: CompileConte
         routes = compile_route_configuration(message.route_config, at / kind, context, validate_clusters=True)
         context.cluster_names.update(routes.cluster_names)
         return {"route_configuration": routes}
+    if kind == "scoped_routes":
+        return {"scoped_routes": compile_scoped_routes(message.scoped_routes, message.stat_prefix, at / kind, context)}
     if kind != "rds":
         raise ConfigError(at / (kind or "route_specifier"), "not supported" if kind else "is required")
     source = compile_config_source(message.rds.config_source, at / "rds" / "config_source")
