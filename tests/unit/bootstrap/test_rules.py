@@ -252,9 +252,9 @@ def test_where_secrets_come_from_may_be_there_later() -> None:
 
 
 def test_errors_of_static_resources_carry_both_of_their_paths() -> None:
-    text = "static_resources: {clusters: [{name: a}, {name: b, lb_policy: 99}, {name: a}]}\nhds_config: {}"
+    text = "static_resources: {clusters: [{name: a}, {name: b, lb_policy: 99}, {name: a}]}\ndefault_socket_interface: x"
     found = [(str(each.error), str(each.at)) for each in bootstrap_errors(bootstrap(text))]
-    assert ("hds_config: is not supported by this version", "hds_config") in found
+    assert ("default_socket_interface: is not supported by this version", "default_socket_interface") in found
     assert (
         "Cluster{b}.lb_policy: value must be one of the defined enum values",
         "static_resources.clusters[1].lb_policy",
