@@ -17,6 +17,8 @@ import click
 from dataplane.base.version import version_string
 from dataplane.observe.log import UnknownLevel, level_number, parse_component_levels
 from dataplane.server.options import Options
+from dataplane.server.processors import usable_processors
+from dataplane.server.workers.spawn import spawn
 
 _STATS_TAG = re.compile(r"^([A-Za-z0-9_]+):([^.]+)$")
 
@@ -80,7 +82,7 @@ def _ignored_flags(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("-c", "--config-path", default="", help="Bootstrap: YAML, JSON or protobuf, told by its extension or its content.")
 @click.option("--config-yaml", default="", help="Bootstrap text that is merged over the file.")
 @click.option("--mode", type=click.Choice(["serve", "validate", "init_only"]), default="serve", show_default=True)
-@click.option("--concurrency", type=click.IntRange(min=0), default=0, help="Number of workers.  0: one per hardware thread.")
+@click.option("--concurrency", type=click.IntRange(min=0), default=None, help="Number of workers.  [default: one per processor]")
 @click.option("--cpuset-threads", is_flag=True, help="Count the processors this process may use, not all of the machine.")
 @click.option("--service-cluster", default="", help="Node cluster, unless the bootstrap names one.")
 @click.option("--service-node", default="", help="Node id, unless the bootstrap names one.")
@@ -131,6 +133,8 @@ def _options(flags: dict[str, Any]) -> Options:
     flags["allow_unknown_static_fields"] |= flags.pop("allow_unknown_fields")
     if flags.pop("ignore_unknown_dynamic_fields") and flags["reject_unknown_dynamic_fields"]:
         raise click.UsageError("--reject-unknown-dynamic-fields and --ignore-unknown-dynamic-fields exclude each other")
+    concurrency = flags["concurrency"]
+    flags["concurrency"] = usable_processors() if concurrency is None else max(1, concurrency)
     flags["drain_time"] = flags.pop("drain_time_s")
     flags["parent_shutdown_time"] = flags.pop("parent_shutdown_time_s")
     return Options(**flags, ignored=ignored)
@@ -141,6 +145,8 @@ def _run(options: Options) -> int:
         from dataplane.server.validate import validate
 
         return validate(options)
+    # Workers import what they need while this process does, and then wait for it.
+    spawned = [spawn() for _ in range(options.concurrency)] if options.mode == "serve" and options.concurrency > 1 else []
     from dataplane.server.process import serve
 
-    return serve(options)
+    return serve(options, spawned)

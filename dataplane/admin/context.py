@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from dataplane.api.access_logger import AccessLogger
@@ -41,6 +41,22 @@ class Lifecycle(Protocol):
     def fail_health_check(self, failed: bool) -> None: ...
 
     def reopen_logs(self) -> None: ...
+
+
+class Workers(Protocol):
+    """The processes that carry the traffic, where they are others than this one."""
+
+    @property
+    def resident(self) -> int:
+        """Bytes of memory that they have."""
+
+    async def ask(self, what: Literal["stats", "clusters"]) -> None:
+        """Hear what they know now, for what `AdminContext.refresh_stats` or its `clusters` brings up to date."""
+
+    def reset_counters(self) -> None: ...
+
+    def set_levels(self, levels: Mapping[str, int]) -> None:
+        """Levels of the process's log, by component."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +115,4 @@ class AdminContext:
     refresh_stats: Callable[[], None]  # bring gauges that are computed on demand up to date
     access_loggers: Sequence[AccessLogger] = ()  # of the endpoint's own requests
     tls_contexts: Callable[[], Iterable[TlsContextFacts]] = tuple
+    workers: Workers | None = None  # None: this process carries the traffic itself

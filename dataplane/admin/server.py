@@ -12,7 +12,7 @@ import socket
 import stat
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp import web
 
@@ -31,17 +31,18 @@ _log = logging.getLogger("admin")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One path.  changes: it changes the process, so it must be a POST."""
+    """One path.  changes: it changes the process, so it must be a POST.  of_workers: what it shows of other processes, if there are some."""
 
     path: str
     purpose: str
     handler: Handler
     changes: bool = False
+    of_workers: Literal["", "stats", "clusters"] = ""
 
 
 COMMANDS: Final = (
     Command("/certs", "print certs on machine", certs.certs),
-    Command("/clusters", "upstream cluster status", clusters.clusters),
+    Command("/clusters", "upstream cluster status", clusters.clusters, of_workers="clusters"),
     Command("/config_dump", "dump current configs", config_dump.config_dump),
     Command("/drain_listeners", "drain listeners", control.drain_listeners, changes=True),
     Command("/healthcheck/fail", "cause the server to fail health checks", control.healthcheck_fail, changes=True),
@@ -49,15 +50,15 @@ COMMANDS: Final = (
     Command("/hot_restart_version", "print the hot restart compatibility version", server.hot_restart_version),
     Command("/listeners", "print listener info", listeners.listeners),
     Command("/logging", "query/change logging levels", logging_handler.logging, changes=True),
-    Command("/memory", "print current allocation/heap usage", server.memory),
+    Command("/memory", "print current allocation/heap usage", server.memory, of_workers="stats"),
     Command("/quitquitquit", "exit the server", control.quitquitquit, changes=True),
     Command("/ready", "print server state, return 200 if LIVE, otherwise return 503", server.ready),
     Command("/reopen_logs", "reopen access logs", control.reopen_logs, changes=True),
     Command("/reset_counters", "reset all counters to zero", control.reset_counters, changes=True),
     Command("/runtime", "print runtime values", server.runtime),
     Command("/server_info", "print server version/status information", server.server_info),
-    Command("/stats", "print server stats", stats.stats),
-    Command("/stats/prometheus", "print server stats in prometheus format", stats.prometheus),
+    Command("/stats", "print server stats", stats.stats, of_workers="stats"),
+    Command("/stats/prometheus", "print server stats in prometheus format", stats.prometheus, of_workers="stats"),
 )
 
 
@@ -95,6 +96,9 @@ class AdminServer:
         async def handle(request: web.Request) -> web.Response:
             if command.changes and request.method != "POST":
                 return reply.text(f"Method {request.method} not allowed, POST required.", status=405)
+            workers = self._context.workers
+            if workers is not None and command.of_workers:
+                await workers.ask(command.of_workers)
             return command.handler(self._context, request)
 
         return handle

@@ -82,7 +82,7 @@ class ListenerManager:
         failed: dict[str, OSError] = {}
         for name, config in listeners.items():
             active = self._active.get(name)
-            if not config.bind_to_port or (active is not None and _same_addresses(active.config, config)):
+            if not config.bind_to_port or (active is not None and same_addresses(active.config, config)):
                 continue
             before = self._bound.get(name)
             if before is not None:
@@ -172,7 +172,7 @@ class ListenerManager:
         active = self._active.get(config.name)
         if active is None:
             await self._add(config)
-        elif _same_addresses(active.config, config):
+        elif same_addresses(active.config, config):
             self._update(active, config)
         elif config.name in self._bound or not config.bind_to_port:
             await self._add(config)
@@ -245,7 +245,7 @@ class ListenerManager:
         self._stats.draining.set(len(self._leaving))
 
 
-def _same_addresses(old: Listener, new: Listener) -> bool:
+def same_addresses(old: Listener, new: Listener) -> bool:
     return addresses(old) == addresses(new) and old.socket_options == new.socket_options
 
 

@@ -8,41 +8,33 @@ accepted before all of these were answered or their time was up.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 from dataplane.admin.context import AdminContext, ListenerFacts
 from dataplane.admin.server import AdminServer
-from dataplane.api.network_filter import ServerContext
-from dataplane.base.deadlines import DeadlineWheel
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.bootstrap.load import LoadedBootstrap
 from dataplane.bootstrap.resources import parse_discovery_response
-from dataplane.compile.bootstrap import BootstrapConfig, compile_bootstrap
-from dataplane.compile.context import CompileContext
 from dataplane.compile.message_types import type_url_of
 from dataplane.compile.resource import compile_resource
-from dataplane.http.local_address import local_address
-from dataplane.listener.connection_limit import ConnectionLimit
 from dataplane.listener.manager import ListenerManager
-from dataplane.observe.log_file import LogFiles
 from dataplane.observe.names import TagExtractor
-from dataplane.observe.stats import StatsStore
 from dataplane.server.certificates import tls_contexts
 from dataplane.server.configuration import Configuration, Resource
+from dataplane.server.engine import Engine, calm_collector
 from dataplane.server.health_discovery import CheckedClusters
 from dataplane.server.lifecycle import ProcessLifecycle
 from dataplane.server.options import Options
 from dataplane.server.process_stats import ProcessStats
 from dataplane.server.records import config_records
 from dataplane.server.sources import Sources
+from dataplane.server.workers.crew import Crew
+from dataplane.server.workers.sockets import KeptSockets
+from dataplane.server.workers.spawn import Spawned
 from dataplane.snapshot.config_source import ConfigSource
-from dataplane.snapshot.snapshot import Holder
-from dataplane.upstream.cluster_manager import ClusterManager
 from dataplane.xds.client import XdsClient
 from dataplane.xds.health_stream import HealthStream
 from dataplane.xds.messages import Decoded
@@ -67,47 +59,42 @@ class _Clock:
 
 
 class Server:
-    """Everything of one process.  Made inside the running loop; `run` serves until it is cancelled, `stop` ends it."""
+    """Everything of one process, or the main process of several.  Made inside the running loop; `run` serves until it is cancelled, `stop`
+    ends it.
+    """
 
-    def __init__(self, options: Options, loaded: LoadedBootstrap) -> None:
+    def __init__(self, options: Options, loaded: LoadedBootstrap, spawned: Sequence[Spawned] = ()) -> None:
+        """spawned: processes for workers that were started already."""
         self._options = options
         self._bootstrap = loaded.message
         self._started_wall = time.time()
-        loop = asyncio.get_running_loop()
-        self._stats = StatsStore()
-        self._log_files = LogFiles(options.file_flush_min_size_kb << 10, self._stats)
-        self.config = _compile(loaded, self._log_files)
-        if self.config.rejects_stat is not None:
-            self._stats.hide(self.config.rejects_stat)
-        self._holder = Holder()
-        deadlines = DeadlineWheel(loop.time, loop.call_at)
-        self._clusters = ClusterManager(self._holder, self._stats, loop, deadlines)
-        context = ServerContext(
-            self._holder,
-            self._clusters,
-            self._stats,
-            deadlines,
-            loop,
-            self.config.node_cluster,
-            self.config.node_id,
-            local_address(),
-        )
-        most = self.config.connection_limit
-        limit = None if most is None else ConnectionLimit(most, self._stats)
-        self._listeners = ListenerManager(context, options.drain_time, options.drain_strategy == "gradual", limit=limit)
-        self.lifecycle = ProcessLifecycle(self._listeners, options, self._stats, self._log_files.reopen)
-        self._process_stats = ProcessStats(self._stats, self._started_wall, options, self.config)
+        self._crew: Crew | None = None
+        self._listeners: ListenerManager | KeptSockets
+        if options.concurrency > 1:
+            self._crew = Crew(options, loaded.message, spawned)
+            self._engine, self._listeners = self._crew.engine, self._crew.listeners
+        else:
+            self._engine = Engine(options, loaded.message)
+            self._listeners = self._engine.listeners()
+        engine, crew = self._engine, self._crew
+        self.config = engine.config
+        reopen_logs = engine.log_files.reopen if crew is None else crew.reopen_logs
+        self.lifecycle = ProcessLifecycle(self._listeners, options, engine.stats, reopen_logs)
+        self._process_stats = ProcessStats(engine.stats, self._started_wall, options, self.config)
         static = self._static_resources()
         self._sources = Sources(
             {resource.name: resource.value for resource in static[CLUSTER]},
             lambda: self._configuration.secrets,
-            lambda cluster: self._stats.scope(f"cluster.{cluster.stat_name}."),
+            lambda cluster: engine.stats.scope(f"cluster.{cluster.stat_name}."),
         )
-        self._configuration = Configuration(self._holder, self._clusters, self._listeners, self._sources, self._stats)
+        follower = None if crew is None else crew.follower
+        self._configuration = Configuration(
+            engine.holder, engine.clusters, self._listeners, self._sources, engine.stats, follower=follower
+        )
         self._configuration.set_static(static[CLUSTER], static[LISTENER], static[SECRET])
         self._client: XdsClient | None = None
         self._health_stream: HealthStream | None = None
-        self._checked = CheckedClusters(self._clusters, lambda: self._context(added_via_api=True))
+        self._checked = CheckedClusters(engine.clusters, lambda: engine.compile_context(added_via_api=True))
         self._admin: AdminServer | None = None
 
     async def run(self) -> None:
@@ -118,11 +105,17 @@ class Server:
             self._write_admin_address()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._configuration.run(), name="configuration")
-            tasks.create_task(self._flush_stats(), name="stats flush")
-            tasks.create_task(self._flush_logs(), name="log flush")
+            tasks.create_task(self._engine.flush_stats(), name="stats flush")
+            tasks.create_task(self._engine.flush_logs(), name="log flush")
+            if self._crew is not None:
+                self._crew.fleet.start()
+                tasks.create_task(self._crew.keep_asking(), name="stats of workers")
             await self._initialize()
+            if self._crew is not None:
+                await self._crew.fleet.until_followed()
+                self._crew.fleet.initialized()
             self.lifecycle.initialized()
-            _calm_collector()
+            calm_collector()
             self._process_stats.initialized(time.time() - self._started_wall)
 
     async def stop(self) -> None:
@@ -133,10 +126,12 @@ class Server:
             await self._health_stream.stop()
             self._checked.stop()
         self._listeners.stop()
-        self._clusters.stop()
+        if self._crew is not None:
+            await self._crew.fleet.stop()
+        self._engine.clusters.stop()
         if self._admin is not None:
             await self._admin.stop()
-        self._log_files.close()
+        self._engine.log_files.close()
 
     # -- coming up -----------------------------------------------------------------------------------------------------
 
@@ -164,7 +159,7 @@ class Server:
         """All are in use, but for those that wait for what discovery brings."""
         plan = self._configuration.plan
         waiting = {each.name for each in plan.waiting if each.what == "cluster"} if plan is not None else set()
-        usable = self._holder.current.clusters
+        usable = self._engine.holder.current.clusters
         return all(name in usable or name in waiting for name in self._configuration.static_clusters)
 
     async def _start_discovery(self) -> None:
@@ -172,7 +167,7 @@ class Server:
         ads = self.config.ads_config
         xds = XdsConfig(self.config.node, self._sources.api(ads, at / "ads_config") if ads is not None else None)
         self._client = XdsClient(
-            xds, self._decode, self._configuration, _Clock(), self._stats.scope(""), parse_file=parse_discovery_response
+            xds, self._decode, self._configuration, _Clock(), self._engine.stats.scope(""), parse_file=parse_discovery_response
         )
         wanted = {CLUSTER: self.config.cds_config, LISTENER: self.config.lds_config}
         self._configuration.follow(self._client, [type_url for type_url, source in wanted.items() if source is not None])
@@ -191,7 +186,7 @@ class Server:
         except ConfigError as error:
             _log.warning("no health discovery: %s", error)
         else:
-            stats = self._stats.scope("hds_delegate.")
+            stats = self._engine.stats.scope("hds_delegate.")
             self._health_stream = HealthStream(source.service, self.config.node, self._checked, stats, random.random)
             self._health_stream.start()
 
@@ -199,7 +194,7 @@ class Server:
         if source is None or self._client is None:
             return
         at = FieldPath() / "dynamic_resources"
-        scope = self._stats.scope(prefix)
+        scope = self._engine.stats.scope(prefix)
         self._client.subscribe(
             type_url, self._sources.source(source, at), WILDCARD, lambda name: scope, source.initial_fetch_timeout
         )
@@ -222,47 +217,27 @@ class Server:
         found: dict[str, list[Resource]] = {CLUSTER: [], LISTENER: [], SECRET: []}
         for type_url, messages in ((SECRET, static.secrets), (CLUSTER, static.clusters), (LISTENER, static.listeners)):
             for message in messages:
-                compiled = compile_resource(type_url_of(message), message, self._context(added_via_api=False))
+                compiled = compile_resource(type_url_of(message), message, self._engine.compile_context(added_via_api=False))
                 body = message.SerializeToString(deterministic=True)
-                found[type_url].append(Resource(compiled.name, compiled.value, body, "", self._started_wall))
+                found[type_url].append(Resource(compiled.name, compiled.value, body, "", self._started_wall, False))
         return found
 
     def _decode(self, type_url: str, body: bytes) -> Decoded:
         """xds.messages.Decoder."""
-        compiled = compile_resource(type_url, body, self._context(added_via_api=True))
+        compiled = compile_resource(type_url, body, self._engine.compile_context(added_via_api=True))
         return Decoded(compiled.name, Resource(compiled.name, compiled.value, body))
-
-    def _context(self, *, added_via_api: bool) -> CompileContext:
-        config = self.config
-        return CompileContext(
-            runtime=config.runtime,
-            node_id=config.node_id,
-            node_cluster=config.node_cluster,
-            node_zone=config.node_zone,
-            added_via_api=added_via_api,
-            log_files=self._log_files,
-        )
 
     # -- aside ---------------------------------------------------------------------------------------------------------
 
-    async def _flush_stats(self) -> None:
-        while True:
-            await asyncio.sleep(self.config.stats_flush_interval)
-            self._stats.flush()
-
-    async def _flush_logs(self) -> None:
-        while True:
-            await asyncio.sleep(self._options.file_flush_interval_msec / 1000)
-            self._log_files.flush()
-
     def _admin_context(self) -> AdminContext:
+        engine, crew = self._engine, self._crew
         return AdminContext(
-            stats=self._stats,
+            stats=engine.stats if crew is None else crew.stats,
             tags=TagExtractor(self.config.tag_rules, (*self.config.fixed_tags, *self._options.stats_tags)),
             lifecycle=self.lifecycle,
             bootstrap=self._bootstrap_with_node,
             records=lambda: config_records(self._configuration, self._client),
-            clusters=self._clusters.facts,
+            clusters=engine.clusters.facts if crew is None else crew.clusters,
             listeners=lambda: [ListenerFacts(status.name, status.addresses) for status in self._listeners.status],
             runtime=lambda: [
                 (name, {key: _runtime_text(value) for key, value in values.items()})
@@ -270,10 +245,18 @@ class Server:
             ],
             command_line=self._options.command_line(),
             started_wall=self._started_wall,
-            refresh_stats=partial(self._process_stats.refresh, self._listeners),
-            tls_contexts=lambda: tls_contexts(self._holder.current),
+            refresh_stats=self._refresh_stats,
+            tls_contexts=lambda: tls_contexts(engine.holder.current),
             access_loggers=self.config.admin_access_loggers,
+            workers=crew,
         )
+
+    def _refresh_stats(self) -> None:
+        if self._crew is None:
+            self._process_stats.refresh(self._listeners.connections)
+        else:
+            self._process_stats.refresh(self._listeners.connections, self._crew.resident)
+            self._crew.sum_up()
 
     def _bootstrap_with_node(self) -> bytes:
         shown = type(self._bootstrap)()
@@ -286,20 +269,6 @@ class Server:
         if path and self._admin is not None:
             with open(path, "w", encoding="utf-8") as file:
                 file.write(str(self._admin.address))
-
-
-def _calm_collector() -> None:
-    """What lives now lives long, and a request leaves next to no cycles: walk less, and less often.  (6 % of the request path before.)"""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-
-
-def _compile(loaded: LoadedBootstrap, log_files: LogFiles) -> BootstrapConfig:
-    context = CompileContext(log_files=log_files)
-    config = compile_bootstrap(loaded.message, context)
-    context.problems.raise_if_any()
-    return config
 
 
 def _runtime_text(value: object) -> str:

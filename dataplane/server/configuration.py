@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.link import link
@@ -25,7 +25,6 @@ from dataplane.xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE
 from dataplane.xds.warming import Accepted, Plan, Warming
 
 if TYPE_CHECKING:
-    from dataplane.listener.manager import ListenerManager
     from dataplane.observe.stats import Gauge, Scope, StatsStore
     from dataplane.server.sources import Sources
     from dataplane.snapshot.cluster import Cluster
@@ -40,13 +39,35 @@ log = logging.getLogger("config")
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One accepted resource: what it compiled to, and what it was, for the admin endpoint.  version: of the response that brought it."""
+    """One accepted resource: what it compiled to, and what it was, for the admin endpoint and the workers.
+
+    version: of the response that brought it.  added_via_api: it did not stand in the bootstrap.
+    """
 
     name: str
     value: Any
     body: bytes
     version: str = ""
     updated_wall: float = 0.0
+    added_via_api: bool = True
+
+
+InUse = Mapping[str, Mapping[str, Resource]]
+"""By type URL, then by the key under which a snapshot has the value."""
+
+
+class Listeners(Protocol):
+    """What follows the listeners of a generation: listener.manager.ListenerManager, or workers.sockets.KeptSockets for others."""
+
+    def bind(self, listeners: Mapping[str, Listener]) -> dict[str, OSError]: ...
+
+    async def apply(self, previous: Snapshot, current: Snapshot) -> None: ...
+
+
+class Follower(Protocol):
+    """Somebody outside this process who lives by the same generations.  in_use: what the snapshot *current* is made of."""
+
+    def follow(self, previous: Snapshot, current: Snapshot, in_use: InUse) -> None: ...
 
 
 @dataclass(slots=True)
@@ -71,11 +92,12 @@ class Configuration:
         self,
         holder: Holder,
         clusters: ClusterManager,
-        listeners: ListenerManager,
+        listeners: Listeners,
         sources: Sources,
         stats: StatsStore,
         warming: Warming | None = None,
         now: Callable[[], float] = time.monotonic,
+        follower: Follower | None = None,
     ) -> None:
         self._holder = holder
         self._clusters = clusters
@@ -84,6 +106,7 @@ class Configuration:
         self._stats = stats
         self._warming = warming or Warming()
         self._now = now
+        self._follower = follower
         self._client: XdsClient | None = None
         self._changed = asyncio.Event()
         self._published = asyncio.Condition()
@@ -94,7 +117,14 @@ class Configuration:
         self.static_listeners: Mapping[str, Resource] = {}
         self.static_secrets: Mapping[str, Resource] = {}
         self.discovered = Discovered()
-        self.in_use: dict[str, dict[str, Resource]] = {CLUSTER: {}, LISTENER: {}, ROUTE: {}, SCOPED_ROUTE: {}}
+        self.in_use: dict[str, dict[str, Resource]] = {
+            CLUSTER: {},
+            LISTENER: {},
+            ROUTE: {},
+            SCOPED_ROUTE: {},
+            ENDPOINT: {},
+            SECRET: {},
+        }
         self.plan: Plan | None = None
         self.not_bound: Mapping[str, OSError] = {}
         self._subscribed: dict[str, set[Source]] = {}
@@ -179,7 +209,11 @@ class Configuration:
         self._clusters.apply(previous, current)
         self._holder.current = current
         await self._listeners.apply(previous, current)
-        self._generation.set(current.generation)
+        if self._follower is not None:
+            self._note_parts(current)
+            self._follower.follow(previous, current, self.in_use)
+        else:
+            self._generation.set(current.generation)
         log.info(
             "generation %d: %d listeners, %d route configurations, %d clusters, %d held, %d waiting",
             current.generation,
@@ -260,6 +294,19 @@ class Configuration:
         if plan.next_deadline is not None:
             delay = max(0.0, plan.next_deadline - self._now())
             self._timer = asyncio.get_running_loop().call_later(delay, self._changed.set)
+
+    def _note_parts(self, current: Snapshot) -> None:
+        """Remember what is in use of the types that only somebody outside asks for."""
+        known, before = self.discovered.resources[ENDPOINT], self.in_use[ENDPOINT]
+        self.in_use[ENDPOINT] = {
+            name: _resource(value, (known.get(current.clusters[name].eds_service_name), before.get(name)))
+            for name, value in current.assignments.items()
+        }
+        secrets = {static_key(name): resource for name, resource in self.static_secrets.items()}
+        known, before = self.discovered.resources[SECRET], self.in_use[SECRET]
+        self.in_use[SECRET] = {
+            key: _resource(value, (secrets.get(key), known.get(key), before.get(key))) for key, value in current.secrets.items()
+        }
 
     # -- names that follow ---------------------------------------------------------------------------------------------
 

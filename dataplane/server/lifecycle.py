@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dataplane.listener.manager import ListenerManager
     from dataplane.observe.stats import StatsStore
     from dataplane.server.options import Options
+    from dataplane.server.workers.sockets import KeptSockets
 
 _log = logging.getLogger("main")
 
@@ -31,7 +32,9 @@ _POLL: Final = 0.05
 class ProcessLifecycle:
     """One per process.  `over` is set when it should end."""
 
-    def __init__(self, listeners: ListenerManager, options: Options, stats: StatsStore, reopen_logs: Callable[[], None]) -> None:
+    def __init__(
+        self, listeners: ListenerManager | KeptSockets, options: Options, stats: StatsStore, reopen_logs: Callable[[], None]
+    ) -> None:
         self._listeners = listeners
         self._options = options
         self._reopen_logs = reopen_logs

@@ -25,12 +25,12 @@ _WITHOUT_EFFECT: Final[dict[str, object]] = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Times in seconds unless the name says otherwise.  concurrency 0: one worker per hardware thread."""
+    """Times in seconds unless the name says otherwise.  concurrency: workers, at least 1."""
 
     config_path: str = ""
     config_yaml: str = ""
     mode: str = "serve"
-    concurrency: int = 0
+    concurrency: int = 1
     service_cluster: str = ""
     service_node: str = ""
     service_zone: str = ""

@@ -10,24 +10,26 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Sequence
 
 import uvloop
 
 from dataplane.base.errors import ConfigError
 from dataplane.base.version import product_version, version_string
 from dataplane.bootstrap.load import LoadedBootstrap
-from dataplane.observe import log
 from dataplane.server.assembly import Server
 from dataplane.server.loading import InvalidBootstrap, load_bootstrap
 from dataplane.server.options import Options
+from dataplane.server.process_log import configure_log
+from dataplane.server.workers.spawn import Spawned
 from dataplane.validation import bootstrap_warnings
 
 _log = logging.getLogger("main")
 
 
-def serve(options: Options) -> int:
-    """Run until told to stop.  Exit code 0, or 1 where it could not start."""
-    _configure_log(options)
+def serve(options: Options, spawned: Sequence[Spawned] = ()) -> int:
+    """Run until told to stop.  Exit code 0, or 1 where it could not start.  spawned: processes for workers; they end with this one."""
+    configure_log(options)
     try:
         loaded = load_bootstrap(options)
     except InvalidBootstrap as error:
@@ -39,27 +41,16 @@ def serve(options: Options) -> int:
     if options.mode == "init_only":
         print(f"configuration '{options.config_path}' OK")
         return 0
-    return uvloop.run(_serve(options, loaded))
+    return uvloop.run(_serve(options, loaded, spawned))
 
 
-def _configure_log(options: Options, pattern: str = "") -> None:
-    log.configure(
-        log.level_number(options.log_level),
-        log.parse_component_levels(options.component_log_level),
-        options.log_format or pattern or log.DEFAULT_PATTERN,
-        path=options.log_path,
-    )
-
-
-async def _serve(options: Options, loaded: LoadedBootstrap) -> int:
-    server = Server(options, loaded)
+async def _serve(options: Options, loaded: LoadedBootstrap, spawned: Sequence[Spawned]) -> int:
+    server = Server(options, loaded, spawned)
     if server.config.log_pattern:
-        _configure_log(options, server.config.log_pattern)
+        configure_log(options, server.config.log_pattern)
     _log.info("initializing pointsman %s (%s)", product_version(), version_string())
     for name in options.ignored:
         _log.debug("the flag --%s has no effect here", name.replace("_", "-"))
-    if options.concurrency > 1:
-        _log.warning("--concurrency %d: this version runs one worker", options.concurrency)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, server.lifecycle.terminate)
     loop.add_signal_handler(signal.SIGINT, server.lifecycle.terminate)

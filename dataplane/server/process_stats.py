@@ -11,7 +11,6 @@ from dataplane.base.version import revision
 
 if TYPE_CHECKING:
     from dataplane.compile.bootstrap import BootstrapConfig
-    from dataplane.listener.manager import ListenerManager
     from dataplane.observe.stats import StatsStore
     from dataplane.server.options import Options
 
@@ -30,7 +29,7 @@ class ProcessStats:
         self._physical = scope.gauge("memory_physical_size")
         self._connections = scope.gauge("total_connections")
         self._initialization = scope.histogram("initialization_time_ms")
-        scope.gauge("concurrency").set(1)
+        scope.gauge("concurrency").set(options.concurrency)
         scope.gauge("hot_restart_epoch").set(options.restart_epoch)
         scope.gauge("version").set(config.server_version or zlib.crc32(revision().encode()))
         scope.gauge("days_until_first_cert_expiring").set(_NO_CERTIFICATE)
@@ -41,11 +40,12 @@ class ProcessStats:
     def initialized(self, seconds: float) -> None:
         self._initialization.record(int(seconds * 1000))
 
-    def refresh(self, listeners: ListenerManager) -> None:
+    def refresh(self, connections: int, resident_elsewhere: int = 0) -> None:
+        """connections: downstream, of all workers.  resident_elsewhere: bytes of memory of processes other than this one."""
         self._uptime.set(int(time.time() - self._started_wall))
         with open("/proc/self/statm", encoding="ascii") as statm:
-            resident = int(statm.read().split()[1]) * resource.getpagesize()
+            resident = int(statm.read().split()[1]) * resource.getpagesize() + resident_elsewhere
         self._allocated.set(resident)
         self._physical.set(resident)
-        self._heap.set(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
-        self._connections.set(listeners.connections)
+        self._heap.set(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + resident_elsewhere)
+        self._connections.set(connections)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from dataplane.observe.stats import StatsStore
     from dataplane.snapshot.cluster import Cluster, LoadAssignment
     from dataplane.upstream.connector import Connector
+    from dataplane.upstream.findings import Findings, FindingsSink
     from dataplane.upstream.host import UpstreamHost
     from dataplane.upstream.pool import HttpPool
 
@@ -57,6 +58,8 @@ class UpstreamRuntime:
     next_connection_id: Callable[[], int]
     secrets: Secrets = lambda: _NO_SECRETS
     writes: WriteQueue | None = None  # None: what is to be sent is written at once
+    findings: Findings | None = None  # None: this process finds out for itself how its hosts are
+    sink: FindingsSink | None = None  # who else wants to know
 
 
 class UpstreamCluster:

@@ -13,6 +13,8 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dataplane.base.write_queue import WriteQueue
@@ -21,7 +23,8 @@ from dataplane.snapshot.diff import diff
 from dataplane.snapshot.snapshot import EMPTY
 from dataplane.upstream.cluster import UpstreamCluster, UpstreamRuntime
 from dataplane.upstream.cluster_stats import ManagerStats, MembershipStats
-from dataplane.upstream.dns_discovery import DnsDiscovery
+from dataplane.upstream.dns_discovery import DnsDiscovery, with_addresses
+from dataplane.upstream.findings import Findings, FindingsSink, ToldNames
 from dataplane.upstream.resolver import Resolver
 
 if TYPE_CHECKING:
@@ -43,9 +46,20 @@ _DNS = (DiscoveryType.STRICT_DNS, DiscoveryType.LOGICAL_DNS)
 
 
 class ClusterManager:
-    """Implements api.upstream.ClusterDirectory.  One per event loop."""
+    """Implements api.upstream.ClusterDirectory.  One per event loop.
 
-    def __init__(self, holder: Holder, stats: StatsStore, loop: asyncio.AbstractEventLoop, deadlines: DeadlineWheel) -> None:
+    findings: names and checks are another process's work.  sink: who else is told of those of this process.
+    """
+
+    def __init__(
+        self,
+        holder: Holder,
+        stats: StatsStore,
+        loop: asyncio.AbstractEventLoop,
+        deadlines: DeadlineWheel,
+        findings: Findings | None = None,
+        sink: FindingsSink | None = None,
+    ) -> None:
         self._holder = holder
         self._stats = stats
         self._manager_stats = ManagerStats(stats.scope("cluster_manager."))
@@ -57,11 +71,13 @@ class ClusterManager:
             itertools.count(1).__next__,
             lambda: holder.current.secrets,
             WriteQueue(loop.call_soon),
+            findings,
+            sink,
         )
         self._clusters: dict[str, UpstreamCluster] = {}
         self._retiring: set[UpstreamCluster] = set()
         self._stat_names: Counter[str] = Counter()  # how many clusters, live or retiring, count under a name
-        self._discoveries: dict[str, DnsDiscovery] = {}  # of live clusters
+        self._discoveries: dict[str, DnsDiscovery | ToldNames] = {}  # of live clusters
         self._prepared: dict[str, DnsDiscovery] = {}  # of clusters that are not in a generation yet
         self._resolvers: dict[tuple[Address, ...], Resolver] = {}
         self._unmade: dict[str, Cluster] = {}  # part of the generation, not asked for yet
@@ -193,8 +209,21 @@ class ClusterManager:
             return
         if prepared is not None:
             prepared.stop()
-        discovery = self._discoveries[cluster.name] = self._discovery(cluster.config, cluster.assign)
+        discovery = self._discoveries[cluster.name] = self._finder(cluster)
         discovery.start()
+
+    def _finder(self, cluster: UpstreamCluster) -> DnsDiscovery | ToldNames:
+        findings = self._runtime.findings
+        if findings is None:
+            return self._discovery(cluster.config, cluster.assign)
+        return ToldNames(cluster.config, findings, with_addresses, cluster.assign)
+
+    def _publish_names(self, name: str) -> None:
+        """The answers for what is in use and for what will be."""
+        known = (self._discoveries.get(name), self._prepared.get(name))
+        answers = [each.answers for each in known if isinstance(each, DnsDiscovery)]
+        assert self._runtime.sink is not None
+        self._runtime.sink.names(name, {host: addresses for each in answers for host, addresses in each.items()})
 
     def _discovery(self, config: Cluster, on_update: Callable[[LoadAssignment], None]) -> DnsDiscovery:
         servers = config.dns.resolvers
@@ -202,7 +231,8 @@ class ClusterManager:
         if resolver is None:
             resolver = self._resolvers[servers] = Resolver(self._runtime.loop, servers)
         stats = MembershipStats(self._stats.scope(f"cluster.{config.stat_name}."))
-        return DnsDiscovery(config, resolver, self._runtime.deadlines, self._runtime.chance, stats, on_update)
+        publish = partial(self._publish_names, config.name) if self._runtime.sink is not None else None
+        return DnsDiscovery(config, resolver, self._runtime.deadlines, self._runtime.chance, stats, on_update, publish)
 
     def _stop_discovery(self, name: str) -> None:
         discovery = self._discoveries.pop(name, None)
@@ -214,7 +244,7 @@ class ClusterManager:
     def make_apart(self, config: Cluster) -> UpstreamCluster:
         """A live cluster that no request finds by its name; it goes with `retire`.  config: has its endpoints in itself."""
         self._stat_names[config.stat_name] += 1
-        cluster = UpstreamCluster(config, self._runtime)
+        cluster = UpstreamCluster(config, replace(self._runtime, sink=None))
         if config.load_assignment is not None:
             cluster.assign(config.load_assignment)
         return cluster
@@ -232,7 +262,7 @@ class ClusterManager:
     def stop(self) -> None:
         """The process ends: stop asking, close everything."""
         self._unmade.clear()
-        discoveries: Iterable[DnsDiscovery] = (*self._discoveries.values(), *self._prepared.values())
+        discoveries: Iterable[DnsDiscovery | ToldNames] = (*self._discoveries.values(), *self._prepared.values())
         for discovery in discoveries:
             discovery.stop()
         for cluster in (*self._clusters.values(), *self._retiring):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from dataplane.base.address import SocketAddress
 from dataplane.snapshot.cluster import Cluster, DiscoveryType, Endpoint, LoadAssignment, LocalityEndpoints
+from dataplane.upstream.findings import Answers
 from dataplane.upstream.resolver import DnsAnswer, DnsFailure, Resolver, is_ip
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class DnsDiscovery:
     """Keeps the endpoints of one DNS cluster resolved until `stop`.
 
     on_update: called with the endpoints whenever they changed, and once when every name was answered or failed for the first time.
+    on_answers: called before that, for whoever wants to know the addresses.
     """
 
     def __init__(
@@ -37,17 +39,18 @@ class DnsDiscovery:
         chance: Callable[[], float],
         stats: MembershipStats,
         on_update: Callable[[LoadAssignment], None],
+        on_answers: Callable[[], None] | None = None,
     ) -> None:
         assert config.load_assignment is not None
         self.config = config
-        self._template = config.load_assignment
         self._deadlines = deadlines
         self._stats = stats
         self._on_update = on_update
-        self._first_only = config.discovery is DiscoveryType.LOGICAL_DNS
+        self._on_answers = on_answers
         self.resolved: LoadAssignment | None = None
         self._names = {
-            name: _Name(name, config, resolver, deadlines, chance, stats, self._on_answer) for name in _names(self._template)
+            name: _Name(name, config, resolver, deadlines, chance, stats, self._on_answer)
+            for name in _names(config.load_assignment)
         }
 
     def start(self) -> None:
@@ -68,35 +71,54 @@ class DnsDiscovery:
             on_update(self.resolved)
 
     def _on_answer(self) -> None:
-        if any(name.answer is None for name in self._names.values()):
+        resolved = with_addresses(self.config, self.answers)
+        if resolved is None:
             return
-        resolved = LoadAssignment(
-            self._template.cluster_name,
-            tuple(self._locality(locality) for locality in self._template.localities),
-            self._template.overprovisioning_factor,
-        )
         if resolved == self.resolved:
             self._stats.update_no_rebuild.inc()
             return
         self.resolved = resolved
+        if self._on_answers is not None:
+            self._on_answers()
         self._on_update(resolved)
 
-    def _locality(self, locality: LocalityEndpoints) -> LocalityEndpoints:
-        return replace(locality, endpoints=tuple(host for endpoint in locality.endpoints for host in self._hosts(endpoint)))
+    @property
+    def answers(self) -> dict[str, tuple[str, ...]]:
+        """The addresses of every name that was answered."""
+        return {name: each.answer.addresses for name, each in self._names.items() if each.answer is not None}
 
-    def _hosts(self, endpoint: Endpoint) -> Iterator[Endpoint]:
-        if not isinstance(endpoint.address, SocketAddress):
-            yield endpoint
-            return
-        name = endpoint.address.host
-        hostname = endpoint.hostname or name
-        if name not in self._names:
-            yield replace(endpoint, hostname=hostname)
-            return
-        answer = self._names[name].answer
-        addresses = answer.addresses if answer is not None else ()
-        for address in addresses[:1] if self._first_only else addresses:
-            yield replace(endpoint, address=SocketAddress(address, endpoint.address.port), hostname=hostname)
+
+def with_addresses(config: Cluster, answers: Answers) -> LoadAssignment | None:
+    """The endpoints of a DNS cluster with addresses in place of names; None while a name has no answer."""
+    template = config.load_assignment
+    assert template is not None
+    if any(name not in answers for name in _names(template)):
+        return None
+    first_only = config.discovery is DiscoveryType.LOGICAL_DNS
+    return LoadAssignment(
+        template.cluster_name,
+        tuple(_resolved(locality, answers, first_only) for locality in template.localities),
+        template.overprovisioning_factor,
+    )
+
+
+def _resolved(locality: LocalityEndpoints, answers: Answers, first_only: bool) -> LocalityEndpoints:
+    hosts = (host for endpoint in locality.endpoints for host in _hosts(endpoint, answers, first_only))
+    return replace(locality, endpoints=tuple(hosts))
+
+
+def _hosts(endpoint: Endpoint, answers: Answers, first_only: bool) -> Iterator[Endpoint]:
+    if not isinstance(endpoint.address, SocketAddress):
+        yield endpoint
+        return
+    name = endpoint.address.host
+    hostname = endpoint.hostname or name
+    if name not in answers:  # an address already
+        yield replace(endpoint, hostname=hostname)
+        return
+    addresses = answers[name]
+    for address in addresses[:1] if first_only else addresses:
+        yield replace(endpoint, address=SocketAddress(address, endpoint.address.port), hostname=hostname)
 
 
 class _Name:

@@ -22,6 +22,7 @@ from dataplane.semantics.h1_fields import FieldParser
 from dataplane.semantics.h1_head import ResponseHeadParser
 from dataplane.snapshot.health_check import TcpHealthCheck
 from dataplane.upstream.cluster_stats import ConnectionStats
+from dataplane.upstream.findings import CheckResult
 from dataplane.upstream.health_probe import HttpProbe, Result, TcpProbe
 from dataplane.upstream.pool_settings import PoolSettings
 
@@ -107,6 +108,12 @@ class HealthChecker:
             host.flags &= ~ALL_CHECK_FLAGS
         self._sessions.clear()
 
+    def results(self) -> dict[Address, CheckResult]:
+        """What is known of every host."""
+        return {
+            host.address: CheckResult(host.flags & ALL_CHECK_FLAGS, session.successes) for host, session in self._sessions.items()
+        }
+
     def show(self) -> None:
         self.stats.healthy.set(sum(1 for host in self._sessions if not host.flags & FAILED))
         self.stats.degraded.set(sum(1 for host in self._sessions if host.flags & DEGRADED))
@@ -133,12 +140,13 @@ class HealthChecker:
 class _Session:
     """One host under check: probe, verdict, wait, and again."""
 
-    __slots__ = ("_checker", "_deadline", "_health", "_host", "_probe", "_target")
+    __slots__ = ("_checker", "_deadline", "_health", "_host", "_probe", "_target", "successes")
 
     def __init__(self, checker: HealthChecker, host: UpstreamHost) -> None:
         config = checker.config
         self._checker = checker
         self._host = host
+        self.successes = 0
         self._health = CheckedHealth(config.healthy_threshold, config.unhealthy_threshold)
         self._target = self._current_target()
         self._probe = self._make_probe()
@@ -206,6 +214,7 @@ class _Session:
         stats = self._checker.stats
         if result is Result.SUCCESS:
             stats.success.inc()
+            self.successes += 1
             return self._health.succeeded()
         stats.failure.inc()
         if result in (Result.NETWORK, Result.TIMEOUT):

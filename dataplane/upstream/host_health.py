@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from dataplane.balancing.hosts import HealthFlag
-from dataplane.upstream.health_check import HealthChecker
+from dataplane.upstream.findings import ToldChecks
+from dataplane.upstream.health_check import ALL_CHECK_FLAGS, HealthChecker
 from dataplane.upstream.outlier import OutlierDetector
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class HostHealth:
         self._on_change = on_change
         self._on_failed = on_failed
         self._config: Cluster | None = None
-        self._checkers: tuple[HealthChecker, ...] = ()
+        self._checkers: tuple[HealthChecker | ToldChecks, ...] = ()
         self._detector: OutlierDetector | None = None
 
     def configure(self, config: Cluster, hosts: Collection[UpstreamHost]) -> None:
@@ -51,9 +52,10 @@ class HostHealth:
         before, self._config = self._config, config
         if before is None or before.health_checks != config.health_checks:
             self._stop_checks()
-            self._checkers = tuple(self._make_checker(config, check) for check in config.health_checks)
+            self._checkers = self._make_checkers(config)
             for checker in self._checkers:
                 checker.follow(hosts)
+            self._publish()
         if before is None or before.outlier_detection != config.outlier_detection:
             self._stop_detection()
             if config.outlier_detection is not None:
@@ -63,6 +65,7 @@ class HostHealth:
     def follow(self, hosts: Collection[UpstreamHost]) -> None:
         for checker in self._checkers:
             checker.follow(hosts)
+        self._publish()
         if self._detector is not None:
             self._detector.follow(hosts)
 
@@ -86,6 +89,14 @@ class HostHealth:
             self._detector.stop()
             self._detector = None
 
+    def _make_checkers(self, config: Cluster) -> tuple[HealthChecker | ToldChecks, ...]:
+        findings = self._runtime.findings
+        if findings is None:
+            return tuple(self._make_checker(config, check) for check in config.health_checks)
+        if not config.health_checks:
+            return ()
+        return (ToldChecks(config.name, findings, ALL_CHECK_FLAGS, self._on_change, self._on_checked),)
+
     def _make_checker(self, config: Cluster, check: HealthCheck) -> HealthChecker:
         runtime, stats = self._runtime, self._stats
         return HealthChecker(
@@ -96,7 +107,7 @@ class HostHealth:
             runtime.deadlines,
             runtime.loop.time,
             runtime.chance,
-            lambda: stats.connection.cx_total.used,
+            self._had_traffic,
             self._on_change,
             self._on_checked,
         )
@@ -114,7 +125,21 @@ class HostHealth:
             self._on_failed,
         )
 
+    def _had_traffic(self) -> bool:
+        sink = self._runtime.sink
+        if sink is not None and self._config is not None:
+            return sink.had_traffic(self._config.stat_name)
+        return self._stats.connection.cx_total.used
+
+    def _publish(self) -> None:
+        """Tell the processes that do not check what is known here."""
+        sink = self._runtime.sink
+        for checker in self._checkers:
+            if sink is not None and isinstance(checker, HealthChecker):
+                sink.checks(checker.cluster_name, checker.results())
+
     def _on_checked(self, host: UpstreamHost, succeeded: bool, changed: bool) -> None:
+        self._publish()
         if succeeded and self._detector is not None:
             self._detector.on_check_succeeded(host)
         elif changed:

@@ -34,7 +34,10 @@ def healthcheck_ok(context: AdminContext, request: web.Request) -> web.Response:
 
 
 def reset_counters(context: AdminContext, request: web.Request) -> web.Response:
-    context.stats.reset_counters()
+    if context.workers is not None:
+        context.workers.reset_counters()
+    else:
+        context.stats.reset_counters()
     return reply.text("OK\n")
 
 

@@ -25,6 +25,8 @@ def logging(context: AdminContext, request: web.Request) -> web.Response:
             _change(name, value)
     except (log.UnknownLevel, LookupError) as error:
         return reply.bad_request(f"error: {error}\n{_USAGE}")
+    if context.workers is not None and request.query:
+        context.workers.set_levels(log.component_levels())
     lines = "".join(f"  {name}: {log.level_name(level)}\n" for name, level in log.component_levels().items())
     return reply.text(f"active loggers:\n{lines}\n")
 

@@ -48,7 +48,9 @@ def memory(context: AdminContext, request: web.Request) -> web.Response:
     """Envoy: admin.v3.Memory.  An interpreter knows its resident size and peak; the allocator's inner figures are not to be had."""
     with open("/proc/self/statm", encoding="ascii") as statm:
         resident = int(statm.read().split()[1]) * resource.getpagesize()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    elsewhere = 0 if context.workers is None else context.workers.resident
+    resident += elsewhere
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + elsewhere
     return reply.as_json(
         {
             "allocated": str(resident),

@@ -1,0 +1,85 @@
+"""The main process's side of the workers, as the assembly and the admin endpoint use it.
+
+Here: how board, fleet, sockets and sums are tied together.  Not here: what each of them does.  The order of things: FLOW.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from dataplane.compile.bootstrap import Bootstrap
+from dataplane.listener.manager import BindSocket
+from dataplane.listener.options import bind as bind_socket
+from dataplane.observe.stats import StatsStore
+from dataplane.server.engine import Engine
+from dataplane.server.options import Options
+from dataplane.server.workers.board import Board, Key
+from dataplane.server.workers.facts import merged_clusters
+from dataplane.server.workers.fleet import Fleet
+from dataplane.server.workers.merge import merge_into
+from dataplane.server.workers.messages import ReopenLogs, ResetCounters
+from dataplane.server.workers.publish import FindingsPublisher, Publisher
+from dataplane.server.workers.sockets import KeptSockets
+from dataplane.server.workers.spawn import Spawned
+from dataplane.upstream.facts import ClusterFacts
+
+
+class Crew:
+    """Made inside the running loop.  spawned: processes that were started already.  bind: makes listening sockets."""
+
+    def __init__(
+        self, options: Options, bootstrap: Bootstrap, spawned: Sequence[Spawned] = (), bind: BindSocket = bind_socket
+    ) -> None:
+        board = self._board = Board()
+        self.engine = Engine(options, bootstrap, sink=FindingsPublisher(board, self._wake, self._had_traffic))
+        count = options.concurrency
+        self.fleet = Fleet(count, options, bootstrap.SerializeToString(), board, self.engine.stats, spawned)
+        self.listeners = KeptSockets(count, board, self.fleet, self.engine.stats, bind)
+        self.follower = Publisher(board, self.fleet.wake)
+        self.stats = StatsStore()
+        """The sum over all processes, as of the last `sum_up`."""
+
+    async def ask(self, what: Literal["stats", "clusters"]) -> None:
+        """Hear what the workers know now: for `sum_up`, or for `clusters`."""
+        await self.fleet.ask(what)
+
+    def sum_up(self) -> None:
+        """Bring `stats` up to date with what was told."""
+        merge_into(self.stats, self.engine.stats, self.fleet.stats, self.fleet.departed)
+
+    async def keep_asking(self) -> None:
+        """So that little of what a worker counted is lost with it.  Until cancelled."""
+        while True:
+            await asyncio.sleep(self.engine.config.stats_flush_interval)
+            await self.fleet.ask("stats")
+
+    def clusters(self) -> list[ClusterFacts]:
+        return merged_clusters(self.engine.clusters.facts(), self.fleet.clusters)
+
+    @property
+    def resident(self) -> int:
+        """Bytes of memory that the workers have."""
+        return sum(stats.resident for stats in self.fleet.stats.values())
+
+    def reopen_logs(self) -> None:
+        self.engine.log_files.reopen()
+        self.fleet.tell(ReopenLogs())
+
+    def reset_counters(self) -> None:
+        self.engine.stats.reset_counters()
+        self.fleet.tell(ResetCounters())
+        self.fleet.reset_counters()
+
+    def set_levels(self, levels: Mapping[str, int]) -> None:
+        """Levels of the process's log by component: of all that differ from what the workers were started with."""
+        self._board.put(Key("levels"), dict(levels))
+        self.fleet.wake()
+
+    def _wake(self) -> None:
+        self.fleet.wake()
+
+    def _had_traffic(self, stat_name: str) -> bool:
+        name = f"cluster.{stat_name}.upstream_cx_total"
+        return any(stats.counters.get(name) for stats in (*self.fleet.stats.values(), self.fleet.departed))

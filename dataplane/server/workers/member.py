@@ -1,0 +1,134 @@
+"""One worker as the main process sees it.
+
+Here: what it was told, what it has confirmed, what it was asked.  Not here: replacing it (fleet).
+At most one `Facts` is under way: a worker that is slow, or stands still, delays nobody and is told the newest when it comes back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Literal
+
+from dataplane.server.workers.board import Board
+from dataplane.server.workers.channel import Channel
+from dataplane.server.workers.merge import WorkerStats
+from dataplane.server.workers.messages import Applied, Ask, Connections, Facts, Start, StatsReport, Stop, Told
+from dataplane.server.workers.spawn import Spawned
+from dataplane.upstream.facts import ClusterFacts
+
+_log = logging.getLogger("main")
+
+
+class Member:
+    """on_applied: it has confirmed facts.  on_end: its process is gone, or was ended because it broke the dialogue."""
+
+    def __init__(
+        self,
+        spawned: Spawned,
+        start: Start,
+        board: Board,
+        on_applied: Callable[[], None],
+        on_end: Callable[[Member], None],
+    ) -> None:
+        self.index = start.index
+        self.stats = WorkerStats()
+        self.clusters: Sequence[ClusterFacts] = ()
+        self.connections = 0
+        self.closed = False  # its listeners are, so that `connections` will not grow
+        self.generation = 0
+        self.started_at = asyncio.get_running_loop().time()
+        self._spawned = spawned
+        self._board = board
+        self._backlog = board.reader()
+        self._on_applied = on_applied
+        self._on_end = on_end
+        self._confirmed = True
+        self._ended = asyncio.Event()
+        self._questions: dict[int, asyncio.Future[None]] = {}
+        self._channel = Channel(spawned.socket, self._on_message, self._on_gone)
+        self._channel.send(start)
+
+    @property
+    def pid(self) -> int:
+        return self._spawned.process.pid
+
+    @property
+    def up_to_date(self) -> bool:
+        return self._confirmed and not self._backlog
+
+    def feed(self) -> None:
+        """Send what it does not know yet, unless it is busy with what it was told before."""
+        if not self._confirmed or not self._backlog:
+            return
+        changed, gone = self._backlog.take()
+        sockets = {key: fact for key, fact in changed.items() if key.kind == "socket"}
+        shares: Sequence[Any] = list(sockets.values())
+        descriptors = [share[self.index % len(share)].fileno() for share in shares]
+        self._confirmed = False
+        self._channel.send(Facts({**changed, **dict.fromkeys(sockets)}, gone), descriptors)
+
+    def tell(self, message: object) -> None:
+        self._channel.send(message)
+
+    async def ask(self, what: Literal["stats", "clusters"], number: int) -> None:
+        """Returns when the answer is here; it may be waited for no longer, and is taken whenever it comes."""
+        answered = self._questions[number] = asyncio.get_running_loop().create_future()
+        self._channel.send(Ask(number, what))
+        await answered
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether an answer is owed: a worker that stands still is not asked again and again."""
+        return bool(self._questions)
+
+    def stop(self) -> None:
+        """Ask it to end.  `reap` says when it did."""
+        self._channel.send(Stop())
+
+    async def reap(self, limit: float) -> None:
+        """Wait for its end, and kill it after *limit* seconds."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), limit)
+        self._channel.close()
+        self._spawned.kill()
+
+    def _on_message(self, message: Any, descriptors: list[int]) -> None:
+        match message:
+            case Applied():
+                self._confirmed = True
+                self.generation = message.generation
+                for reason in message.refused:
+                    _log.error("worker %d cannot use %s", self.index, reason)
+                self.feed()
+                self._on_applied()
+            case Connections():
+                self.connections, self.closed = message.count, message.closed
+            case Told():
+                self._take(message)
+
+    def _take(self, told: Told) -> None:
+        if isinstance(told.answer, StatsReport):
+            self.stats.take(told.answer)
+            self.connections = told.answer.connections
+        else:
+            self.clusters = told.answer
+        answered = self._questions.pop(told.number, None)
+        if answered is not None and not answered.done():
+            answered.set_result(None)
+
+    def _on_gone(self) -> None:
+        self._board.forget(self._backlog)
+        for answered in self._questions.values():
+            if not answered.done():
+                answered.set_result(None)
+        self._questions.clear()
+        self._spawned.kill()
+        status = self._spawned.process.returncode
+        reason = signal.Signals(-status).name if status < 0 else f"exit code {status}"
+        _log.debug("worker %d (process %d) ended: %s", self.index, self.pid, reason)
+        self._ended.set()
+        self._on_end(self)

@@ -1,0 +1,143 @@
+"""The stats of all processes as one: what the main process counts, and the sum of what its workers told.
+
+Here: which numbers add up and which do not, and what is left of workers that died.  Not here: asking (fleet).
+Counters and histograms never go down: what a dead worker told last stays in the sums.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Mapping
+from typing import Final
+
+from dataplane.observe.stats import Counter, Gauge, Histogram, StatsStore, TextReadout
+from dataplane.server.workers.messages import HistogramReport, StatsReport
+
+# The main process lives by the same configuration as the workers, and its numbers are everyone's.
+_OF_MAIN: Final = ("cluster_manager.", "listener_manager.", "runtime.", "pointsman.")
+_OF_MAIN_BY_END: Final = (".membership_change", ".membership_total", ".max_host_weight", ".update_no_rebuild")
+
+# Each worker knows its own breakers and ejections; the hosts of a cluster are the same ones for all.
+_HIGHEST: Final = (
+    ".membership_degraded",
+    ".membership_excluded",
+    ".cx_open",
+    ".cx_pool_open",
+    ".rq_open",
+    ".rq_pending_open",
+    ".rq_retry_open",
+    "listener_manager.total_filter_chains_draining",
+    "listener_manager.total_listeners_draining",
+)
+_LOWEST: Final = (".membership_healthy",)
+
+
+class WorkerStats:
+    """What one worker has told so far."""
+
+    def __init__(self) -> None:
+        self.counters: dict[str, int] = {}
+        self.gauges: dict[str, tuple[int, bool]] = {}
+        self.texts: dict[str, tuple[str, bool]] = {}
+        self.histograms: dict[str, HistogramReport] = {}
+        self.connections = 0
+        self.resident = 0
+
+    def take(self, report: StatsReport) -> None:
+        self.counters.update(report.counters)
+        self.gauges.update(report.gauges)
+        self.texts.update(report.texts)
+        self.histograms.update(report.histograms)
+        for name in report.gone:
+            for family in (self.counters, self.gauges, self.texts, self.histograms):
+                family.pop(name, None)
+        self.connections = report.connections
+        self.resident = report.resident
+
+    def add_counts(self, other: WorkerStats) -> None:
+        """Keep what *other*, which is gone, has counted."""
+        for name, value in other.counters.items():
+            self.counters[name] = self.counters.get(name, 0) + value
+        for name, theirs in other.histograms.items():
+            ours = self.histograms.get(name)
+            self.histograms[name] = theirs if ours is None else _added(ours, theirs)
+
+    def reset_counters(self) -> None:
+        self.counters = dict.fromkeys(self.counters, 0)
+
+
+def merge_into(merged: StatsStore, own: StatsStore, workers: Mapping[int, WorkerStats], departed: WorkerStats) -> None:
+    """Make *merged* show the sum.  own: of the main process.  departed: counts of workers that are gone."""
+    living = list(workers.values())
+    merged.counters = _counters(own, [*living, departed])
+    merged.gauges = _gauges(own, living)
+    merged.text_readouts = _texts(own, living)
+    merged.histograms = _histograms(own, [*living, departed])
+
+
+def _counters(own: StatsStore, workers: list[WorkerStats]) -> dict[str, Counter]:
+    sums: Tally[str] = Tally()
+    for worker in workers:
+        for name, value in worker.counters.items():
+            if not _is_mains(name):
+                sums[name] += value
+    merged = {}
+    for name in (*own.counters, *(name for name in sums if name not in own.counters)):
+        stat = merged[name] = Counter(name)
+        stat.value = sums[name] + (own.counters[name].value if name in own.counters else 0)
+    return merged
+
+
+def _gauges(own: StatsStore, workers: list[WorkerStats]) -> dict[str, Gauge]:
+    told: dict[str, list[tuple[int, bool]]] = {name: [(stat.value, stat.used)] for name, stat in own.gauges.items()}
+    for worker in workers:
+        for name, value in worker.gauges.items():
+            if name not in told:
+                told[name] = [value]
+            elif not _is_mains(name) or name.endswith(_HIGHEST):
+                told[name].append(value)
+    merged = {}
+    for name, values in told.items():
+        stat = merged[name] = Gauge(name)
+        stat.value = _combined(name, [value for value, _ in values])
+        stat.used = any(used for _, used in values)
+    return merged
+
+
+def _combined(name: str, values: list[int]) -> int:
+    if name.endswith(_HIGHEST):
+        return max(values)
+    return min(values) if name.endswith(_LOWEST) else sum(values)
+
+
+def _texts(own: StatsStore, workers: list[WorkerStats]) -> dict[str, TextReadout]:
+    told = {name: value for worker in workers for name, value in worker.texts.items()}
+    told.update({name: (stat.value, stat.used) for name, stat in own.text_readouts.items()})
+    merged = {}
+    for name, (value, used) in told.items():
+        stat = merged[name] = TextReadout(name)
+        stat.value, stat.used = value, used
+    return merged
+
+
+def _histograms(own: StatsStore, workers: list[WorkerStats]) -> dict[str, Histogram]:
+    sums = {name: HistogramReport(each.unit, each.counts, each.total, each.interval) for name, each in own.histograms.items()}
+    for worker in workers:
+        for name, report in worker.histograms.items():
+            sums[name] = _added(sums[name], report) if name in sums else report
+    merged = {}
+    for name, report in sums.items():
+        stat = merged[name] = Histogram(name, report.unit)
+        stat.counts, stat.total, stat.interval = dict(report.counts), report.total, dict(report.interval)
+    return merged
+
+
+def _added(one: HistogramReport, other: HistogramReport) -> HistogramReport:
+    counts, interval = Tally(one.counts), Tally(one.interval)
+    counts.update(other.counts)
+    interval.update(other.interval)
+    return HistogramReport(one.unit, counts, one.total + other.total, interval)
+
+
+def _is_mains(name: str) -> bool:
+    return name.startswith(_OF_MAIN) or name.endswith(_OF_MAIN_BY_END)

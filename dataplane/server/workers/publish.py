@@ -1,0 +1,74 @@
+"""From a generation in the main process to facts on the board.
+
+Here: which resources a generation is made of, as bytes; findings about hosts.  Not here: who is told when (fleet).
+Only what differs from the generation before is put: an update of one cluster among ten thousand is one fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from dataplane.server.workers.board import GENERATION, Board, Key, ResourceFact
+from dataplane.snapshot.diff import diff
+from dataplane.xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE, SECRET
+
+if TYPE_CHECKING:
+    from dataplane.server.configuration import InUse
+    from dataplane.snapshot.snapshot import Snapshot
+    from dataplane.upstream.findings import Answers, Results
+
+
+class Publisher:
+    """Implements configuration.Follower.  on_change: something is on the board."""
+
+    def __init__(self, board: Board, on_change: Callable[[], None]) -> None:
+        self._board = board
+        self._on_change = on_change
+
+    def follow(self, previous: Snapshot, current: Snapshot, in_use: InUse) -> None:
+        for type_url, before, after in (
+            (SECRET, previous.secrets, current.secrets),
+            (CLUSTER, previous.clusters, current.clusters),
+            (ENDPOINT, previous.assignments, current.assignments),
+            (ROUTE, previous.route_configurations, current.route_configurations),
+            (SCOPED_ROUTE, previous.scopes, current.scopes),
+            (LISTENER, previous.listeners, current.listeners),
+        ):
+            self._put(type_url, before, after, in_use)
+        for name in previous.clusters.keys() - current.clusters.keys():
+            self._board.drop(Key("names", name))
+            self._board.drop(Key("checks", name))
+        self._board.put(Key(GENERATION), current.generation)
+        self._on_change()
+
+    def _put(self, type_url: str, before: Mapping[str, Any], after: Mapping[str, Any], in_use: InUse) -> None:
+        changes = diff(before, after)
+        for name in (*changes.added, *changes.changed):
+            resource = in_use[type_url][name]
+            self._board.put(Key("resource", name, type_url), ResourceFact(resource.body, resource.added_via_api))
+        for name in changes.removed:
+            self._board.drop(Key("resource", name, type_url))
+
+
+class FindingsPublisher:
+    """Implements upstream.findings.FindingsSink.  had_traffic: told by the workers' stats."""
+
+    def __init__(self, board: Board, on_change: Callable[[], None], had_traffic: Callable[[str], bool]) -> None:
+        self._board = board
+        self._on_change = on_change
+        self._had_traffic = had_traffic
+
+    def names(self, cluster: str, answers: Answers) -> None:
+        self._put(Key("names", cluster), dict(answers))
+
+    def checks(self, cluster: str, results: Results) -> None:
+        self._put(Key("checks", cluster), dict(results))
+
+    def had_traffic(self, stat_name: str) -> bool:
+        return self._had_traffic(stat_name)
+
+    def _put(self, key: Key, fact: object) -> None:
+        if self._board.facts.get(key) != fact:
+            self._board.put(key, fact)
+            self._on_change()
