@@ -61,9 +61,11 @@ class RequestEncoder(Protocol):
 class ResponseReceiver(Protocol):
     """What a pool calls.  After `end_stream`, `on_whole`, `on_reset` or `on_pool_failure` it calls nothing more."""
 
-    @property
-    def takes_whole(self) -> bool:
-        """Whether a response whose body came with its head, in one read, may be handed over by one `on_whole`."""
+    def takes_whole(self, headers: ResponseHeaders) -> bool:
+        """Whether this response, whose body came with its head in one read, may be handed over by one `on_whole`.
+
+        Not if the receiver may give the exchange up once it has seen the head: that takes its connection along.
+        """
 
     def on_pool_ready(self, encoder: RequestEncoder, host: LiveHost, connection: UpstreamConnectionInfo) -> None:
         """A connection is there; the receiver may encode at once, inside this call."""

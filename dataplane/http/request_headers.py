@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from dataplane.base.address import Address, PipeAddress, SocketAddress
@@ -42,7 +43,8 @@ _IN_AUTHORITY: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 _SCHEMES: Final = (b"http", b"https")
 
 
-class Peer(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Peer:
     """What stays the same for all requests of a connection.
 
     introduction: what is added to a request that says nothing special.  noticed: what others will notice of it.
@@ -115,6 +117,7 @@ class RequestPreparation:
             or config.path_with_escaped_slashes_action is not EscapedSlashesAction.KEEP_UNCHANGED
         )
         self._changes_host = config.strip_port is not StripPort.NONE or config.strip_trailing_host_dot
+        self._changes_target = self._changes_path or self._changes_host
         self._judges_underscores = config.headers_with_underscores_action is not UnderscoresAction.ALLOW
         self._quick = config.generate_request_id and not (config.via or config.add_user_agent or config.scheme_to_overwrite)
 
@@ -130,9 +133,9 @@ class RequestPreparation:
         if tls is not None:
             certificate = tls.peer_certificate
             told = None if certificate is None else element(tls, certificate, self._config.client_cert_details)
-            peer = peer._replace(scheme=b"https", client_cert=told)
+            peer = replace(peer, scheme=b"https", client_cert=told)
         introduction = self._introduction(peer)
-        return peer._replace(introduction=introduction, noticed=noticed.among(noticed.REQUEST, introduction))
+        return replace(peer, introduction=introduction, noticed=noticed.among(noticed.REQUEST, introduction))
 
     def _introduction(self, peer: Peer) -> tuple[Field, ...]:
         """What `_mutate` adds to a request without special fields, but for its id: found out by trying."""
@@ -154,9 +157,13 @@ class RequestPreparation:
             if refusal is not None:
                 return refusal
             has_host = has_host and not (had_host and not headers.authority)
-        refusal = self._check(headers, has_host, peer)
-        if refusal is not None:
-            return refusal
+        target = headers.path
+        if not has_host or self._changes_target or target[:1] != b"/" or b"#" in target or headers.method == b"QUERY":
+            refusal = self._check(headers, has_host, peer)
+            if refusal is not None:
+                return refusal
+        elif headers.authority.translate(None, _IN_AUTHORITY):
+            return Refusal(400, "http.invalid_authority", protocol_error=True)
         if special or not self._quick:
             headers.noticed = None
             self._mutate(headers, peer, stream)

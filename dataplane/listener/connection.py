@@ -80,7 +80,7 @@ class Connection(StreamInfo, asyncio.Protocol):
     filter_chain: FilterChain = _NO_CHAIN
     transport: asyncio.Transport
     write: Callable[[bytes], None]
-    drain: DrainDecision | None = None
+    drain: DrainDecision | None
     leaving: Leaving | None = None  # its filter chain is gone
     limit: ConnectionLimit | None = None  # what it took of
     is_established = False  # it has, or had, a filter chain
@@ -98,6 +98,7 @@ class Connection(StreamInfo, asyncio.Protocol):
         self.server = acceptor.server
         self.stat_prefix = acceptor.stat_prefix
         self.listener = acceptor.config
+        self.drain = None  # asked with every response
 
     @property
     def info(self) -> StreamInfo:

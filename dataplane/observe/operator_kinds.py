@@ -24,13 +24,12 @@ Reader = Callable[["RequestHeaders | None", "ResponseHeaders | None", "HeaderMap
 class OfInfo:
     """An operator that reads only the stream's facts.
 
-    expression: the same as a Python expression of `info` (and of `missing`, which it gives where there is no value), for operators of the
-    default format, whose call costs more than their work.  conversion: how the expression's value is printed, `%b` for bytes, `%d` for a number.
+    expression: the same in bytes, as a Python expression of `info` (and of `missing`, which it gives where there is no value), for operators
+    of the default format, whose call costs more than their work.
     """
 
     read: Fact
     expression: str = ""
-    conversion: bytes = b"%b"
 
 
 @dataclass(frozen=True, slots=True)

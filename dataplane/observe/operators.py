@@ -33,7 +33,7 @@ def compile_operator(name: str, argument: str | None, length: int | None, at: Fi
     if fact is not None:
         if argument:
             raise ConfigError(at, f"{name} does not take any parameters or a length limit: {argument!r}")
-        return OfInfo(fact, *_EXPRESSIONS.get(name, ()))
+        return OfInfo(fact, _EXPRESSIONS.get(name, ""))
     builder = _BUILDERS.get(name)
     if builder is None:
         raise ConfigError(at, f"Not supported field in StreamInfo: {name}")
@@ -361,15 +361,21 @@ _FACTS: Final[dict[str, Fact]] = {
     "UNIQUE_ID": lambda info: str(uuid.uuid4()),
 }
 
+
 # Of the default format.  What they mean stands above.
-_EXPRESSIONS: Final[dict[str, tuple[str, bytes]]] = {
-    "DURATION": ("(b'%d' % ((info.end_at - info.start_at) * 1000) if info.end_at else missing)", b"%b"),
-    "BYTES_RECEIVED": ("info.bytes_received", b"%d"),
-    "BYTES_SENT": ("info.bytes_sent", b"%d"),
-    "PROTOCOL": ("protocols.get(info.protocol, missing)", b"%b"),
-    "RESPONSE_CODE": ("info.response_code", b"%d"),
-    "RESPONSE_FLAGS": ("(flags_text(info.response_flags) if info.response_flags else b'-')", b"%b"),
-    "UPSTREAM_HOST": ("(missing if info.upstream_host is None else info.upstream_host.wire)", b"%b"),
+def _small(expression: str) -> str:
+    """A number that is small more often than not."""
+    return f"(numbers[value] if (value := {expression}) < 1000 else b'%d' % value)"
+
+
+_EXPRESSIONS: Final[dict[str, str]] = {
+    "DURATION": f"({_small('int((info.end_at - info.start_at) * 1000)')} if info.end_at else missing)",
+    "BYTES_RECEIVED": _small("info.bytes_received"),
+    "BYTES_SENT": _small("info.bytes_sent"),
+    "PROTOCOL": "protocols.get(info.protocol, missing)",
+    "RESPONSE_CODE": _small("info.response_code"),
+    "RESPONSE_FLAGS": "(flags_text(info.response_flags) if info.response_flags else b'-')",
+    "UPSTREAM_HOST": "(missing if info.upstream_host is None else info.upstream_host.wire)",
 }
 
 

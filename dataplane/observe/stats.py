@@ -88,8 +88,10 @@ class Histogram:
         if value >= 100:
             scale = 10 ** (len(str(value)) - 2)
             value -= value % scale
-        counts = self.counts
-        counts[value] = counts.get(value, 0) + 1
+        try:
+            self.counts[value] += 1
+        except KeyError:
+            self.counts[value] = 1
 
     def latch(self) -> None:
         """End an interval (Envoy: stats_flush_interval)."""

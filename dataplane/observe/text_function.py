@@ -41,6 +41,7 @@ _PSEUDO: Final = {
 _NAMES: Final[dict[str, object]] = {
     "flags_text": flags.short_bytes,
     "iso_milliseconds": timestamps.iso_milliseconds_bytes,
+    "numbers": tuple(b"%d" % number for number in range(1000)),
     "protocols": {name: name.encode() for name in ("HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/3")},
 }
 
@@ -59,11 +60,10 @@ def text_function(parts: Sequence[Part], missing: bytes) -> Render:
         if isinstance(part, str):
             template += part.encode("latin-1").replace(b"%", b"%%")
             continue
+        template += b"%b"
         if isinstance(part, OfInfo) and part.expression:
-            template += part.conversion
             values.append(part.expression)
             continue
-        template += b"%b"
         if isinstance(part, OfHeader) and part.length is None:
             values.append(_header_expression(part))
             continue

@@ -40,7 +40,6 @@ class Attempt:
         "pending",
         "response",
         "sent",
-        "takes_whole",
     )
 
     def __init__(self, router: RouterStream) -> None:
@@ -53,7 +52,6 @@ class Attempt:
         self.response: ResponseHeaders | None = None
         self.logged = False  # in the router's own access log
         self.sent = False  # some of the request went out
-        self.takes_whole = router.takes_whole
         self._paused = False
         self._blocked = False  # the connection takes no more, so the client waits
 
@@ -62,6 +60,9 @@ class Attempt:
     @property
     def downstream_protocol(self) -> str:
         return self._router.info.protocol
+
+    def takes_whole(self, headers: ResponseHeaders) -> bool:
+        return self._router.takes_whole(headers)
 
     def on_pool_ready(self, encoder: RequestEncoder, host: LiveHost, connection: UpstreamConnectionInfo) -> None:
         self.pending = None

@@ -15,17 +15,13 @@ if TYPE_CHECKING:
 class AnswerCounters:
     """Of one cluster.  internal: the request came from inside (x-envoy-internal)."""
 
-    __slots__ = ("_answers", "_scope", "_times")
+    __slots__ = ("_answers", "_times", "scope")
 
     def __init__(self, scope: Scope) -> None:
         """scope: `cluster.<name>.`"""
-        self._scope: Final = scope
+        self.scope: Final = scope
         self._answers: dict[tuple[int, bool, str], tuple[Counter, ...]] = {}
         self._times: dict[tuple[bool, str], tuple[Histogram, ...]] = {}
-
-    @property
-    def scope(self) -> Scope:
-        return self._scope
 
     def count(self, status: int, internal: bool, alt_name: str = "") -> None:
         key = (status, internal, alt_name)
@@ -40,18 +36,18 @@ class AnswerCounters:
         histograms = self._times.get(key)
         if histograms is None:
             prefixes = _prefixes(internal, alt_name)
-            histograms = self._times[key] = tuple(self._scope.histogram(f"{prefix}upstream_rq_time") for prefix in prefixes)
+            histograms = self._times[key] = tuple(self.scope.histogram(f"{prefix}upstream_rq_time") for prefix in prefixes)
         for histogram in histograms:
             histogram.record(milliseconds)
 
     def count_retried(self, status: int) -> None:
         """An answer that was not passed on because the request is tried again."""
         for name in _names(status):
-            self._scope.counter(f"retry.{name}").inc()
+            self.scope.counter(f"retry.{name}").inc()
 
     def _make(self, status: int, internal: bool, alt_name: str) -> tuple[Counter, ...]:
         prefixes = _prefixes(internal, alt_name)
-        return tuple(self._scope.counter(prefix + name) for prefix in prefixes for name in _names(status))
+        return tuple(self.scope.counter(prefix + name) for prefix in prefixes for name in _names(status))
 
 
 def _names(status: int) -> tuple[str, str, str]:

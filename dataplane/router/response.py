@@ -26,6 +26,14 @@ _SERVICE_TIMES: Final = tuple((_SERVICE_TIME, b"%d" % milliseconds) for millisec
 class ResponseSide(RequestState):
     """What comes back."""
 
+    __slots__ = ()
+
+    def takes_whole(self, headers: ResponseHeaders) -> bool:
+        """A tunnel's answer decides about what is still to come; what is tried again is given up at its head."""
+        if self._retries is None:
+            return not self._awaits_tunnel
+        return not self._awaits_tunnel and not self._retries.policy.after_response(headers)
+
     def on_informational(self, headers: ResponseHeaders) -> None:
         """What was passed on of a response rules out another try."""
         self._counters.count(headers.status, self._internal, self._alt_name)
@@ -33,12 +41,7 @@ class ResponseSide(RequestState):
         self.stream.encode_informational(headers)
 
     def on_response(self, attempt: Attempt, headers: ResponseHeaders, end_stream: bool) -> None:
-        if attempt is not self._attempt or self._over:
-            return
-        attempt.response = headers
-        if self._retries is not None and self._again(self._retries.after_response(headers), attempt):
-            _count_for_host(attempt, headers.status)
-            self._counters.count_retried(headers.status)
+        if attempt is not self._attempt or self._over or self._tried_again(attempt, headers):
             return
         now = self._bound.clock()
         granted = self._awaits_tunnel and tunnels.take_response(self.info.upstream_protocol, self.headers, headers)
@@ -50,13 +53,22 @@ class ResponseSide(RequestState):
             self._open_tunnel(attempt)
 
     def on_whole_response(self, attempt: Attempt, headers: ResponseHeaders, body: bytes) -> None:
-        """`on_response` and the whole body in one.  There is no retry to decide about."""
-        if attempt is self._attempt and not self._over:
-            attempt.response = headers
-            now = self._bound.clock()
-            self._take_head(attempt, headers, now)
-            self._take_end(now)
-            self.stream.encode_whole(headers, body)
+        """`on_response` and the whole body in one."""
+        if attempt is not self._attempt or self._over or self._tried_again(attempt, headers):
+            return
+        now = self._bound.clock()
+        self._take_head(attempt, headers, now)
+        self._take_end(now)
+        self.stream.encode_whole(headers, body)
+
+    def _tried_again(self, attempt: Attempt, headers: ResponseHeaders) -> bool:
+        """Whether this answer is dropped for another try."""
+        attempt.response = headers
+        if self._retries is None or not self._again(self._retries.after_response(headers), attempt):
+            return False
+        _count_for_host(attempt, headers.status)
+        self._counters.count_retried(headers.status)
+        return True
 
     def _open_tunnel(self, attempt: Attempt) -> None:
         """From here on what the client sends goes on as it comes.  Defined where requests are sent (router.router)."""
@@ -100,8 +112,8 @@ class ResponseSide(RequestState):
     def _take_end(self, now: float) -> None:
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
-            if attempt.deadline is not None:
-                attempt.deadline.cancel()
+            if attempt.deadline is not None or attempt.duration is not None:
+                attempt.disarm()
             self._log_attempt(attempt)
         self.info.upstream_response_end_at = now
         if self.request_complete:

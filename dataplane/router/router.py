@@ -59,6 +59,8 @@ class BoundRouterFilter(BoundRouter):
 class RouterStream(TimedRequest):
     """The way of one request: its plan, its tries, its end."""
 
+    __slots__ = ()
+
     # The request (api.http_filter.TerminalFilter)
 
     def decode_headers(self, headers: RequestHeaders, end_stream: bool) -> None:
@@ -206,12 +208,15 @@ class RouterStream(TimedRequest):
         """Ask the cluster for a connection.  A callback may come before this returns.  False: there is no host to ask."""
         self.info.attempts += 1
         attempt = self._attempt = Attempt(self)
-        context = self if self._needs_context else None
+        action = self._action
+        context = (
+            self if action.hash_policies or (self._retries is not None and self._retries.policy.avoid_previous_hosts) else None
+        )
         try:
-            if self._action.connect is not None and self._action.connect.terminates(self.headers.method):
-                pending = self._dial(attempt, self._action.connect)
+            if action.connect is not None and action.connect.terminates(self.headers.method):
+                pending = self._dial(attempt, action.connect)
             else:
-                pending = self.cluster.open_stream(attempt, context, self._action.priority)
+                pending = self.cluster.open_stream(attempt, context, action.priority)
         except NoHealthyHost:
             self._attempt = None
             self._reply(503, b"no healthy upstream", "no_healthy_upstream", flags.NO_HEALTHY_UPSTREAM)
@@ -239,7 +244,7 @@ class RouterStream(TimedRequest):
         limit = self.cluster.max_stream_duration if asked is None else asked
         if limit:
             attempt.duration = self._bound.deadlines.arm(limit, attempt.on_duration_over)
-        info.upstream_begin_at = self._bound.clock()
+        info.upstream_begin_at = now = self._bound.clock()
         if self._action.auto_host_rewrite and host.hostname:
             request_plan.set_host(self.headers, host.hostname.encode(), self._action.append_x_forwarded_host, self._bound.tells)
         if self._awaits_tunnel:
@@ -249,8 +254,9 @@ class RouterStream(TimedRequest):
         else:
             encoder.encode_headers(self.headers, self.request_complete)
         if self.request_complete and attempt.encoder is not None:
-            info.upstream_request_end_at = self._bound.clock()
-            self._arm_per_try(attempt)
+            info.upstream_request_end_at = now
+            if self._wishes.times.per_try:
+                self._arm_per_try(attempt)
 
     def _send_with_body(self, encoder: RequestEncoder) -> None:
         body = self._held()
@@ -373,10 +379,6 @@ class RouterStream(TimedRequest):
             attempt.abandon()
 
     # What a load balancer may ask (api.upstream.BalancingContext)
-
-    @property
-    def _needs_context(self) -> bool:
-        return bool(self._action.hash_policies) or (self._retries is not None and self._retries.policy.avoid_previous_hosts)
 
     def hash_key(self) -> int | None:
         return None

@@ -57,41 +57,65 @@ class BoundRouter:
 
 
 class RequestState:
-    """One request.  Class attributes are the defaults: a request pays for what it uses."""
+    """One request."""
 
+    __slots__ = (
+        "_action",
+        "_alt_name",
+        "_attempt",
+        "_awaits_tunnel",
+        "_backoff",
+        "_body",
+        "_body_size",
+        "_bound",
+        "_counters",
+        "_deadline",
+        "_has_body",
+        "_internal",
+        "_levels",
+        "_mirrors",
+        "_over",
+        "_paused",
+        "_retries",
+        "_route",
+        "_started",
+        "_trailers",
+        "_wishes",
+        "cluster",
+        "headers",
+        "info",
+        "request_complete",
+        "stream",
+    )
+
+    headers: RequestHeaders
     cluster: LiveCluster
-    request_complete = False
+    _route: Route
     _action: ForwardAction
     _wishes: RequestWishes
     _counters: AnswerCounters
-    _route: Route
-    _levels: tuple[HeaderMutations, ...] = ()
-    _attempt: Attempt | None = None
-    _retries: Retries | None = None
-    _trailers: HeaderMap | None = None
-    _deadline: Deadline | None = None  # of the whole response
-    _backoff: Deadline | None = None
-    _body: list[bytes] | None = None  # what a try that is still to come needs of the body
-    _body_size = 0
-    _has_body = False
-    _paused = False
-    _started = False  # response headers were passed on
-    _over = False
-    _internal = False
-    _alt_name = ""
-    _awaits_tunnel = False  # what the client sends is held until the upstream grants it
-    _mirrors: Sequence[Mirror] = ()  # copies that take the body as well
 
     def __init__(self, bound: BoundRouter, stream: HttpStream) -> None:
         self._bound = bound
         self.stream = stream
         self.info = stream.info
-        self.headers: RequestHeaders
-
-    @property
-    def takes_whole(self) -> bool:
-        """A retry gives the exchange up when it has seen the head; that, and a tunnel, is only possible while the body is to come."""
-        return self._retries is None and not self._awaits_tunnel
+        self.request_complete = False
+        self._has_body = False
+        self._internal = False
+        self._alt_name = ""
+        self._levels: tuple[HeaderMutations, ...] = ()
+        self._attempt: Attempt | None = None
+        self._retries: Retries | None = None
+        self._trailers: HeaderMap | None = None
+        self._deadline: Deadline | None = None  # of the whole response
+        self._backoff: Deadline | None = None
+        self._body: list[bytes] | None = None  # what a try that is still to come needs of the body
+        self._body_size = 0
+        self._paused = False
+        self._started = False  # response headers were passed on
+        self._over = False
+        self._awaits_tunnel = False  # what the client sends is held until the upstream grants it
+        self._mirrors: Sequence[Mirror] = ()  # copies that take the body as well
 
     def _again(self, verdict: Verdict, attempt: Attempt) -> bool:
         """Whether another try follows; if so, it is under way.  Defined where tries are made (router.router)."""

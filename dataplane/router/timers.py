@@ -24,6 +24,8 @@ _DURATION_BODY: Final = b"upstream max stream duration reached"
 class TimedRequest(ResponseSide):
     """What happens when nothing comes back in time."""
 
+    __slots__ = ()
+
     def _arm_timeout(self) -> None:
         total = self._wishes.times.total
         if total and not self._over:

@@ -23,6 +23,7 @@ REQUEST: Final = (
         b"referer",
         b"x-envoy-attempt-count",
         b"x-envoy-internal",
+        b"x-envoy-upstream-stream-duration-ms",
         b"x-forwarded-client-cert",
         b"x-forwarded-port",
         b"x-forwarded-proto",

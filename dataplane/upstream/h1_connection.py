@@ -104,7 +104,7 @@ class H1Connection(Dialled):
         self._left = 0
         self._paused = 0
         self._write_blocked = False
-        self._out: list[bytes] = []
+        self._out = b""  # written at the end of this pass of the loop
         self._writes = pool.writes
         self._chunks: ChunkedDecoder | None = None
 
@@ -210,18 +210,19 @@ class H1Connection(Dialled):
             self.write(data)
             return
         if not self._out:
+            self._out = data
             self._writes.add(self)
-        self._out.append(data)
+        elif len(data) < _JOIN_BELOW:
+            self._out += data
+        else:
+            self.flush()
+            self.write(data)
 
     def flush(self) -> None:
         """base.write_queue.Flushable."""
-        out, self._out = self._out, []
-        if self._state == _CLOSED:
-            return
-        if len(out) == 1:
-            self.write(out[0])
-        else:
-            self.transport.writelines(out)
+        data, self._out = self._out, b""
+        if data and self._state != _CLOSED:
+            self.write(data)
 
     def encode_trailers(self, trailers: HeaderMap) -> None:
         """Ends the request.  The fields are dropped, as Envoy does unless Http1ProtocolOptions.enable_trailers is set."""
@@ -330,7 +331,7 @@ class H1Connection(Dialled):
         elif length == NOT_GIVEN:
             self._on_open_ended(receiver, headers, body)
         elif length == len(body):
-            if receiver.takes_whole:
+            if receiver.takes_whole(headers):
                 self._end_exchange(False)
                 receiver.on_whole(headers, body)
                 return

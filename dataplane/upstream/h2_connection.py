@@ -225,13 +225,14 @@ class H2Connection(H2Writer):
         if type(body) is not h2_session.DataReceived or not body.end_stream or body.stream_id != head.stream_id or not body.data:
             return False
         stream = self.streams.get(head.stream_id)
-        if stream is None or stream.receiver is None or not stream.receiver.takes_whole:
+        if stream is None or stream.receiver is None or self._is_too_large(stream, head.headers):
             return False
-        if not self._is_too_large(stream, head.headers):
-            self.session.acknowledge(head.stream_id, len(body.data))
-            self._end(stream).on_whole(response_headers(head.headers), body.data)
-            return True
-        return False
+        headers = response_headers(head.headers)
+        if not stream.receiver.takes_whole(headers):
+            return False
+        self.session.acknowledge(head.stream_id, len(body.data))
+        self._end(stream).on_whole(headers, body.data)
+        return True
 
     def _on_informational(self, event: h2_session.InformationalResponseReceived) -> None:
         stream = self.streams.get(event.stream_id)

@@ -49,8 +49,6 @@ class HttpProbe:
 
     __slots__ = ("_config", "_encoder", "_on_result", "_pending", "_pool", "_request", "_response")
 
-    takes_whole = True
-
     def __init__(
         self, config: HttpHealthCheck, address: Address, settings: PoolSettings, breakers: Breakers, on_result: OnResult
     ) -> None:
@@ -102,6 +100,9 @@ class HttpProbe:
 
     def on_pool_failure(self, reason: PoolFailure, details: str, host: LiveHost | None) -> None:
         self._end(Result.NETWORK)
+
+    def takes_whole(self, headers: ResponseHeaders) -> bool:
+        return True
 
     def on_informational(self, headers: ResponseHeaders) -> None:
         pass

@@ -43,7 +43,8 @@ class Answer:
         self._writable = True
         self.encoder: RequestEncoder | None = None
 
-    takes_whole = False
+    def takes_whole(self, headers: ResponseHeaders) -> bool:
+        return False
 
     def on_whole(self, headers: ResponseHeaders, body: bytes) -> None:
         raise AssertionError("not wanted")

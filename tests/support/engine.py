@@ -190,7 +190,7 @@ class Exchange:
         """A whole response with its length."""
         length = () if status == 204 else ((b"content-length", b"%d" % len(body)),)
         headers = ResponseHeaders(status, [*fields, *length])
-        if body and self.receiver.takes_whole:
+        if body and self.receiver.takes_whole(headers):
             self.receiver.on_whole(headers, body)
             return
         self.receiver.on_headers(headers, not body)

@@ -216,7 +216,10 @@ class Recorder:
     host: LiveHost | None = None
     connection: UpstreamConnectionInfo | None = None
     headers: ResponseHeaders | None = None
-    takes_whole: bool = False
+    whole: bool = False
+
+    def takes_whole(self, headers: ResponseHeaders) -> bool:
+        return self.whole
 
     def _note(self, event: str) -> None:
         self.events.append(event)

@@ -22,6 +22,8 @@ _WORD_START: Final = re.compile(rb"(?:^|[^0-9A-Za-z])[a-z]")
 _STATUS_LINES: Final = {status: b"HTTP/1.1 %d %b" % (status, phrase) for status, phrase in REASONS.items()}
 _COLON: Final = b": ".join
 _JOIN_LINES: Final = b"\r\n".join
+# From here on a copy costs more than one more write.
+_JOIN_BELOW: Final = 16384
 # Joined behind a status line and field lines, each gives what must follow.
 _END: Final = (b"", b"")
 _NO_BODY_END: Final = (b"content-length: 0", b"", b"")
@@ -38,7 +40,7 @@ class ResponseWriter:
     def __init__(self, write: Callable[[bytes], None], manager: BoundManager) -> None:
         self._write = write
         self._manager = manager
-        self._out: list[bytes] = []
+        self._out = b""  # written at the end of this pass of the loop
         self._proper_case = manager.config.http1.proper_case_headers
         self._chunked = False
         self._head_only = False
@@ -101,19 +103,24 @@ class ResponseWriter:
     def _send(self, data: bytes) -> None:
         """Hold *data* back until everything of this pass of the loop can be written at once (base.write_queue)."""
         if not self._out:
+            self._out = data
             self._manager.writes.add(self)
-        self._out.append(data)
+        elif len(data) < _JOIN_BELOW:
+            self._out += data
+        else:
+            self.flush()
+            self._out = data
+            self._manager.writes.add(self)
 
     def flush(self) -> None:
-        out = self._out
-        if out:
-            data = out[0] if len(out) == 1 else b"".join(out)
-            self._out = []
+        data = self._out
+        if data:
+            self._out = b""
             self._manager.stats.cx_tx_bytes_total.value += len(data)
             self._write(data)
 
     def on_close(self) -> None:
-        self._out = []
+        self._out = b""
 
     def _lines(self, headers: HeaderMap) -> list[bytes]:
         if self._proper_case:

@@ -149,11 +149,11 @@ def test_a_response_may_come_byte_by_byte(answer: bytes) -> None:
 
 def test_a_response_that_came_whole_may_be_taken_whole() -> None:
     wire = Wire()
-    request = wire.ask(Recorder(get(), takes_whole=True))
+    request = wire.ask(Recorder(get(), whole=True))
     peer = wire.peers[0].accept()
     peer.send(OK + b"content-length: 5\r\n\r\nhello")
     assert request.events == ["ready", "whole 200 hello"]
-    later = wire.ask(Recorder(get(), takes_whole=True))
+    later = wire.ask(Recorder(get(), whole=True))
     peer.send(OK + b"content-length: 5\r\n\r\nhel")
     peer.send(b"lo")
     assert later.events == ["ready", "headers 200", "data hel", "data lo end"]

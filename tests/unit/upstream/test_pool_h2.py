@@ -49,7 +49,7 @@ def test_a_request_and_its_response() -> None:
 
 def test_a_response_that_came_in_one_read_may_be_handed_over_at_once() -> None:
     wire = open_wire()
-    whole, parted = Recorder(takes_whole=True), Recorder(takes_whole=True)
+    whole, parted = Recorder(whole=True), Recorder(whole=True)
     _, host = wire.exchange(whole, parted)
     host.respond(1, body=b"small")
     assert whole.events == ["ready", "whole 200 small"]
