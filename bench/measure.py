@@ -65,7 +65,7 @@ def _sample(proxy: RunningProxy, scenario: Scenario, seconds: float) -> Sample:
 
 def measure(scenario: Scenario, names: Sequence[str], rounds: int, seconds: float, directory: Path) -> Result:
     """Run *scenario* with the proxies of *names* that are installed."""
-    upstream, upstream_port = start_upstream(directory, scenario.upstream_http2)
+    upstream, upstream_port = start_upstream(directory, scenario.upstream_http2, scenario.upstream)
     running: list[RunningProxy] = []
     result = Result(scenario)
     try:

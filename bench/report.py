@@ -35,7 +35,8 @@ def _row(name: str, samples: Sequence[Sample], result: Result) -> list[str]:
 def print_table(result: Result, console: Console) -> None:
     table = Table(title=f"{result.scenario.name}: {result.scenario.about}", title_justify="left")
     table.add_column("proxy")
-    for heading in ("CPU µs/request", "ratio to Envoy", "requests/s", "p50 ms", "p99 ms", "PSS MiB", "RSS MiB"):
+    unit = result.scenario.unit
+    for heading in (f"CPU µs/{unit}", "ratio to Envoy", f"{unit}s/s", "p50 ms", "p99 ms", "PSS MiB", "RSS MiB"):
         table.add_column(heading, justify="right")
     for name, samples in result.samples.items():
         table.add_row(*_row(name, samples, result))

@@ -44,7 +44,8 @@ class Scenario:
     """One path through the proxy.
 
     target: the ratio of our CPU time per request to Envoy's that we promise; other_configs: the equivalent configuration
-    text of proxies that do not read a bootstrap, by proxy name; upstream_http2: the upstream speaks HTTP/2 in clear text.
+    text of proxies that do not read a bootstrap, by proxy name; upstream_http2: the upstream speaks HTTP/2 in clear text;
+    upstream: one of raw_peers.HOSTS in the place of an HTTP server; unit: what is counted.
     """
 
     name: str
@@ -54,3 +55,5 @@ class Scenario:
     target: float | None = None
     other_configs: Mapping[str, Callable[[Place], str]] = field(default_factory=dict)
     upstream_http2: bool = False
+    upstream: str = ""
+    unit: str = "request"

@@ -11,18 +11,21 @@ from pathlib import Path
 
 from bench.cores import LOAD_CORE, pinned
 
+LARGE = 1 << 20
+LARGE_PATH = "/service-10/large"
 BODY = b"The quick brown fox jumps over a lazy dog.\n"
 
 NGINX_CONFIG = """
 daemon off; master_process off; worker_processes 1; pid {directory}/upstream.pid; error_log {directory}/upstream.err;
 events {{ worker_connections 4096; }}
 http {{
-  access_log off; keepalive_requests 1000000000; keepalive_timeout 3600s; server_tokens off;
+  access_log off; sendfile on; keepalive_requests 1000000000; keepalive_timeout 3600s; server_tokens off;
   client_body_temp_path {directory}/b; proxy_temp_path {directory}/p; fastcgi_temp_path {directory}/f;
   uwsgi_temp_path {directory}/u; scgi_temp_path {directory}/s;
   server {{
     listen 127.0.0.1:{port} backlog=1024{http2}; http2_max_concurrent_streams 1024;
-    location / {{ default_type text/plain; return 200 "{body}"; }}
+    location = {large_path} {{ default_type text/plain; alias {directory}/large; }}
+    location / {{ client_max_body_size 0; default_type text/plain; return 200 "{body}"; }}
   }}
 }}
 """
@@ -38,14 +41,22 @@ def free_port() -> int:
         return port
 
 
-def start_upstream(directory: Path, http2: bool = False) -> tuple[subprocess.Popen[bytes], int]:
-    """Start it; returns the process and its port.  It answers every request with 43 bytes."""
+def start_upstream(directory: Path, http2: bool = False, role: str = "") -> tuple[subprocess.Popen[bytes], int]:
+    """Start it; returns the process and its port.  It answers every request with 43 bytes, but those for LARGE_PATH with a MiB.
+
+    role: of raw_peers, for an upstream that is no HTTP server.
+    """
     port = free_port()
+    if role:
+        return subprocess.Popen([sys.executable, "-m", "bench.raw_peers", role, str(port)], preexec_fn=pinned(LOAD_CORE)), port
+    (directory / "large").write_bytes(b"x" * LARGE)
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if nginx is not None:
         config = directory / "upstream.conf"
         body = BODY.decode().replace("\n", "\\n")
-        config.write_text(NGINX_CONFIG.format(directory=directory, port=port, body=body, http2=" http2" if http2 else ""))
+        config.write_text(
+            NGINX_CONFIG.format(directory=directory, port=port, body=body, http2=" http2" if http2 else "", large_path=LARGE_PATH)
+        )
         command = [nginx, "-c", str(config), "-e", str(directory / "upstream.err")]
     elif http2:
         raise SystemExit("an upstream that speaks HTTP/2 needs nginx")

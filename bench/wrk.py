@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 
 from bench.cores import pinned
@@ -15,11 +16,12 @@ _UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 @dataclass(frozen=True, slots=True)
 class Wrk:
-    """`wrk -c CONNECTIONS` on one path."""
+    """`wrk -c CONNECTIONS` on one path.  upload: bytes that each request carries, which makes it a POST."""
 
     path: str
     connections: int = 32
     scheme: str = "http"
+    upload: int = 0
 
     def run(self, port: int, seconds: float, core: int) -> LoadResult:
         binary = shutil.which("wrk")
@@ -27,7 +29,12 @@ class Wrk:
             raise SystemExit("wrk is not installed")
         command = [binary, "-t1", f"-c{self.connections}", f"-d{seconds:.0f}s", "--latency"]
         url = f"{self.scheme}://127.0.0.1:{port}{self.path}"
-        done = subprocess.run([*command, url], preexec_fn=pinned(core), capture_output=True, text=True, check=True)
+        with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+            if self.upload:
+                script.write(f'wrk.method = "POST"\nwrk.body = string.rep("x", {self.upload})\n')
+                script.flush()
+                command += ["-s", script.name]
+            done = subprocess.run([*command, url], preexec_fn=pinned(core), capture_output=True, text=True, check=True)
         return parse(done.stdout)
 
 
