@@ -78,10 +78,17 @@ class UpstreamTransportSocket(Protocol):
     auto_host_sni: bool
 
     def dial(
-        self, above: DialledProtocol, server_name: str, alpn: tuple[str, ...], secrets: Mapping[str, object], scope: Scope
+        self,
+        above: DialledProtocol,
+        server_name: str,
+        alpn: tuple[str, ...],
+        secrets: Mapping[str, object],
+        scope: Scope,
+        wanted_name: str = "",
     ) -> Layer | None:
         """The protocol for a connection that is about to be opened.  None: a secret is missing, so it cannot be.
 
         It calls `connection_made` of *above* after the handshake, with a transport of its own, else `connect_failed`.
-        server_name: what the request asks for, "" for what is configured.  alpn: what to ask for where nothing is configured.
+        server_name: what the request asks for, "" for what is configured.  wanted_name: has to be in the server's certificate; "": what is
+        configured has.  alpn: what to ask for where nothing is configured.
         """

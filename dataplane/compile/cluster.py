@@ -58,6 +58,7 @@ supports(
     "http_protocol_options",
     "http2_protocol_options",
     "typed_extension_protocol_options",
+    "upstream_http_protocol_options",
     "wait_for_warm_on_init",
     "transport_socket",
     "transport_socket_matches",

@@ -10,6 +10,8 @@ from typing import Any, Final
 from envoy.config.cluster.v3.cluster_pb2 import Cluster as ClusterMessage
 from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions
 from envoy.config.core.v3.protocol_pb2 import HttpProtocolOptions as CommonMessage
+from envoy.config.core.v3.protocol_pb2 import UpstreamHttpProtocolOptions as NamesMessage
+from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions as HttpMessage
 
 from dataplane.base.errors import ConfigError, FieldPath
@@ -18,9 +20,18 @@ from dataplane.compile.http2_options import compile_http2_options
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import optional_seconds, wrapped
 from dataplane.semantics.h2_options import Http2Options
-from dataplane.snapshot.cluster import HttpProtocolOptions
+from dataplane.snapshot.cluster import AutoNames, HttpProtocolOptions
 
-supports(HttpMessage, "common_http_protocol_options", "explicit_http_config", "use_downstream_protocol_config")
+supports(
+    HttpMessage,
+    "common_http_protocol_options",
+    "explicit_http_config",
+    "use_downstream_protocol_config",
+    "auto_config",
+    "upstream_http_protocol_options",
+)
+supports(HttpMessage.AutoHttpConfig, "http_protocol_options", "http2_protocol_options")
+supports(NamesMessage, "auto_sni", "auto_san_validation", "override_auto_sni_header")
 supports(HttpMessage.ExplicitHttpConfig, "http_protocol_options", "http2_protocol_options")
 supports(HttpMessage.UseDownstreamHttpConfig, "http_protocol_options", "http2_protocol_options")
 supports(
@@ -71,15 +82,18 @@ def _deprecated(cluster: ClusterMessage, at: FieldPath) -> HttpProtocolOptions:
     else:
         protocol = "HTTP/2" if cluster.HasField("http2_protocol_options") else "HTTP/1.1"
     at_common = at / "common_http_protocol_options"
-    return _common(cluster.common_http_protocol_options, _old_limit(cluster), at_common, protocol, http2)
+    names = _names(cluster.upstream_http_protocol_options)
+    return _common(cluster.common_http_protocol_options, _old_limit(cluster), at_common, protocol, http2, names)
 
 
 def _extension(message: Any, cluster: ClusterMessage, at: FieldPath) -> HttpProtocolOptions:
     kind = message.WhichOneof("upstream_protocol_options")
-    if kind not in ("explicit_http_config", "use_downstream_protocol_config"):
+    if kind not in ("explicit_http_config", "use_downstream_protocol_config", "auto_config"):
         raise ConfigError(at / (kind or "upstream_protocol_options"), "not supported" if kind else "is required")
     options, at_options = getattr(message, kind), at / kind
-    protocol = "DOWNSTREAM"
+    protocol = "AUTO" if kind == "auto_config" else "DOWNSTREAM"
+    if kind == "auto_config":
+        _check_alpn(cluster, at_options)
     if kind == "explicit_http_config":
         chosen = options.WhichOneof("protocol_config")
         if chosen not in _PROTOCOLS:
@@ -92,7 +106,22 @@ def _extension(message: Any, cluster: ClusterMessage, at: FieldPath) -> HttpProt
         raise ConfigError(at_limit, reason)
     _check_http1(options.http_protocol_options, at_options / "http_protocol_options")
     http2 = compile_http2_options(options.http2_protocol_options, at_options / "http2_protocol_options")
-    return _common(common, _old_limit(cluster), at / "common_http_protocol_options", protocol, http2)
+    names = _names(message.upstream_http_protocol_options)
+    return _common(common, _old_limit(cluster), at / "common_http_protocol_options", protocol, http2, names)
+
+
+def _check_alpn(cluster: ClusterMessage, at: FieldPath) -> None:
+    """Only a handshake can agree on a protocol."""
+    for holder in (cluster, *cluster.transport_socket_matches):
+        name = holder.transport_socket.name or "envoy.transport_sockets.raw_buffer"
+        if type_name(holder.transport_socket.typed_config) != UpstreamTlsContext.DESCRIPTOR.full_name:
+            raise ConfigError(at, f"ALPN configured for cluster {cluster.name} which has a non-ALPN transport socket: {name}")
+
+
+def _names(message: NamesMessage) -> AutoNames | None:
+    if not message.auto_sni and not message.auto_san_validation:
+        return None
+    return AutoNames(message.auto_sni, message.auto_san_validation, message.override_auto_sni_header.lower().encode())
 
 
 def _check_http1(message: Any, at: FieldPath) -> None:
@@ -107,9 +136,12 @@ def _old_limit(cluster: ClusterMessage) -> int:
     return limit
 
 
-def _common(message: Any, old_limit: int, at: FieldPath, protocol: str, http2: Http2Options) -> HttpProtocolOptions:
+def _common(
+    message: Any, old_limit: int, at: FieldPath, protocol: str, http2: Http2Options, names: AutoNames | None
+) -> HttpProtocolOptions:
     return HttpProtocolOptions(
         protocol=protocol,
+        auto_names=names,
         http2=http2,
         idle_timeout=optional_seconds(message, "idle_timeout", at),
         max_connection_duration=optional_seconds(message, "max_connection_duration", at),

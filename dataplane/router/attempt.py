@@ -64,6 +64,10 @@ class Attempt:
     def takes_whole(self, headers: ResponseHeaders) -> bool:
         return self._router.takes_whole(headers)
 
+    def named_host(self, header: bytes) -> bytes:
+        headers = self._router.headers
+        return (headers.get(header) if header else None) or headers.authority
+
     def on_pool_ready(self, encoder: RequestEncoder, host: LiveHost, connection: UpstreamConnectionInfo) -> None:
         self.pending = None
         self.encoder = encoder

@@ -120,10 +120,22 @@ class SourceAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class AutoNames:
+    """`UpstreamHttpProtocolOptions`: the host that a request is for names the server of its TLS.
+
+    sni: in the handshake.  san: in the server's certificate.  header: which names the host instead, where a request has it; b"": none.
+    """
+
+    sni: bool
+    san: bool
+    header: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class HttpProtocolOptions:
     """What a cluster's HttpProtocolOptions (or the deprecated fields) ask for.  Times in seconds, None: the default, 0: none."""
 
-    protocol: str = "HTTP/1.1"  # HTTP/1.1, HTTP/2, DOWNSTREAM: what the client speaks
+    protocol: str = "HTTP/1.1"  # HTTP/1.1, HTTP/2, DOWNSTREAM: what the client speaks, AUTO: what TLS agrees on
     idle_timeout: float | None = None
     max_connection_duration: float | None = None
     max_requests_per_connection: int = 0
@@ -131,6 +143,7 @@ class HttpProtocolOptions:
     max_headers_count: int = 100
     max_stream_duration: float | None = None
     http2: Http2Options = DEFAULT_HTTP2
+    auto_names: AutoNames | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dataplane.api.upstream import NoHealthyHost
 from dataplane.balancing.balancer import build, pick_nothing
@@ -19,13 +19,15 @@ from dataplane.semantics.h1_fields import FieldParser
 from dataplane.semantics.h1_head import ResponseHeadParser
 from dataplane.snapshot.cluster import DiscoveryType
 from dataplane.upstream import balancers, membership
+from dataplane.upstream.auto_names import NO_NAMES, forget_unused, names_of
 from dataplane.upstream.cluster_stats import ClusterStats
 from dataplane.upstream.connector import SocketConnector
 from dataplane.upstream.facts import ClusterFacts
+from dataplane.upstream.host import SLOTS
 from dataplane.upstream.host_health import HostHealth, is_leaving
 from dataplane.upstream.pool_settings import DEFAULT_IDLE_TIMEOUT, PoolSettings
 from dataplane.upstream.pool_tcp import TcpPool
-from dataplane.upstream.pools import ALPN, AS_DOWNSTREAM, FIRST_SLOTS, SLOTS, http2_settings, make_pool
+from dataplane.upstream.pools import ALPN, AS_DOWNSTREAM, FIRST_SLOTS, http2_settings, make_pool, pools_of
 from dataplane.upstream.tls_dial import Secrets, SecureConnector, socket_of
 
 if TYPE_CHECKING:
@@ -38,10 +40,11 @@ if TYPE_CHECKING:
     from dataplane.base.write_queue import WriteQueue
     from dataplane.observe.stats import StatsStore
     from dataplane.snapshot.cluster import Cluster, LoadAssignment
+    from dataplane.upstream.auto_names import Names
     from dataplane.upstream.connector import Connector
     from dataplane.upstream.findings import Findings, FindingsSink
     from dataplane.upstream.host import UpstreamHost
-    from dataplane.upstream.pool import HttpPool
+    from dataplane.upstream.pools import Pool
 
 _NO_SECRETS: Mapping[str, object] = {}
 _PRIORITY_NAMES = ("default", "high")
@@ -97,7 +100,7 @@ class UpstreamCluster:
         self._settings = self._make_settings(config)
         self._members = membership.NOBODY
         self._pick: Picker[UpstreamHost] = pick_nothing
-        self._draining: set[HttpPool[Any]] = set()
+        self._draining: set[Pool] = set()
         self._first_slot = FIRST_SLOTS[config.http.protocol]
         self._on_retired: Callable[[UpstreamCluster], None] | None = None
         self._tcp = TcpPool(self.stats.connection, self._breakers[0], self._look_retired)
@@ -121,13 +124,29 @@ class UpstreamCluster:
         first = self._first_slot
         if first == AS_DOWNSTREAM:
             first = FIRST_SLOTS["HTTP/2" if receiver.downstream_protocol == "HTTP/2" else "HTTP/1.1"]
-        pool = host.pools[first + priority]
+        slot = first + priority
+        if self.config.http.auto_names is not None:
+            return self._named_pool(host, slot, priority, receiver).new_stream(receiver)
+        pool = host.pools[slot]
         if pool is None:
-            pool = self._make_pool(host, first + priority, priority)
+            pool = host.pools[slot] = self._make_pool(host, slot, priority, NO_NAMES)
         return pool.new_stream(receiver)
 
-    def _make_pool(self, host: UpstreamHost, slot: int, priority: int) -> HttpPool[Any]:
-        pool = make_pool(host, slot, self._settings_for(host, slot), self._breakers[priority], self._on_pool_empty)
+    def _named_pool(self, host: UpstreamHost, slot: int, priority: int, receiver: RoutedReceiver) -> Pool:
+        """The pool for the name that the request asks for."""
+        assert self.config.http.auto_names is not None
+        names = names_of(self.config.http.auto_names, receiver)
+        pool = host.named_pools.get((slot, names))
+        if pool is None:
+            forget_unused(host)
+            pool = host.named_pools[slot, names] = self._make_pool(host, slot, priority, names)
+        return pool
+
+    def _make_pool(self, host: UpstreamHost, slot: int, priority: int, names: Names) -> Pool:
+        def settings_for(slot: int) -> PoolSettings:
+            return self._settings_for(host, slot, names)
+
+        pool = make_pool(host, slot, settings_for, self._breakers[priority], self._on_pool_empty, self._runtime.loop)
         if self.retired:
             self._draining.add(pool)
             pool.draining = True
@@ -240,28 +259,27 @@ class UpstreamCluster:
         self._on_retired = on_retired
         self._health.stop()
         for host in self._members.hosts.values():
-            for pool in host.pools:
-                if pool is not None:
-                    self._draining.add(pool)
-                    pool.drain()
+            for pool in pools_of(host):
+                self._draining.add(pool)
+                pool.drain()
         self._look_retired()
 
     def close(self) -> None:
         """Break off everything: the process ends."""
         self._tcp.close()
         self._health.stop()
-        pools = {pool for host in self._members.hosts.values() for pool in host.pools if pool is not None}
+        pools = {pool for host in self._members.hosts.values() for pool in pools_of(host)}
         for pool in pools | self._draining:
             pool.close()
 
     def _drain_pools(self, host: UpstreamHost) -> None:
-        pools, host.pools = host.pools, [None] * SLOTS
+        pools = pools_of(host)
+        host.pools, host.named_pools = [None] * SLOTS, {}
         for pool in pools:
-            if pool is not None:
-                self._draining.add(pool)
-                pool.drain()
+            self._draining.add(pool)
+            pool.drain()
 
-    def _on_pool_empty(self, pool: HttpPool[Any]) -> None:
+    def _on_pool_empty(self, pool: Pool) -> None:
         self._draining.discard(pool)
         self._look_retired()
 
@@ -307,7 +325,7 @@ class UpstreamCluster:
     def _make_connector(self, config: Cluster) -> SocketConnector:
         return SocketConnector(self._runtime.loop, self._runtime.deadlines, config, self.stats.connection.bind_errors)
 
-    def _settings_for(self, host: UpstreamHost, slot: int | None) -> PoolSettings:
+    def _settings_for(self, host: UpstreamHost, slot: int | None, names: Names = NO_NAMES) -> PoolSettings:
         """slot: of pools, None for TCP.  Those of the cluster unless the host is reached through TLS."""
         socket = socket_of(self.config, host)
         if socket is None:
@@ -317,10 +335,11 @@ class UpstreamCluster:
             self._make_connector(self.config),
             runtime.loop,
             socket,
-            host.hostname if socket.auto_host_sni else "",
+            names.server_name or (host.hostname if socket.auto_host_sni else ""),
             () if slot is None else ALPN[slot],
             runtime.secrets,
             self.stats.scope,
+            names.wanted,
         )
         return replace(self._settings, connector=connector)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dataplane.balancing.hosts import Host
 from dataplane.snapshot.cluster import HealthStatus, Locality
@@ -13,14 +13,17 @@ if TYPE_CHECKING:
 
     from dataplane.api.upstream import HostMonitor
     from dataplane.base.address import Address
-    from dataplane.upstream.pool import HttpPool
+    from dataplane.upstream.auto_names import Names
+    from dataplane.upstream.pools import Pool
 
+SLOTS = 6
+"""How many pools a host may have without a name: two routing priorities for each of upstream.pools.FIRST_SLOTS."""
 
 _NOWHERE = Locality()
 
 
 class UpstreamHost(Host):
-    """What the pools and the router count for one host.  pools: see upstream.pools, made on first use."""
+    """What the pools and the router count for one host.  pools, named_pools: see upstream.pools, auto_names; made on first use."""
 
     __slots__ = (
         "canary",
@@ -35,6 +38,7 @@ class UpstreamHost(Host):
         "locality",
         "metadata",
         "monitor",
+        "named_pools",
         "pools",
         "priority",
         "rq_error",
@@ -58,7 +62,8 @@ class UpstreamHost(Host):
         self.health_check_hostname = ""
         self.health_check_disabled = False
         self.monitor: HostMonitor | None = None
-        self.pools: list[HttpPool[Any] | None] = [None] * 4
+        self.pools: list[Pool | None] = [None] * SLOTS
+        self.named_pools: dict[tuple[int, Names], Pool] = {}
         self.cx_total = 0
         self.cx_active = 0
         self.cx_connect_fail = 0

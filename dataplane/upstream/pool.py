@@ -310,8 +310,12 @@ class HttpPool(Generic[ConnectionT]):
         for connection in list(self._connections):
             connection.abort()
 
+    @property
+    def unused(self) -> bool:
+        return not self._connections and not self._waiting
+
     def _look_empty(self) -> None:
-        if self.draining and not self._connections and not self._waiting:
+        if self.draining and self.unused:
             self._on_empty(self)
 
     def __repr__(self) -> str:

@@ -6,51 +6,89 @@ Envoy: ClusterManagerImpl::httpConnPoolIsIdle and its map of pools; HttpProtocol
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dataplane.base.write_queue import WriteQueue
 from dataplane.observe.http2_stats import Http2Stats
+from dataplane.upstream.pool_auto import AutoPool, HandedOver
 from dataplane.upstream.pool_h1 import H1Pool
 from dataplane.upstream.pool_h2 import H2Pool
 from dataplane.upstream.pool_settings import Http2Settings
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
+    from dataplane.api.upstream import Pending, ResponseReceiver
     from dataplane.resilience.circuit import Breakers
     from dataplane.snapshot.cluster import Cluster
     from dataplane.upstream.cluster import UpstreamRuntime
     from dataplane.upstream.host import UpstreamHost
     from dataplane.upstream.pool import HttpPool
+    from dataplane.upstream.pool_auto import Outcome
     from dataplane.upstream.pool_settings import PoolSettings
 
 _PRIORITIES: Final = 2
-SLOTS: Final = 2 * _PRIORITIES
-"""How many pools a host may have: two routing priorities, for HTTP/1.1 first and then for HTTP/2."""
 
 AS_DOWNSTREAM: Final = -1
-FIRST_SLOTS: Final = {"HTTP/1.1": 0, "HTTP/2": _PRIORITIES, "DOWNSTREAM": AS_DOWNSTREAM}
-"""Where the pools of a cluster begin, by what it speaks."""
+FIRST_SLOTS: Final = {"HTTP/1.1": 0, "HTTP/2": _PRIORITIES, "AUTO": 2 * _PRIORITIES, "DOWNSTREAM": AS_DOWNSTREAM}
+"""Where the pools of a cluster begin among those of a host, by what it speaks; one for each routing priority."""
 
-ALPN: Final = (("http/1.1",), ("http/1.1",), ("h2",), ("h2",))
+ALPN: Final = (("http/1.1",), ("http/1.1",), ("h2",), ("h2",), ("h2", "http/1.1"), ("h2", "http/1.1"))
 """What TLS asks for by default, by slot."""
+
+
+class Pool(Protocol):
+    """What a cluster asks of a host's pool, whatever it speaks.  unused: nobody waits in it, nothing is connected."""
+
+    draining: bool
+
+    @property
+    def unused(self) -> bool: ...
+
+    def new_stream(self, receiver: ResponseReceiver) -> Pending | None:
+        """As api.upstream.LiveCluster.open_stream, once the host is chosen."""
+
+    def drain(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 def make_pool(
     host: UpstreamHost,
     slot: int,
-    settings: PoolSettings,
+    settings_for: Callable[[int], PoolSettings],
     breakers: Breakers,
-    on_empty: Callable[[HttpPool[Any]], None],
-) -> HttpPool[Any]:
-    pool: HttpPool[Any]
-    if slot >= _PRIORITIES:
-        assert settings.http2 is not None
-        pool = H2Pool(host, settings, settings.http2, breakers, on_empty)
-    else:
-        pool = H1Pool(host, settings, breakers, on_empty)
-    host.pools[slot] = pool
+    on_empty: Callable[[Pool], None],
+    loop: asyncio.AbstractEventLoop,
+) -> Pool:
+    """settings_for: by slot."""
+    if slot < FIRST_SLOTS["AUTO"]:
+        return _of_one_protocol(host, slot, settings_for(slot), breakers, on_empty)
+
+    def choose(protocol: str, outcome: Outcome) -> HttpPool[Any]:
+        chosen = FIRST_SLOTS[protocol]
+        settings = settings_for(chosen)
+        handed = replace(settings, connector=HandedOver(settings.connector, outcome, loop))
+        return _of_one_protocol(host, chosen, handed, breakers, lambda empty: pool.look_empty())
+
+    pool = AutoPool(host, settings_for(slot).connector, breakers, choose, on_empty)
     return pool
+
+
+def _of_one_protocol(
+    host: UpstreamHost, slot: int, settings: PoolSettings, breakers: Breakers, on_empty: Callable[[Pool], None]
+) -> HttpPool[Any]:
+    if slot < FIRST_SLOTS["HTTP/2"]:
+        return H1Pool(host, settings, breakers, on_empty)
+    assert settings.http2 is not None
+    return H2Pool(host, settings, settings.http2, breakers, on_empty)
+
+
+def pools_of(host: UpstreamHost) -> list[Pool]:
+    """All pools of *host*."""
+    return [pool for pool in host.pools if pool is not None] + list(host.named_pools.values())
 
 
 def http2_settings(config: Cluster, runtime: UpstreamRuntime) -> Http2Settings | None:

@@ -43,10 +43,10 @@ def socket_of(cluster: Cluster, host: UpstreamHost) -> UpstreamTransportSocket |
 class SecureConnector:
     """Implements upstream.connector.Connector for the connections to one host that speak one protocol.
 
-    alpn: what to ask for where the configuration of the socket does not say.
+    alpn: what to ask for where the configuration of the socket does not say.  server_name, wanted_name: as UpstreamTransportSocket.dial.
     """
 
-    __slots__ = ("_alpn", "_connector", "_loop", "_scope", "_secrets", "_server_name", "_socket")
+    __slots__ = ("_alpn", "_connector", "_loop", "_scope", "_secrets", "_server_name", "_socket", "_wanted_name")
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class SecureConnector:
         alpn: tuple[str, ...],
         secrets: Secrets,
         scope: Scope,
+        wanted_name: str = "",
     ) -> None:
         self._connector = connector
         self._loop = loop
@@ -65,10 +66,11 @@ class SecureConnector:
         self._alpn = alpn
         self._secrets = secrets
         self._scope = scope
+        self._wanted_name = wanted_name
 
     def connect(self, address: Address, protocol: Dialled) -> Dial:
         dial = _SecureDial(protocol)
-        dial.layer = self._socket.dial(dial, self._server_name, self._alpn, self._secrets(), self._scope)
+        dial.layer = self._socket.dial(dial, self._server_name, self._alpn, self._secrets(), self._scope, self._wanted_name)
         if dial.layer is None:
             dial.refuse(self._loop)
         else:

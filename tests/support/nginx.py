@@ -29,7 +29,7 @@ http {{
   client_max_body_size 64m;
   {http}
   server {{
-    listen 127.0.0.1:{port};
+    listen 127.0.0.1:{port} {listen};
     root {directory}/www;
     {server}
   }}
@@ -43,8 +43,11 @@ def _free_port() -> int:
 
 
 @contextmanager
-def nginx(directory: Path, server: str = "", http: str = "") -> Iterator[int]:
-    """A running nginx; yields its port.  server, http: more directives for those blocks.  Files below `directory/www` are served."""
+def nginx(directory: Path, server: str = "", http: str = "", listen: str = "") -> Iterator[int]:
+    """A running nginx; yields its port.  server, http: more directives for those blocks; listen: words of that one.
+
+    Files below `directory/www` are served.
+    """
     program = shutil.which("nginx")
     if program is None:
         pytest.skip("no nginx on this machine")
@@ -52,7 +55,7 @@ def nginx(directory: Path, server: str = "", http: str = "") -> Iterator[int]:
     port = _free_port()
     config = directory / "nginx.conf"
     user = f"user {getpass.getuser()};" if os.geteuid() == 0 else ""  # or its workers cannot read what the test wrote
-    config.write_text(_CONFIG.format(user=user, directory=directory, port=port, server=server, http=http))
+    config.write_text(_CONFIG.format(user=user, directory=directory, port=port, server=server, http=http, listen=listen))
     process = subprocess.Popen([program, "-p", str(directory), "-c", str(config)], stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: _accepts(port), "nginx accepts")

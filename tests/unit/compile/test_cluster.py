@@ -241,6 +241,11 @@ ENDPOINT = "load_assignment.endpoints[0].lb_endpoints[0].endpoint"
             "Only one of max_requests_per_connection from Cluster or HttpProtocolOptions can be specified",
         ),
         (
+            {"typed_extension_protocol_options": http_options(auto_config={})},
+            f"typed_extension_protocol_options.{HTTP_OPTIONS}.auto_config: "
+            "ALPN configured for cluster z which has a non-ALPN transport socket: envoy.transport_sockets.raw_buffer",
+        ),
+        (
             {"transport_socket": {"name": "tls"}},
             "transport_socket.typed_config: didn't find a registered implementation of envoy.transport_sockets.upstream for 'tls' "
             "with type URL: ''",
@@ -259,7 +264,6 @@ def test_errors(fields: dict[str, Any], expected: str) -> None:
         {"outlier_detection": {"monitors": [{"name": "x"}]}},
         {"close_connections_on_host_health_failure": True},
         {"lb_subset_config": {"subset_selectors": [{"keys": ["a"]}]}},
-        {"typed_extension_protocol_options": http_options(auto_config={})},
         {"http_protocol_options": {"enable_trailers": True}},
         {
             "typed_extension_protocol_options": http_options(

@@ -24,7 +24,7 @@ from dataplane.extensions.transport_sockets.tls.facts import ConnectionFacts
 from dataplane.extensions.transport_sockets.tls.live_contexts import LiveContexts, Materials
 from dataplane.extensions.transport_sockets.tls.stats import StatsByScope, TlsStats
 from dataplane.extensions.transport_sockets.tls.transport import TlsTransport
-from dataplane.extensions.transport_sockets.tls.verify import Verdict, dns_name_matches, verify
+from dataplane.extensions.transport_sockets.tls.verify import Verdict, dns_name_matches, is_named, verify
 from dataplane.observe.stats import Scope
 from dataplane.snapshot.secret import TlsCertificate, ValidationContext
 from dataplane.snapshot.tls import UpstreamTls
@@ -51,21 +51,25 @@ class ClientContext:
         self._verifies: Final = self._contexts[config.common.alpn].verify_mode == ssl.CERT_REQUIRED
         self._sessions: Final[dict[int, deque[ssl.SSLSession]]] = {}
 
-    def begin(self, above: DialledProtocol, server_name: str, alpn: tuple[str, ...], stats: TlsStats) -> _DiallingLayer:
+    def begin(
+        self, above: DialledProtocol, server_name: str, alpn: tuple[str, ...], stats: TlsStats, wanted_name: str
+    ) -> _DiallingLayer:
         """Raises ValueError for a name that cannot be asked for."""
         context = self._context(self._config.common.alpn or alpn)
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         sessions = self._sessions.get(id(context))
         session = sessions.pop() if sessions else None
         tls = context.wrap_bio(incoming, outgoing, server_hostname=server_name or None, session=session)
-        return _DiallingLayer(_Handshakes(self, stats), above, incoming, outgoing, tls)
+        return _DiallingLayer(_Handshakes(self, stats, wanted_name), above, incoming, outgoing, tls)
 
     def facts(self, tls: ssl.SSLObject) -> ConnectionFacts:
         return ConnectionFacts(tls, tls.server_hostname or "", self._local, self._verifies)
 
-    def verdict(self, facts: ConnectionFacts) -> Verdict:
+    def verdict(self, facts: ConnectionFacts, wanted_name: str) -> Verdict:
         validation, config = self._validation, self._config
         certificate = facts.peer_certificate
+        if wanted_name and self._verifies:
+            return Verdict.GOOD if certificate is not None and is_named(certificate, wanted_name) else Verdict.SAN
         if config.auto_sni_san_validation and facts.server_name:
             names = certificate.dns_names if certificate is not None else ()
             if not any(dns_name_matches(facts.server_name, name) for name in names):
@@ -100,15 +104,16 @@ class _DiallingLayer(TlsTransport):
 class _Handshakes:
     """Implements transport.Owner."""
 
-    __slots__ = ("_context", "_stats")
+    __slots__ = ("_context", "_stats", "_wanted_name")
 
-    def __init__(self, context: ClientContext, stats: TlsStats) -> None:
+    def __init__(self, context: ClientContext, stats: TlsStats, wanted_name: str) -> None:
         self._context = context
         self._stats = stats
+        self._wanted_name = wanted_name
 
     def on_handshake_done(self, layer: TlsTransport) -> bool:
         layer.facts = facts = self._context.facts(layer.tls)
-        verdict = self._context.verdict(facts)
+        verdict = self._context.verdict(facts, self._wanted_name)
         if verdict is not Verdict.GOOD:
             self._stats.on_verdict(verdict)
             layer.above.connect_failed(
@@ -150,10 +155,16 @@ class UpstreamTlsSocket:
         return self._live.materials
 
     def dial(
-        self, above: DialledProtocol, server_name: str, alpn: tuple[str, ...], secrets: Mapping[str, object], scope: Scope
+        self,
+        above: DialledProtocol,
+        server_name: str,
+        alpn: tuple[str, ...],
+        secrets: Mapping[str, object],
+        scope: Scope,
+        wanted_name: str = "",
     ) -> TlsTransport | None:
         context = self._live.follow(secrets)
         if context is None:
             scope.counter("client_ssl_socket_factory.upstream_context_secrets_not_ready").inc()
             return None
-        return context.begin(above, server_name or self.config.sni, alpn, self._stats.of(scope))
+        return context.begin(above, server_name or self.config.sni, alpn, self._stats.of(scope), wanted_name)

@@ -42,6 +42,13 @@ def matches_name(certificate: Certificate, matcher: SanMatcher) -> bool:
     return any(matcher.matches(name.encode()) for name in _names(certificate, matcher))
 
 
+def is_named(certificate: Certificate, wanted: str) -> bool:
+    """Whether a name of any type is *wanted*; a DNS name may begin with `*.`."""
+    if any(dns_name_matches(wanted, name) for name in certificate.dns_names):
+        return True
+    return wanted in certificate.ip_addresses or wanted in certificate.uris or wanted in certificate.emails
+
+
 def _names(certificate: Certificate, matcher: SanMatcher) -> tuple[str, ...]:
     match matcher.san_type:
         case SanType.DNS:

@@ -96,6 +96,9 @@ class Tunnel:
         assert self._pending is not None
         return self._pending.host
 
+    def named_host(self, header: bytes) -> bytes:
+        return b""  # a tunnel is no request of a client: TLS asks for what is configured
+
     def cancel(self) -> None:
         self.abort()
 
