@@ -169,6 +169,7 @@ class LiveCluster(Protocol):
     name: str
     stat_name: str
     stats: ClusterStats
+    drop_overload: float  # the share of requests that its endpoints want dropped, 0..1
     max_stream_duration: float  # seconds that an exchange with one of its hosts may take; 0: any
 
     def breakers(self, priority: int) -> Breakers:

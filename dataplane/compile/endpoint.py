@@ -17,11 +17,11 @@ from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile import fields
 from dataplane.compile.context import CompileContext
 from dataplane.compile.support import ignores, supports
-from dataplane.compile.units import metadata_dict, wrapped
+from dataplane.compile.units import metadata_dict, parts_of, wrapped
 from dataplane.snapshot.cluster import Endpoint, HealthStatus, LoadAssignment, Locality, LocalityEndpoints
 
 supports(ClusterLoadAssignment, "cluster_name", "endpoints", "policy")
-supports(ClusterLoadAssignment.Policy, "overprovisioning_factor")
+supports(ClusterLoadAssignment.Policy, "overprovisioning_factor", "drop_overloads")
 supports(ClusterLoadAssignment.Policy.DropOverload, "category", "drop_percentage")
 supports(LocalityLbEndpoints, "locality", "lb_endpoints", "load_balancing_weight", "priority")
 ignores(LocalityLbEndpoints, "proximity", "metadata", because="Envoy, too, reads them nowhere but in extensions that are refused")
@@ -45,7 +45,22 @@ def compile_load_assignment(
         cluster_name=message.cluster_name,
         localities=localities,
         overprovisioning_factor=wrapped(message.policy, "overprovisioning_factor", _OVERPROVISIONING_FACTOR),
+        drop_overload=_drop_overload(message.policy, at / "policy" / "drop_overloads"),
     )
+
+
+def _drop_overload(policy: ClusterLoadAssignment.Policy, at: FieldPath) -> float:
+    """The share of requests to drop, 0..1."""
+    if len(policy.drop_overloads) > 1:
+        reason = f"Cluster drop_overloads config has {len(policy.drop_overloads)} categories. Envoy only support one."
+        raise ConfigError(at, reason)
+    for overload in policy.drop_overloads:
+        part, whole = parts_of(overload.drop_percentage, at / 0 / "drop_percentage")
+        if part > whole:
+            ratio = f"drop_ratio={part / whole:g}(Numerator {part} / Denominator {whole})"
+            raise ConfigError(at / 0, f"Cluster drop_overloads config is invalid. {ratio}. The valid range is 0~1.")
+        return part / whole
+    return 0.0
 
 
 def _compile_locality(

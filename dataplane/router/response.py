@@ -16,6 +16,7 @@ from dataplane.routing.header_mutations import mutate_response
 
 if TYPE_CHECKING:
     from dataplane.router.attempt import Attempt
+    from dataplane.router.drop_overload import Drop
     from dataplane.routing.route import ForwardAction
     from dataplane.semantics.header_map import Field, ResponseHeaders
 
@@ -126,6 +127,14 @@ class ResponseSide(RequestState):
             self._counters.count(status, self._internal, self._alt_name)
         added = route_headers(self._levels, self.headers, self.stream, status, own)
         self.stream.local_reply(status, body, details=details, headers=added, flags=flag)
+
+    def _drop(self, dropped: Drop) -> None:
+        """The cluster's endpoints are overloaded: the request does not even try."""
+        if self._bound.config.dynamic_stats:
+            self._counters.count(503, self._internal, self._alt_name)
+        own = (dropped.field,) if self._bound.tells else ()
+        added = (*route_headers(self._levels, self.headers, self.stream, 503, ()), *own)
+        self.stream.local_reply(503, dropped.body, details=dropped.details, headers=added, flags=dropped.flag)
 
     def _refuse_unknown_cluster(self, action: ForwardAction) -> None:
         self._bound.stats.no_cluster.inc()

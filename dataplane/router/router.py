@@ -9,6 +9,7 @@ Envoy: Router::Filter; configuration/http/http_filters/router_filter.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import random
 from typing import TYPE_CHECKING, Final
 
 from dataplane.api.upstream import NoHealthyHost
@@ -16,6 +17,7 @@ from dataplane.observe import flags
 from dataplane.router import failures, request_plan, tunnels
 from dataplane.router.answers import answer_directly
 from dataplane.router.attempt import Attempt
+from dataplane.router.drop_overload import drop
 from dataplane.router.failures import Failure
 from dataplane.router.mirror import Mirror, mirrors_of
 from dataplane.router.retries import EXHAUSTED, RETRY, Retries, Verdict
@@ -104,6 +106,9 @@ class RouterStream(TimedRequest):
             self.stream.local_reply(
                 400, invalid, details="request_headers_failed_strict_check", flags=flags.INVALID_ENVOY_REQUEST_HEADERS
             )
+            return
+        if cluster.drop_overload and (dropped := drop(cluster.drop_overload, random())) is not None:
+            self._drop(dropped)
             return
         if action.idle_timeout is not None:
             self.stream.set_idle_timeout(action.idle_timeout)

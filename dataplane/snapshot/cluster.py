@@ -77,6 +77,7 @@ class LoadAssignment:
     cluster_name: str
     localities: tuple[LocalityEndpoints, ...]
     overprovisioning_factor: int = 140
+    drop_overload: float = 0.0  # the share of requests to drop, 0..1
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ class UpstreamCluster:
         "_settings",
         "_tcp",
         "config",
+        "drop_overload",
         "max_stream_duration",
         "name",
         "retired",
@@ -94,6 +95,7 @@ class UpstreamCluster:
         self.name = config.name
         self.stat_name = config.stat_name
         self.max_stream_duration = config.http.max_stream_duration or 0.0
+        self.drop_overload = 0.0
         self._runtime = runtime
         self.stats = ClusterStats(runtime.stats.scope(f"cluster.{config.stat_name}."))
         self._breakers = tuple(self._make_breakers(priority) for priority in (0, 1))
@@ -199,6 +201,7 @@ class UpstreamCluster:
     def assign(self, assignment: LoadAssignment) -> None:
         """Take new endpoints over.  Hosts that go finish what they carry."""
         self._assignment = assignment
+        self.drop_overload = assignment.drop_overload
         if self.config.discovery is DiscoveryType.LOGICAL_DNS and self._move_logical_host(assignment):
             return
         change = membership.update(self._members, assignment, self._health.keeps)

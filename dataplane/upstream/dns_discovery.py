@@ -95,11 +95,7 @@ def with_addresses(config: Cluster, answers: Answers) -> LoadAssignment | None:
     if any(name not in answers for name in _names(template)):
         return None
     first_only = config.discovery is DiscoveryType.LOGICAL_DNS
-    return LoadAssignment(
-        template.cluster_name,
-        tuple(_resolved(locality, answers, first_only) for locality in template.localities),
-        template.overprovisioning_factor,
-    )
+    return replace(template, localities=tuple(_resolved(locality, answers, first_only) for locality in template.localities))
 
 
 def _resolved(locality: LocalityEndpoints, answers: Answers, first_only: bool) -> LocalityEndpoints:

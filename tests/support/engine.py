@@ -210,6 +210,7 @@ class FakeCluster:
         self.stats = ClusterStats(scope)
         self._breakers = Breakers(scope.scope("circuit_breakers.default."), 1024, 1024, 1024, 3)
         self.exchanges: list[Exchange] = []
+        self.drop_overload = 0.0
         self.max_stream_duration = 0.0
         self.connected = True
         self.healthy = True

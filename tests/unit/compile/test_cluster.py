@@ -36,6 +36,10 @@ def assignment(*localities: list[dict[str, Any]], **fields: Any) -> dict[str, An
     return {"cluster_name": "z", "endpoints": [{"lb_endpoints": endpoints} for endpoints in localities], **fields}
 
 
+def overload(numerator: int) -> dict[str, Any]:
+    return {"category": "a", "drop_percentage": {"numerator": numerator}}
+
+
 def cluster(**fields: Any) -> Cluster:
     value = compiled(message(CLUSTER, {"name": "z", **fields}))
     assert isinstance(value, Cluster)
@@ -83,11 +87,11 @@ def test_endpoints() -> None:
                     ],
                 }
             ],
-            "policy": {"overprovisioning_factor": 200},
+            "policy": {"overprovisioning_factor": 200, "drop_overloads": [overload(25)]},
         }
     ).load_assignment
     assert made is not None
-    assert (made.cluster_name, made.overprovisioning_factor) == ("other", 200)
+    assert (made.cluster_name, made.overprovisioning_factor, made.drop_overload) == ("other", 200, 0.25)
     (group,) = made.localities
     assert (group.locality, group.priority, group.weight) == (Locality("r", "z", "s"), 1, 7)
     first, second = group.endpoints
@@ -198,8 +202,13 @@ ENDPOINT = "load_assignment.endpoints[0].lb_endpoints[0].endpoint"
             "load_assignment: LOGICAL_DNS clusters must have a single locality_lb_endpoint and a single lb_endpoint",
         ),
         (
-            {"load_assignment": assignment([], policy={"drop_overloads": [{"category": "a"}]})},
-            "load_assignment.policy.drop_overloads: is not supported by this version",
+            {"load_assignment": assignment([], policy={"drop_overloads": [{"category": "a"}, {"category": "b"}]})},
+            "load_assignment.policy.drop_overloads: Cluster drop_overloads config has 2 categories. Envoy only support one.",
+        ),
+        (
+            {"load_assignment": assignment([], policy={"drop_overloads": [overload(101)]})},
+            "load_assignment.policy.drop_overloads[0]: Cluster drop_overloads config is invalid. "
+            "drop_ratio=1.01(Numerator 101 / Denominator 100). The valid range is 0~1.",
         ),
         ({"type": "EDS"}, "eds_cluster_config: cannot create an EDS cluster without an EDS config"),
         (
