@@ -17,10 +17,14 @@ def children(pid: int) -> list[int]:
 
 
 def wait_workers(proxy: ProxyProcess, count: int) -> list[int]:
-    """The worker processes once all of them and the spare one are there.  The first *count* carry traffic."""
-    return wait_until(lambda: found if len(found := children(proxy.pid)) == count + 1 else [], f"{count} workers and a spare")[
-        :count
-    ]
+    """The worker processes once all of them and the spare one are ready.  The first *count* carry traffic."""
+
+    def ready() -> list[int]:
+        found = children(proxy.pid)
+        spare = proxy.admin.stats("workers_spare")["pointsman.workers_spare"]
+        return found if len(found) == count + 1 and spare else []
+
+    return wait_until(ready, f"{count} workers and a spare", timeout=30.0)[:count]
 
 
 def _is_worker(pid: int) -> bool:

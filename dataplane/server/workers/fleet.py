@@ -56,6 +56,7 @@ class Fleet:
         self._generation = stats.gauge("pointsman.generation")
         self._behind = stats.gauge("pointsman.workers_behind")
         self._alive = stats.gauge("pointsman.workers")
+        self._waiting_spare = stats.gauge("pointsman.workers_spare")
         self._replaced = stats.counter("pointsman.workers_replaced")
 
     @property
@@ -137,10 +138,8 @@ class Fleet:
         for member in self._members.values():
             member.stop()
         await asyncio.gather(*(member.reap(_STOP_LIMIT) for member in self._members.values()))
-        for spawned in self._spare:
-            spawned.socket.close()
-            spawned.kill()
-        self._spare.clear()
+        while self._spare:
+            self._drop(self._spare.pop())
 
     def _begin(self, index: int) -> None:
         if self._stopping:
@@ -155,14 +154,34 @@ class Fleet:
     def _take_spare(self) -> Spawned:
         while self._spare:
             spawned = self._spare.pop(0)
+            self._waiting_spare.set(0)
             if spawned.alive:
+                asyncio.get_running_loop().remove_reader(spawned.socket)
                 return spawned
-            spawned.socket.close()
+            self._drop(spawned)
         return spawn()
 
     def _keep_spare(self) -> None:
         if not self._spare and not self._stopping:
-            self._spare.append(spawn())
+            spawned = spawn()
+            self._spare.append(spawned)
+            asyncio.get_running_loop().add_reader(spawned.socket, self._on_spare_speaks, spawned)
+
+    def _on_spare_speaks(self, spawned: Spawned) -> None:
+        """Its first word, which stays unread for the member that it becomes; or its end."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(spawned.socket)
+        if spawned.alive:
+            self._waiting_spare.set(1)
+        else:
+            self._spare.remove(spawned)
+            self._drop(spawned)
+            loop.call_later(_LONGEST_WAIT, self._keep_spare)
+
+    def _drop(self, spawned: Spawned) -> None:
+        asyncio.get_running_loop().remove_reader(spawned.socket)
+        spawned.socket.close()
+        spawned.kill()
 
     def _on_applied(self) -> None:
         # A generation is in use when nobody lives by an older one; a worker that has just come lives by none.

@@ -61,6 +61,11 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """The first word: everything is imported, `Start` may come."""
+
+
+@dataclass(frozen=True, slots=True)
 class Applied:
     """The last `Facts` is in use.  refused: what could not be compiled here although the main process could (a file has changed since)."""
 

@@ -27,6 +27,7 @@ from dataplane.server.workers.messages import (
     Ask,
     Connections,
     Facts,
+    Ready,
     ReopenLogs,
     ResetCounters,
     Start,
@@ -67,6 +68,7 @@ class Worker:
         self._started: asyncio.Future[Start] = asyncio.get_running_loop().create_future()
         self._engine: Engine | None = None
         self._channel = Channel(sock, self._on_message, self._over.set)
+        self._channel.send(Ready())
 
     async def run(self) -> None:
         """Returns when everything is closed."""
