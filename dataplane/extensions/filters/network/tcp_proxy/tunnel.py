@@ -64,7 +64,6 @@ class Tunnel:
 
     protocol = ""  # as Envoy, whatever carries the tunnel
     downstream_protocol = ""
-    takes_whole = False
 
     def __init__(self, config: TunnelConfig, info: StreamInfo, receiver: TcpReceiver) -> None:
         self._request = config.request(info)
@@ -110,6 +109,9 @@ class Tunnel:
 
     def on_pool_failure(self, reason: PoolFailure, details: str, host: LiveHost | None) -> None:
         self._fail(reason, details, host)
+
+    def takes_whole(self, headers: ResponseHeaders) -> bool:
+        return False
 
     def on_informational(self, headers: ResponseHeaders) -> None:
         """Nothing to wait for."""
