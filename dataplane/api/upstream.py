@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from dataplane.api.tcp_upstream import PendingTcp, TcpReceiver
     from dataplane.base.address import Address
+    from dataplane.observe.stream_info import StreamInfo
     from dataplane.observe.tls_facts import TlsFacts
     from dataplane.resilience.circuit import Breakers
     from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
@@ -150,7 +151,17 @@ class Pending(Protocol):
         """No callback is made after this."""
 
 
-class BalancingContext(Protocol):
+class DestinationContext(Protocol):
+    """What a cluster that sends connections where they were bound for asks about one of them."""
+
+    @property
+    def info(self) -> StreamInfo: ...
+
+    def request_header(self, name: bytes) -> bytes | None:
+        """The first value; None where there is none, or no request."""
+
+
+class BalancingContext(DestinationContext, Protocol):
     """What a load balancer may ask about the request.  A stream implements it."""
 
     def hash_key(self) -> int | None:
@@ -171,6 +182,7 @@ class LiveCluster(Protocol):
     stats: ClusterStats
     drop_overload: float  # the share of requests that its endpoints want dropped, 0..1
     max_stream_duration: float  # seconds that an exchange with one of its hosts may take; 0: any
+    wants_context: bool  # it cannot choose without a context
 
     def breakers(self, priority: int) -> Breakers:
         """The circuit breakers of a routing priority; the router counts its retries there."""
@@ -182,7 +194,7 @@ class LiveCluster(Protocol):
         No healthy host: `on_pool_failure` is not called; `NoHealthyHost` is raised.
         """
 
-    def open_tcp(self, receiver: TcpReceiver) -> PendingTcp | None:
+    def open_tcp(self, receiver: TcpReceiver, context: DestinationContext | None = None) -> PendingTcp | None:
         """Choose a host and dial a connection for *receiver* alone.  Results as `open_stream`."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
 
 
@@ -49,3 +50,16 @@ class PipeAddress:
 
 
 Address = SocketAddress | PipeAddress
+
+
+def parse_ip_and_port(text: str) -> SocketAddress | None:
+    """`127.0.0.1:80` or `[::1]:80`; None for anything else."""
+    host, _, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
+        return None
+    try:
+        ip = ipaddress.ip_address(host[1:-1] if bracketed else host)
+    except ValueError:
+        return None
+    return SocketAddress(str(ip), int(port)) if bracketed == (ip.version == 6) else None

@@ -23,6 +23,7 @@ from dataplane.compile.endpoint import compile_load_assignment
 from dataplane.compile.fields import find_extension
 from dataplane.compile.health_check import compile_health_checks
 from dataplane.compile.load_balancing import LbPolicy, compile_lb_policy, panic_threshold
+from dataplane.compile.original_dst import compile_original_dst
 from dataplane.compile.outlier_detection import compile_outlier_detection
 from dataplane.compile.source_address import compile_source_address
 from dataplane.compile.support import ignores, supports
@@ -36,6 +37,7 @@ from dataplane.snapshot.cluster import (
     DnsSettings,
     HttpProtocolOptions,
     LoadAssignment,
+    OriginalDst,
     TcpKeepalive,
     TransportSocketMatch,
 )
@@ -66,10 +68,9 @@ supports(
     "upstream_connection_options",
     "upstream_bind_config",
     "lb_subset_config",
-    type=("STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS"),
+    type=("STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS", "ORIGINAL_DST"),
     protocol_selection=("USE_CONFIGURED_PROTOCOL", "USE_DOWNSTREAM_PROTOCOL"),
 )
-ignores(ClusterMessage, "cleanup_interval", because="read by ORIGINAL_DST clusters only, and those are refused")
 supports(ClusterMessage.EdsClusterConfig, "eds_config", "service_name")
 supports(CircuitBreakers, "thresholds")
 supports(
@@ -123,6 +124,9 @@ def compile_cluster(message: ClusterMessage, at: FieldPath, context: CompileCont
         lb_policy = compile_lb_policy(message, at, context)
     with problems.collect():
         eds = _eds(message, discovery, at)
+    original_dst: OriginalDst | None = None
+    with problems.collect():
+        original_dst = compile_original_dst(message, at) if discovery is DiscoveryType.ORIGINAL_DST else None
     checks: tuple[HealthCheck, ...] = ()
     outliers: OutlierSettings | None = None
     with problems.collect():
@@ -155,6 +159,7 @@ def compile_cluster(message: ClusterMessage, at: FieldPath, context: CompileCont
         added_via_api=context.added_via_api,
         health_checks=checks,
         outlier_detection=outliers,
+        original_dst=original_dst,
         ignore_health_on_host_removal=message.ignore_health_on_host_removal,
     )
 
@@ -172,7 +177,7 @@ def _discovery(message: ClusterMessage, at: FieldPath) -> DiscoveryType:
 def _endpoints(
     message: ClusterMessage, discovery: DiscoveryType, at: FieldPath, context: CompileContext
 ) -> LoadAssignment | None:
-    if discovery is DiscoveryType.EDS:
+    if discovery in (DiscoveryType.EDS, DiscoveryType.ORIGINAL_DST):
         return None
     at = at / "load_assignment"
     if discovery in _DNS_TYPES:

@@ -29,7 +29,7 @@ supports(
     "common_lb_config",
     "round_robin_lb_config",
     "least_request_lb_config",
-    lb_policy=("ROUND_ROBIN", "LEAST_REQUEST", "RANDOM", "LOAD_BALANCING_POLICY_CONFIG"),
+    lb_policy=("ROUND_ROBIN", "LEAST_REQUEST", "RANDOM", "CLUSTER_PROVIDED", "LOAD_BALANCING_POLICY_CONFIG"),
 )
 supports(ClusterMessage.RoundRobinLbConfig)
 supports(ClusterMessage.LeastRequestLbConfig, "choice_count", "active_request_bias")
@@ -71,6 +71,8 @@ def compile_lb_policy(message: ClusterMessage, at: FieldPath, context: CompileCo
     if message.HasField("load_balancing_policy"):
         return _from_extensions(message, at / "load_balancing_policy", context)
     name = _POLICIES.get(message.lb_policy)
+    if name == "CLUSTER_PROVIDED" and message.type == ClusterMessage.ORIGINAL_DST:
+        return LbPolicy(name)
     if name == "CLUSTER_PROVIDED":
         reason = f"cluster provided LB specified but cluster '{message.name}' did not provide one. Check cluster documentation."
         raise ConfigError(at / "lb_policy", f"cluster manager: {reason}")

@@ -12,6 +12,8 @@ from dataplane.observe.stream_info import StreamInfo
 from dataplane.routing.table import find_route
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dataplane.api.http_filter import TerminalFilter
     from dataplane.base.address import Address
     from dataplane.http.codec.interface import StreamEncoder
@@ -113,6 +115,14 @@ class StreamState(StreamInfo):
     @property
     def downstream_local_address(self) -> Address:  # type: ignore[override]
         return self.connection.downstream.local_address
+
+    @property
+    def destination_restored(self) -> bool:  # type: ignore[override]
+        return self.connection.downstream.info.destination_restored
+
+    @property
+    def connection_metadata(self) -> Mapping[str, object] | None:  # type: ignore[override]
+        return self.connection.downstream.info.dynamic_metadata
 
     @property
     def listener_name(self) -> str:  # type: ignore[override]

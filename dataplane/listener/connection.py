@@ -269,6 +269,8 @@ class Connection(StreamInfo, asyncio.Protocol):
     def _learn_inspected(self, inspected: Inspected) -> None:
         self.local_address = self.downstream_local_address = inspected.local_address
         self.remote_address = self.downstream_remote_address = inspected.remote_address
+        if inspected.restored:
+            self.destination_restored = True
         if inspected.dynamic_metadata:
             self.dynamic_metadata = inspected.dynamic_metadata
         if inspected.proxy_protocol_tlvs:

@@ -84,10 +84,12 @@ class StreamInfo:
     downstream_transport_failure_reason: str = ""
     downstream_tls: TlsFacts | None = None
     upstream_tls: TlsFacts | None = None
+    destination_restored: bool = False  # downstream_local_address is where the connection was bound for, not our socket's
     proxy_protocol_tlvs: tuple[tuple[int, bytes], ...] = ()  # type and value, to be passed on upstream
     listener_name: str = ""
     filter_chain_name: str = ""
 
     # what filters left for others: metadata namespace → value
     dynamic_metadata: Mapping[str, object] | None = None
+    connection_metadata: Mapping[str, object] | None = None  # the same, of the connection that carries a stream
     original_path: bytes = b""  # the path before rewrites; b"" when it was not rewritten

@@ -214,9 +214,8 @@ class RouterStream(TimedRequest):
         self.info.attempts += 1
         attempt = self._attempt = Attempt(self)
         action = self._action
-        context = (
-            self if action.hash_policies or (self._retries is not None and self._retries.policy.avoid_previous_hosts) else None
-        )
+        avoids = self._retries is not None and self._retries.policy.avoid_previous_hosts
+        context = self if action.hash_policies or avoids or self.cluster.wants_context else None
         try:
             if action.connect is not None and action.connect.terminates(self.headers.method):
                 pending = self._dial(attempt, action.connect)
@@ -232,7 +231,7 @@ class RouterStream(TimedRequest):
 
     def _dial(self, attempt: Attempt, connect: ConnectConfig) -> Pending | None:
         """A CONNECT ends here."""
-        return self.cluster.open_tcp(tunnels.TerminatedConnect(attempt, self.info, connect.proxy_protocol))
+        return self.cluster.open_tcp(tunnels.TerminatedConnect(attempt, self.info, connect.proxy_protocol), self)
 
     def on_connected(self, attempt: Attempt, encoder: RequestEncoder, host: LiveHost, connection: UpstreamConnectionInfo) -> None:
         info = self.info
@@ -384,6 +383,9 @@ class RouterStream(TimedRequest):
             attempt.abandon()
 
     # What a load balancer may ask (api.upstream.BalancingContext)
+
+    def request_header(self, name: bytes) -> bytes | None:
+        return self.headers.get(name)
 
     def hash_key(self) -> int | None:
         return None

@@ -165,6 +165,19 @@ class LeastRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class OriginalDst:
+    """Where an ORIGINAL_DST cluster looks for destinations.  header_name: b"" for none.  metadata_path: namespace and keys; () for none.
+
+    port_override: 0 for none.  cleanup_interval: after so many seconds without a request a destination is forgotten.
+    """
+
+    header_name: bytes = b""
+    port_override: int = 0
+    metadata_path: tuple[str, ...] = ()
+    cleanup_interval: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """A compiled `Cluster`.  Equal bytes compile to one object, so `is not` is the test for a change."""
 
@@ -198,6 +211,7 @@ class Cluster:
     eds_source: ConfigSource | None = None  # where endpoints come from; None unless discovery is EDS
     locality_weighted: bool = False  # localities by their weight.  Envoy: CommonLbConfig.locality_weighted_lb_config
     fail_traffic_on_panic: bool = False  # in panic no host at all instead of any
+    original_dst: OriginalDst | None = None  # None unless discovery is ORIGINAL_DST
     ignore_health_on_host_removal: bool = False  # else a host that is removed stays while its checks succeed
 
     @property

@@ -25,6 +25,7 @@ from dataplane.upstream.connector import SocketConnector
 from dataplane.upstream.facts import ClusterFacts
 from dataplane.upstream.host import SLOTS
 from dataplane.upstream.host_health import HostHealth, is_leaving
+from dataplane.upstream.original_dst import OriginalDestinations
 from dataplane.upstream.pool_settings import DEFAULT_IDLE_TIMEOUT, PoolSettings
 from dataplane.upstream.pool_tcp import TcpPool
 from dataplane.upstream.pools import ALPN, AS_DOWNSTREAM, FIRST_SLOTS, http2_settings, make_pool, pools_of
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
     import asyncio
 
     from dataplane.api.tcp_upstream import PendingTcp, TcpReceiver
-    from dataplane.api.upstream import BalancingContext, Pending, RoutedReceiver
+    from dataplane.api.upstream import BalancingContext, DestinationContext, Pending, RoutedReceiver
     from dataplane.balancing.policies import Picker
+    from dataplane.base.address import Address
     from dataplane.base.deadlines import DeadlineWheel
     from dataplane.base.write_queue import WriteQueue
     from dataplane.observe.stats import StatsStore
@@ -76,6 +78,7 @@ class UpstreamCluster:
         "_health",
         "_members",
         "_on_retired",
+        "_original",
         "_pick",
         "_rebuilding",
         "_runtime",
@@ -88,6 +91,7 @@ class UpstreamCluster:
         "retired",
         "stat_name",
         "stats",
+        "wants_context",
     )
 
     def __init__(self, config: Cluster, runtime: UpstreamRuntime) -> None:
@@ -109,6 +113,8 @@ class UpstreamCluster:
         self.retired = False
         self._assignment: LoadAssignment | None = None
         self._rebuilding = False
+        self._original = self._make_original(config)
+        self.wants_context = self._original is not None
         self._show_membership()
         self._health = HostHealth(runtime, self.stats, self._connector_for, self._rebuild_soon, self._drain_pools)
         self._health.configure(config, ())
@@ -154,9 +160,9 @@ class UpstreamCluster:
             pool.draining = True
         return pool
 
-    def open_tcp(self, receiver: TcpReceiver) -> PendingTcp | None:
+    def open_tcp(self, receiver: TcpReceiver, context: DestinationContext | None = None) -> PendingTcp | None:
         """See api.upstream.LiveCluster."""
-        host = self._pick(None)
+        host = self._pick(context if self.wants_context else None)
         if host is None:
             self.stats.connection.cx_none_healthy.inc()
             raise NoHealthyHost
@@ -181,6 +187,8 @@ class UpstreamCluster:
         """Take a new configuration over.  Pools stay unless something that connections feel has changed."""
         before, self.config = self.config, config
         self.max_stream_duration = config.http.max_stream_duration or 0.0
+        if self._original is not None and config.original_dst is not None:
+            self._original.configure(config.original_dst)
         for priority, breakers in enumerate(self._breakers):
             limits = config.circuit_breakers[priority]
             breakers.configure(
@@ -237,6 +245,9 @@ class UpstreamCluster:
             self._rebuild()
 
     def _rebuild(self) -> None:
+        if self._original is not None:
+            self._show_membership()
+            return
         self._pick = build(
             self._members.sets(),
             balancers.policy(self.config, self._runtime.chance),
@@ -260,6 +271,8 @@ class UpstreamCluster:
         """The configuration names the cluster no more.  Requests that still hold it are served; idle connections close now."""
         self.retired = True
         self._on_retired = on_retired
+        if self._original is not None:
+            self._original.stop()
         self._health.stop()
         for host in self._members.hosts.values():
             for pool in pools_of(host):
@@ -269,6 +282,8 @@ class UpstreamCluster:
 
     def close(self) -> None:
         """Break off everything: the process ends."""
+        if self._original is not None:
+            self._original.stop()
         self._tcp.close()
         self._health.stop()
         pools = {pool for host in self._members.hosts.values() for pool in pools_of(host)}
@@ -293,6 +308,17 @@ class UpstreamCluster:
             on_retired(self)
 
     # ---- making
+
+    def _make_original(self, config: Cluster) -> OriginalDestinations | None:
+        if config.original_dst is None:
+            return None
+        runtime, invalid = self._runtime, self.stats.membership.original_dst_host_invalid
+        original = OriginalDestinations(self.name, config.original_dst, runtime.deadlines, self.assign, self._host_of, invalid)
+        self._pick = original.pick
+        return original
+
+    def _host_of(self, address: Address) -> UpstreamHost | None:
+        return self._members.hosts.get(address)
 
     def _make_breakers(self, priority: int) -> Breakers:
         limits = self.config.circuit_breakers[priority]

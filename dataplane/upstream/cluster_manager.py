@@ -158,7 +158,7 @@ class ClusterManager:
             return
         cluster = self._clusters[name]
         before = cluster.config
-        if before.stat_name != config.stat_name:
+        if before.stat_name != config.stat_name or (before.original_dst is None) != (config.original_dst is None):
             self._stop_discovery(name)
             self._make(config)
             self._retire(cluster)

@@ -212,6 +212,7 @@ class FakeCluster:
         self.exchanges: list[Exchange] = []
         self.drop_overload = 0.0
         self.max_stream_duration = 0.0
+        self.wants_context = False
         self.connected = True
         self.healthy = True
         self.failure: tuple[PoolFailure, str] | None = None

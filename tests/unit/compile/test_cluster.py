@@ -268,7 +268,6 @@ def test_errors(fields: dict[str, Any], expected: str) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"type": "ORIGINAL_DST"},
         {"cluster_type": {"name": "envoy.clusters.aggregate"}},
         {"outlier_detection": {"monitors": [{"name": "x"}]}},
         {"close_connections_on_host_health_failure": True},

@@ -33,7 +33,8 @@ def test_shape_support_and_sense_are_all_reported_but_no_consequence_twice() -> 
             CLUSTER,
             {
                 "connect_timeout": "0s",
-                "type": "ORIGINAL_DST",
+                "type": "STATIC",
+                "track_timeout_budgets": True,
                 "eds_cluster_config": {"eds_config": {"ads": {}}},
                 "lrs_server": {"self": {}},
             },
@@ -41,7 +42,7 @@ def test_shape_support_and_sense_are_all_reported_but_no_consequence_twice() -> 
     )
     places = [each.partition(":")[0] for each in found]
     assert sorted(places) == sorted(set(places))
-    assert {"name", "connect_timeout", "type", "lrs_server"} <= set(places)
+    assert {"name", "connect_timeout", "track_timeout_budgets", "lrs_server"} <= set(places)
 
 
 def test_broken_bytes() -> None:

@@ -65,6 +65,20 @@ def test_redirects() -> None:
             "Check cluster documentation.",
         ),
         (
+            {"type": "ORIGINAL_DST"},
+            "Test.lb_policy: cluster: LB policy ROUND_ROBIN is not valid for Cluster type ORIGINAL_DST. Only 'CLUSTER_PROVIDED' is "
+            "allowed with cluster type 'ORIGINAL_DST'",
+        ),
+        (
+            {"type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED", "load_assignment": {}},
+            "Test.load_assignment: ORIGINAL_DST clusters must have no load assignment configured",
+        ),
+        (
+            {"type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED", "original_dst_lb_config": {"http_header_name": "x-a"}},
+            "Test.original_dst_lb_config.http_header_name: ORIGINAL_DST cluster: invalid config http_header_name=x-a and "
+            "use_http_header is false. Set use_http_header to true if http_header_name is desired.",
+        ),
+        (
             {"type": "STRICT_DNS", "load_assignment": {"endpoints": [{"lb_endpoints": [WITH_RESOLVER]}]}},
             "Test.load_assignment: STRICT_DNS clusters must NOT have a custom resolver name set",
         ),

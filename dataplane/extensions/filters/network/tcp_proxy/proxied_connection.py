@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dataplane.api.upstream import LiveCluster, LiveHost
     from dataplane.base.deadlines import Deadline
     from dataplane.extensions.filters.network.tcp_proxy.config import TcpProxyConfig, TcpProxyStats
+    from dataplane.observe.stream_info import StreamInfo
 
 _REMOTE_FAILURES: Final = (PoolFailure.REMOTE_CONNECTION_FAILURE, PoolFailure.TIMEOUT)
 
@@ -121,11 +122,20 @@ class ProxiedConnection:
     def _open(self, cluster: LiveCluster) -> PendingTcp | None:
         config = self._config
         if config.tunnel is None:
-            return cluster.open_tcp(self)
+            return cluster.open_tcp(self, self)
         if config.idle_timeout and "idle" not in self._deadlines:
             self._active_at = self._clock()
             self._arm("idle", config.idle_timeout, self._look_idle)
         return Tunnel(config.tunnel, self._info, self).open(cluster)
+
+    # What a cluster may ask (api.upstream.DestinationContext)
+
+    @property
+    def info(self) -> StreamInfo:
+        return self._info
+
+    def request_header(self, name: bytes) -> None:
+        """There is no request."""
 
     def _refuse(self, flag: int, reason: str) -> None:
         self._info.response_flags |= flag
