@@ -112,6 +112,10 @@ def _ignored_flags(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--hot-restart-version", is_flag=True, hidden=True)
 @click.option("--admin-address-path", default="", help="Write the address of the admin endpoint to this file.")
 @click.option("--stats-tag", "stats_tags", multiple=True, callback=_tags, help="tag:value, put on every stat; may be repeated.")
+@click.option(
+    "--journal-path", default="", help="Keep what was discovered in this file, and start from it without a control plane."
+)
+@click.option("--journal-secrets", is_flag=True, help="Keep private keys there, too.")
 @click.option("--version", is_flag=True, help="Print the version and exit.")
 @_ignored_flags
 def main(**flags: Any) -> None:

@@ -26,6 +26,7 @@ from dataplane.server.certificates import tls_contexts
 from dataplane.server.configuration import Configuration, Resource
 from dataplane.server.engine import Engine, calm_collector
 from dataplane.server.health_discovery import CheckedClusters
+from dataplane.server.journal import JournalFile
 from dataplane.server.lifecycle import ProcessLifecycle
 from dataplane.server.options import Options
 from dataplane.server.process_stats import ProcessStats
@@ -93,6 +94,10 @@ class Server:
         )
         self._configuration.set_static(static[CLUSTER], static[LISTENER], static[SECRET])
         self._client: XdsClient | None = None
+        self._journal: JournalFile | None = None
+        if options.journal_path:
+            node, stats = f"{self.config.node_id}/{self.config.node_cluster}", self._engine.stats.scope("pointsman.journal.")
+            self._journal = JournalFile(options.journal_path, node, stats, secrets=options.journal_secrets)
         self._health_stream: HealthStream | None = None
         self._checked = CheckedClusters(engine.clusters, lambda: engine.compile_context(added_via_api=True))
         self._admin: AdminServer | None = None
@@ -115,6 +120,10 @@ class Server:
                 await self._crew.fleet.until_followed()
                 self._crew.fleet.initialized()
             self.lifecycle.initialized()
+            if self._journal is not None and self._client is not None:
+                self._configuration.on_ready = self._journal.on_ready
+                self._journal.on_ready()
+                tasks.create_task(self._journal.run(self._client.journaled), name="journal")
             calm_collector()
             self._process_stats.initialized(time.time() - self._started_wall)
 
@@ -167,7 +176,13 @@ class Server:
         ads = self.config.ads_config
         xds = XdsConfig(self.config.node, self._sources.api(ads, at / "ads_config") if ads is not None else None)
         self._client = XdsClient(
-            xds, self._decode, self._configuration, _Clock(), self._engine.stats.scope(""), parse_file=parse_discovery_response
+            xds,
+            self._decode,
+            self._configuration,
+            _Clock(),
+            self._engine.stats.scope(""),
+            parse_file=parse_discovery_response,
+            journal=None if self._journal is None else self._journal.read(),
         )
         wanted = {CLUSTER: self.config.cds_config, LISTENER: self.config.lds_config}
         self._configuration.follow(self._client, [type_url for type_url, source in wanted.items() if source is not None])

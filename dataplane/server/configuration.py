@@ -126,6 +126,7 @@ class Configuration:
             SECRET: {},
         }
         self.plan: Plan | None = None
+        self.on_ready: Callable[[], None] | None = None  # everything that was accepted is in use
         self.not_bound: Mapping[str, OSError] = {}
         self._subscribed: dict[str, set[Source]] = {}
         self._eds_scopes: dict[str, str] = {}
@@ -192,6 +193,8 @@ class Configuration:
             self._rounds_begun += 1
             await self._swap()
             self._rounds_done = self._rounds_begun
+            if self.on_ready is not None and self.plan is not None and not self.plan.waiting and not self.not_bound:
+                self.on_ready()
             async with self._published:
                 self._published.notify_all()
 

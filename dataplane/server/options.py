@@ -53,6 +53,8 @@ class Options:
     admin_address_path: str = ""
     stats_tags: tuple[tuple[str, str], ...] = ()
     cpuset_threads: bool = False
+    journal_path: str = ""
+    journal_secrets: bool = False
     ignored: tuple[str, ...] = ()  # flags that were given, are accepted and change nothing here
 
     def command_line(self) -> dict[str, object]:

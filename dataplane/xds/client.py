@@ -17,6 +17,7 @@ from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.observe.stats import Scope
 from dataplane.xds.filesystem import FileFeed, ParseFile
 from dataplane.xds.inotify import DirectoryWatcher
+from dataplane.xds.journal import Journal, Journaled, JournaledResource
 from dataplane.xds.messages import Decoder, Response
 from dataplane.xds.source import AdsSource, ApiSource, PathSource, Source, XdsConfig
 from dataplane.xds.status import StreamStatus, TypeStatus
@@ -56,7 +57,8 @@ class XdsClient:
     """Made, started and used inside one running event loop.
 
     stats: where the aggregated stream's stats go, as `control_plane.connected_state`.
-    parse_file: makes a serialized DiscoveryResponse of a file."""
+    parse_file: makes a serialized DiscoveryResponse of a file.
+    journal: what to begin with until a server has spoken."""
 
     def __init__(
         self,
@@ -68,6 +70,7 @@ class XdsClient:
         *,
         parse_file: ParseFile | None = None,
         jitter: Callable[[], float] = random.random,
+        journal: Journal | None = None,
     ) -> None:
         self._config = config
         self.decoder = decoder
@@ -76,6 +79,9 @@ class XdsClient:
         self._stats = stats
         self._parse_file = parse_file
         self._jitter = jitter
+        # What an earlier process had, until a server speaks of the type.
+        self._recalled = dict(journal.resources) if journal is not None else {}
+        self._journal_in_use = stats.gauge("pointsman.journal.in_use")
         self._watches: dict[tuple[str, Source], Watch] = {}
         self._feeds: dict[tuple[str, Source], Feed] = {}
         self._ads: StreamFeed | None = None
@@ -124,6 +130,7 @@ class XdsClient:
         self._feeds[key] = feed
         if self._running and feed is not self._ads:
             feed.start()
+        self._recall(watch)
         self._arm()
 
     def set_names(self, type_url: str, source: Source, names: Names) -> None:
@@ -135,7 +142,16 @@ class XdsClient:
             return
         self._feeds[key].changed()
         self._announce(watch, update, watch.version_info)
+        self._recall(watch)
         self._arm()
+
+    def journaled(self) -> Journaled:
+        """What servers have said and is accepted, or was recalled and still stands.  Files need no journal."""
+        found: dict[str, list[JournaledResource]] = {}
+        for watch in self._watches.values():
+            if watch.has_answer and not isinstance(watch.source, PathSource):
+                found.setdefault(watch.kind.url, []).extend(watch.journaled())
+        return found
 
     def status(self) -> tuple[TypeStatus, ...]:
         return tuple(watch.status() for watch in self._watches.values())
@@ -143,6 +159,25 @@ class XdsClient:
     def streams(self) -> tuple[StreamStatus, ...]:
         feeds = {id(feed): feed for feed in (self._ads, *self._feeds.values()) if isinstance(feed, StreamFeed)}
         return tuple(feed.status() for feed in feeds.values())
+
+    def _recall(self, watch: Watch) -> None:
+        known = self._recalled.get(watch.kind.url)
+        if known is None or isinstance(watch.source, PathSource):
+            return
+        update = watch.recall(known, self.decoder)
+        if update.changed:
+            log.warning("%s: %d recalled from the journal", watch.kind.url, len(update.changed))
+            self._journal_in_use.set(1)
+        self._announce(watch, update, "")
+
+    def _stop_recalling(self, spoken_of: Watch) -> None:
+        """A server that is there says what is not as it was; of a type of which nothing changed it may say nothing."""
+        feed = self._feeds[spoken_of.kind.url, spoken_of.source]
+        for (type_url, _), watch in self._watches.items():
+            if self._feeds[type_url, watch.source] is feed:
+                watch.is_recalled = False
+                self._recalled.pop(type_url, None)
+        self._journal_in_use.set(int(any(watch.is_recalled for watch in self._watches.values())))
 
     def _speaks_sotw(self, source: Source) -> bool:
         if isinstance(source, PathSource):
@@ -193,6 +228,8 @@ class XdsClient:
 
     async def _take_in(self, watch: Watch, response: Response) -> None:
         arrived = self._clock.now()
+        if self._recalled:
+            self._stop_recalling(watch)
         intake = watch.intake(response, self.decoder, arrived, self._clock.wall())
         slice_end = arrived + SLICE
         while intake.step():

@@ -6,11 +6,14 @@ Not here: streams and files (client), the words of a protocol (sotw, delta), wha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from dataplane.base.errors import ConfigError, InvalidResource
 from dataplane.observe.stats import Scope
 from dataplane.xds.intake import Intake, Outcome
+from dataplane.xds.journal import JournaledResource
 from dataplane.xds.messages import Decoder, Response
 from dataplane.xds.mux import Machine
 from dataplane.xds.settling import Settling
@@ -20,6 +23,8 @@ from dataplane.xds.store import Entry, Store
 from dataplane.xds.subscription import STAR, Change, Subscription
 from dataplane.xds.subscription_stats import SubscriptionStats
 from dataplane.xds.types import ResourceType
+
+log = logging.getLogger("config")
 
 # Names, or names with an initial fetch timeout of their own in seconds (0 for ever).
 Names = Collection[str] | Mapping[str, float]
@@ -48,6 +53,7 @@ class Watch:
         "_stats",
         "_timeout",
         "full_state",
+        "is_recalled",
         "kind",
         "machine",
         "source",
@@ -64,6 +70,7 @@ class Watch:
         self.store = Store()
         self.machine: Machine | None = None
         self.version_info = ""
+        self.is_recalled = False  # what is had comes from the journal, and no server has spoken yet
         self._timeout = timeout
         self._settling = Settling()
         self._stats = stats
@@ -91,6 +98,23 @@ class Watch:
             self.machine.change(change)
         had = {name: entry.value for name in change.added if (entry := self.store.get(name)) is not None}
         return change, Update(had, (), self._settling.answered(had))
+
+    def recall(self, known: Iterable[JournaledResource], decode: Decoder) -> Update:
+        """Begin with what an earlier process had of the names that are wanted and not had.
+
+        A stream says these versions as its own, if its protocol says versions by name (delta).
+        """
+        entries: dict[str, Entry] = {}
+        for each in known:
+            if self.subscription.wants(each.name) and each.name not in self.store.entries:
+                try:
+                    entries[each.name] = Entry(each.version, each.body, decode(self.kind.url, each.body).value)
+                except (ConfigError, InvalidResource) as error:
+                    log.warning("the journal's %s %r is not used: %s", self.kind.noun, each.name, error)
+        self.is_recalled = self.is_recalled or bool(entries) or self.subscription.wildcard
+        self.store.put_all(entries)
+        settled = self._settling.answered((STAR, *entries))
+        return Update({name: entry.value for name, entry in entries.items()}, (), settled)
 
     def told(self) -> None:
         """The source knows what is wanted now: values of other names are forgotten."""
@@ -132,6 +156,17 @@ class Watch:
         settled = self._settling.expire(now)
         self._stats.timed_out(settled)
         return Update({}, removed, settled)
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether it was said, now or before this process, what there is."""
+        return bool(self.version_info) or self.is_recalled or any(True for _ in self.store.accepted())
+
+    def journaled(self) -> Iterator[JournaledResource]:
+        """What is worth remembering: everything that is wanted, accepted, and not about to go by itself."""
+        for name, entry in self.store.accepted():
+            if self.subscription.wants(name) and entry.expires is None and entry.body is not None:
+                yield JournaledResource(name, entry.version, entry.body)
 
     def failed(self, reason: str) -> None:
         """The stream broke or the file was unreadable: everything that is had stays."""

@@ -9,6 +9,7 @@ from types import TracebackType
 from dataplane.observe.stats import Scope, StatsStore
 from dataplane.xds.client import XdsClient
 from dataplane.xds.filesystem import ParseFile
+from dataplane.xds.journal import Journal
 from dataplane.xds.source import ADS, ApiSource, Source, XdsConfig
 from dataplane.xds.status import ResourceStatus, TypeStatus
 from tests.support.waiting import wait_until_async
@@ -26,7 +27,13 @@ class SystemClock:
 class Recorder:
     """`values`: what was announced and not removed, by type URL and name.  `events`: everything, in order."""
 
-    def __init__(self, ads: ApiSource | None = None, node: bytes = b"", parse_file: ParseFile | None = None) -> None:
+    def __init__(
+        self,
+        ads: ApiSource | None = None,
+        node: bytes = b"",
+        parse_file: ParseFile | None = None,
+        journal: Journal | None = None,
+    ) -> None:
         self.values: dict[str, dict[str, object]] = {}
         self.events: list[tuple[object, ...]] = []
         self.settled: set[tuple[str, str | None]] = set()
@@ -40,6 +47,7 @@ class Recorder:
             self.stats.scope(""),
             parse_file=parse_file,
             jitter=lambda: 0.01,  # a retry after a few milliseconds
+            journal=journal,
         )
 
     def on_update(self, type_url: str, changed: Mapping[str, object], removed: Collection[str], version_info: str) -> None:
