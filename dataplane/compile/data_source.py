@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from envoy.config.core.v3.base_pb2 import DataSource
+from envoy.config.core.v3.base_pb2 import DataSource, WatchedDirectory
 
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.elsewhere import only_local
@@ -34,6 +34,14 @@ def read_data_source(source: DataSource, at: FieldPath) -> bytes:
             raise ConfigError(at / kind, f"Environment variable doesn't exist: {source.environment_variable}")
         return os.fsencode(value)
     return _read_file(source.filename, at / kind)
+
+
+def directories(watched: WatchedDirectory, *sources: DataSource) -> frozenset[str]:
+    """Where a move may have changed a file of *sources*: in *watched*, or else where each of them is."""
+    files = [source.filename for source in sources if source.WhichOneof("specifier") == "filename"]
+    if files and watched.path:
+        return frozenset((watched.path,))
+    return frozenset(str(Path(name).parent) for name in files)
 
 
 def _read_file(name: str, at: FieldPath) -> bytes:

@@ -7,6 +7,7 @@ Envoy: extensions.transport_sockets.tls.v3.{Secret, TlsCertificate, CertificateV
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from cryptography import x509
@@ -21,13 +22,13 @@ from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret as Secre
 
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.context import CompileContext
-from dataplane.compile.data_source import read_data_source
+from dataplane.compile.data_source import directories, read_data_source
 from dataplane.compile.support import supports
 from dataplane.compile.validation_context import check_validation, compile_validation
 from dataplane.snapshot.secret import GenericSecret, SecretValue, TlsCertificate
 
 supports(SecretMessage, "name", "tls_certificate", "validation_context", "generic_secret")
-supports(CertificateMessage, "certificate_chain", "private_key", "pkcs12", "password")
+supports(CertificateMessage, "certificate_chain", "private_key", "pkcs12", "password", "watched_directory")
 supports(GenericMessage, "secret")
 
 _INLINE: Final = "<inline>"
@@ -71,7 +72,8 @@ def compile_certificate(message: CertificateMessage, at: FieldPath) -> TlsCertif
         raise ConfigError(at / "private_key", f"Failed to load incomplete private key from path: {key_path}")
     password = read_data_source(message.password, at / "password") if message.HasField("password") else None
     leaf = _leaf(chain, path, at / "certificate_chain")
-    return _pair(chain, leaf, _private_key(key, password, key_path, at / "private_key"), path, key_path, at)
+    pair = _pair(chain, leaf, _private_key(key, password, key_path, at / "private_key"), path, key_path, at)
+    return replace(pair, directories=directories(message.watched_directory, message.certificate_chain, message.private_key))
 
 
 def _from_pkcs12(message: CertificateMessage, at: FieldPath) -> TlsCertificate:
@@ -88,7 +90,7 @@ def _from_pkcs12(message: CertificateMessage, at: FieldPath) -> TlsCertificate:
     if leaf is None or not isinstance(key, _PrivateKey):
         raise ConfigError(at / "pkcs12", f"Failed to load pkcs12 from {path}")
     chain = b"".join(each.public_bytes(serialization.Encoding.PEM) for each in (leaf, *others))
-    return _pair(chain, leaf, key, path, path, at)
+    return replace(_pair(chain, leaf, key, path, path, at), directories=directories(message.watched_directory, message.pkcs12))
 
 
 def _pair(chain: bytes, leaf: x509.Certificate, key: object, path: str, key_path: str, at: FieldPath) -> TlsCertificate:

@@ -16,7 +16,7 @@ from cryptography import x509
 from envoy.extensions.transport_sockets.tls.v3.common_pb2 import CertificateValidationContext, SubjectAltNameMatcher
 
 from dataplane.base.errors import ConfigError, FieldPath
-from dataplane.compile.data_source import read_data_source
+from dataplane.compile.data_source import directories, read_data_source
 from dataplane.compile.matcher import compile_string_matcher
 from dataplane.compile.support import supports
 from dataplane.snapshot.secret import SanMatcher, SanType, ValidationContext
@@ -33,6 +33,7 @@ supports(
     "allow_expired_certificate",
     "only_verify_leaf_cert_crl",
     "trust_chain_verification",
+    "watched_directory",
 )
 supports(CertificateValidationContext.SystemRootCerts)
 supports(SubjectAltNameMatcher, "san_type", "matcher", "oid")
@@ -59,6 +60,7 @@ def compile_validation(message: CertificateValidationContext, at: FieldPath) -> 
         allow_expired=message.allow_expired_certificate,
         accept_untrusted=message.trust_chain_verification == CertificateValidationContext.ACCEPT_UNTRUSTED,
         only_verify_leaf_crl=message.only_verify_leaf_cert_crl,
+        directories=directories(message.watched_directory, message.trusted_ca, message.crl),
     )
 
 

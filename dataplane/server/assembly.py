@@ -31,6 +31,7 @@ from dataplane.server.lifecycle import ProcessLifecycle
 from dataplane.server.options import Options
 from dataplane.server.process_stats import ProcessStats
 from dataplane.server.records import config_records
+from dataplane.server.secret_files import SecretFiles
 from dataplane.server.sources import Sources
 from dataplane.server.workers.crew import Crew
 from dataplane.server.workers.sockets import KeptSockets
@@ -93,6 +94,7 @@ class Server:
             engine.holder, engine.clusters, self._listeners, self._sources, engine.stats, follower=follower
         )
         self._configuration.set_static(static[CLUSTER], static[LISTENER], static[SECRET])
+        self._secret_files = SecretFiles(self._configuration, self._decode, engine.stats)
         self._client: XdsClient | None = None
         self._journal: JournalFile | None = None
         if options.journal_path:
@@ -131,6 +133,7 @@ class Server:
         """Close what is open and write what is buffered."""
         if self._client is not None:
             await self._client.stop()
+        self._secret_files.close()
         if self._health_stream is not None:
             await self._health_stream.stop()
             self._checked.stop()
@@ -178,7 +181,7 @@ class Server:
         self._client = XdsClient(
             xds,
             self._decode,
-            self._configuration,
+            self._secret_files,
             _Clock(),
             self._engine.stats.scope(""),
             parse_file=parse_discovery_response,

@@ -18,6 +18,7 @@ class TlsCertificate:
     """A certificate chain, leaf first, with the key of its leaf, not encrypted.
 
     names: lower-case DNS names that the leaf is for (its common name where it has no alternatives); key_type: `RSA` or `EC`.
+    directories: where a move may have changed what it was read from.
     """
 
     chain: bytes
@@ -26,6 +27,7 @@ class TlsCertificate:
     key_type: str = "EC"
     path: str = "<inline>"
     key_path: str = "<inline>"
+    directories: frozenset[str] = frozenset()
 
 
 class SanType(Enum):
@@ -50,7 +52,10 @@ class SanMatcher:
 
 @dataclass(frozen=True, slots=True)
 class ValidationContext:
-    """What makes a peer's certificate a good one.  Nothing of it set: any certificate, and none."""
+    """What makes a peer's certificate a good one.  Nothing of it set: any certificate, and none.
+
+    directories: as of TlsCertificate.
+    """
 
     trusted_ca: bytes = b""
     ca_path: str = "<inline>"
@@ -62,6 +67,7 @@ class ValidationContext:
     allow_expired: bool = False
     accept_untrusted: bool = False
     only_verify_leaf_crl: bool = False
+    directories: frozenset[str] = frozenset()
 
     @property
     def has_authority(self) -> bool:
@@ -91,6 +97,11 @@ class GenericSecret:
 
 
 SecretValue = TlsCertificate | ValidationContext | GenericSecret
+
+
+def directories_of(value: SecretValue) -> frozenset[str]:
+    """Where a move may have changed what *value* was read from."""
+    return value.directories if isinstance(value, TlsCertificate | ValidationContext) else frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,3 +189,43 @@ def test_on_the_aggregated_stream_of_our_control_plane(api_type: str, tmp_path: 
 
 def first_url() -> str:
     return "type.googleapis.com/" + Secret.DESCRIPTOR.full_name
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_files_that_a_secret_names_are_read_again_when_they_are_moved_into_place(watched: bool, tmp_path: Path) -> None:
+    """Certificate and key one after the other: in between they do not fit, which is counted and harms nobody."""
+    authority = Authority()
+    files = tmp_path / "files"
+    files.mkdir()
+
+    def move(name: str, content: bytes) -> None:
+        fresh = tmp_path / name
+        fresh.write_bytes(content)
+        fresh.rename(files / name)
+
+    first, second = (authority.sign("edge.test", name) for name in ("first.test", "second.test"))
+    move("cert.pem", first.certificate)
+    move("key.pem", first.private_key)
+    named = {
+        "certificate_chain": {"filename": str(files / "cert.pem")},
+        "private_key": {"filename": str(files / "key.pem")},
+        **({"watched_directory": {"path": str(files)}} if watched else {}),
+    }
+    edge = message("envoy.config.listener.v3.Listener", listener(OVER_ADS))
+    clients = secret("clients", validation_context={"trusted_ca": pem(authority.certificate)})
+    with DiscoveryServer() as server:
+        server.publish(1, edge, clients, secret("server", tls_certificate=named))
+        with running(bootstraps.ads(server.port, "node"), tmp_path / "proxy") as proxy:
+            proxy.wait_ready()
+            port = proxy.wait_listeners(["edge"])["edge"]
+            client = Client(authority, tmp_path)
+            assert client.server_name(port) == "first.test"
+            move("cert.pem", second.certificate)
+            wait_until(lambda: rotations_failed(proxy), "the pair that does not fit")
+            assert client.server_name(port) == "first.test"
+            move("key.pem", second.private_key)
+            wait_until(lambda: client.server_name(port) == "second.test", "the new pair")
+
+
+def rotations_failed(proxy: ProxyProcess) -> int:
+    return proxy.admin.stats("key_rotation_failed").get("sds.server.key_rotation_failed", 0)
