@@ -53,8 +53,6 @@ class Workers(Protocol):
     async def ask(self, what: Literal["stats", "clusters"]) -> None:
         """Hear what they know now, for what `AdminContext.refresh_stats` or its `clusters` brings up to date."""
 
-    def reset_counters(self) -> None: ...
-
     def set_levels(self, levels: Mapping[str, int]) -> None:
         """Levels of the process's log, by component."""
 
@@ -116,3 +114,6 @@ class AdminContext:
     access_loggers: Sequence[AccessLogger] = ()  # of the endpoint's own requests
     tls_contexts: Callable[[], Iterable[TlsContextFacts]] = tuple
     workers: Workers | None = None  # None: this process carries the traffic itself
+    reset_counters: Callable[[], None] | None = None  # None: those of stats
+    hot_restart_version: str = "disabled"
+    first_started_wall: Callable[[], float] | None = None  # of the first process of all epochs of hot restarts; None: this one

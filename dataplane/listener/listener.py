@@ -83,6 +83,11 @@ class ActiveListener:
         """The addresses whose connections may be handed over to it: bound or, without a port of its own, as configured."""
         return self.bound or addresses(self.config)
 
+    @property
+    def sockets(self) -> list[tuple[Address, socket.socket]]:
+        """Those it accepts on, with where they are bound."""
+        return list(zip(self.bound, self._sockets.values(), strict=True))
+
     def stop(self) -> None:
         """Accept no more.  Connections live on."""
         self.stopped = True

@@ -123,13 +123,13 @@ class ListenerManager:
         for listener in self._active.values():
             listener.stop_draining()
 
-    def stop_accepting(self, inbound_only: bool = False) -> None:
-        """Close the sockets; connections live on, in a drain only while they have work under way."""
+    def stop_accepting(self, inbound_only: bool = False, keep_idle: bool = False) -> None:
+        """Close the sockets; connections live on, in a drain only while they have work under way, unless idle ones are kept."""
         for listener in self._chosen(inbound_only):
             if not listener.stopped:
                 listener.stop()
                 self._stats.stopped.inc()
-            if self._draining:
+            if self._draining and not keep_idle:
                 listener.close_idle()
 
     def stop(self) -> None:
@@ -154,6 +154,11 @@ class ListenerManager:
     def connections(self) -> int:
         """How many are open, those of leaving listeners included."""
         return sum(len(listener.connections) for listener in [*self._active.values(), *self._leaving])
+
+    @property
+    def sockets(self) -> list[tuple[Address, socket.socket]]:
+        """Every socket that accepts, with where it is bound."""
+        return [each for active in self._active.values() if not active.stopped for each in active.sockets]
 
     async def _add(self, config: Listener) -> None:
         if config.api_listener or (config.bind_to_port and config.name not in self._bound):

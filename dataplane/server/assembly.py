@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -22,10 +23,16 @@ from dataplane.compile.message_types import type_url_of
 from dataplane.compile.resource import compile_resource
 from dataplane.listener.manager import ListenerManager
 from dataplane.observe.names import TagExtractor
+from dataplane.observe.stats import StatsStore
 from dataplane.server.certificates import tls_contexts
 from dataplane.server.configuration import Configuration, Resource
 from dataplane.server.engine import Engine, calm_collector
 from dataplane.server.health_discovery import CheckedClusters
+from dataplane.server.hot_restart.carried import totals
+from dataplane.server.hot_restart.epochs import Takeover
+from dataplane.server.hot_restart.names import VERSION
+from dataplane.server.hot_restart.sockets import HandedSockets
+from dataplane.server.hot_restart.successor import Handover, SuccessorPort
 from dataplane.server.journal import JournalFile
 from dataplane.server.lifecycle import ProcessLifecycle
 from dataplane.server.options import Options
@@ -33,6 +40,7 @@ from dataplane.server.process_stats import ProcessStats
 from dataplane.server.records import config_records
 from dataplane.server.secret_files import SecretFiles
 from dataplane.server.sources import Sources
+from dataplane.server.sums import Sums
 from dataplane.server.workers.crew import Crew
 from dataplane.server.workers.sockets import KeptSockets
 from dataplane.server.workers.spawn import Spawned
@@ -65,21 +73,31 @@ class Server:
     ends it.
     """
 
-    def __init__(self, options: Options, loaded: LoadedBootstrap, spawned: Sequence[Spawned] = ()) -> None:
-        """spawned: processes for workers that were started already."""
+    def __init__(
+        self,
+        options: Options,
+        loaded: LoadedBootstrap,
+        spawned: Sequence[Spawned] = (),
+        successors: socket.socket | None = None,
+    ) -> None:
+        """spawned: processes for workers that were started already.  successors: where the next epoch's process knocks."""
         self._options = options
         self._bootstrap = loaded.message
         self._started_wall = time.time()
+        handed = HandedSockets()
         self._crew: Crew | None = None
         self._listeners: ListenerManager | KeptSockets
         if options.concurrency > 1:
-            self._crew = Crew(options, loaded.message, spawned)
+            self._crew = Crew(options, loaded.message, spawned, handed)
             self._engine, self._listeners = self._crew.engine, self._crew.listeners
         else:
             self._engine = Engine(options, loaded.message)
-            self._listeners = self._engine.listeners()
+            self._listeners = self._engine.listeners(bind=handed)
         engine, crew = self._engine, self._crew
         self.config = engine.config
+        self._sums = crew.sums if crew is not None else Sums(engine.stats) if options.restart_epoch else None
+        self._takeover = Takeover(options, handed, self._sums, self.config.stats_flush_interval)
+        self._successors = None if successors is None else SuccessorPort(successors, self._handover())
         reopen_logs = engine.log_files.reopen if crew is None else crew.reopen_logs
         self.lifecycle = ProcessLifecycle(self._listeners, options, engine.stats, reopen_logs)
         self._process_stats = ProcessStats(engine.stats, self._started_wall, options, self.config)
@@ -106,10 +124,8 @@ class Server:
 
     async def run(self) -> None:
         """Come up in order, then stay.  Raises what keeps it from starting."""
-        if self.config.admin_address is not None:
-            self._admin = AdminServer(self._admin_context())
-            await self._admin.start(self.config.admin_address)
-            self._write_admin_address()
+        await self._takeover.begin()
+        await self._start_admin()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._configuration.run(), name="configuration")
             tasks.create_task(self._engine.flush_stats(), name="stats flush")
@@ -128,9 +144,12 @@ class Server:
                 tasks.create_task(self._journal.run(self._client.journaled), name="journal")
             calm_collector()
             self._process_stats.initialized(time.time() - self._started_wall)
+            tasks.create_task(self._takeover.finish(), name="takeover")
 
     async def stop(self) -> None:
         """Close what is open and write what is buffered."""
+        if self._successors is not None:
+            self._successors.close()
         if self._client is not None:
             await self._client.stop()
         self._secret_files.close()
@@ -250,7 +269,7 @@ class Server:
     def _admin_context(self) -> AdminContext:
         engine, crew = self._engine, self._crew
         return AdminContext(
-            stats=engine.stats if crew is None else crew.stats,
+            stats=self._shown_stats,
             tags=TagExtractor(self.config.tag_rules, (*self.config.fixed_tags, *self._options.stats_tags)),
             lifecycle=self.lifecycle,
             bootstrap=self._bootstrap_with_node,
@@ -267,14 +286,63 @@ class Server:
             tls_contexts=lambda: tls_contexts(engine.holder.current),
             access_loggers=self.config.admin_access_loggers,
             workers=crew,
+            reset_counters=self._reset_counters,
+            hot_restart_version="disabled" if self._successors is None else VERSION,
+            first_started_wall=lambda: self._takeover.started_wall,
         )
 
+    @property
+    def _shown_stats(self) -> StatsStore:
+        return self._engine.stats if self._sums is None else self._sums.shown
+
     def _refresh_stats(self) -> None:
-        if self._crew is None:
-            self._process_stats.refresh(self._listeners.connections)
-        else:
-            self._process_stats.refresh(self._listeners.connections, self._crew.resident)
-            self._crew.sum_up()
+        resident = 0 if self._crew is None else self._crew.resident
+        before = 0 if self._sums is None else self._sums.predecessor_connections
+        self._process_stats.refresh(self._listeners.connections, resident, self._takeover.started_wall, before)
+        if self._sums is not None:
+            self._sums.sum_up()
+
+    def _reset_counters(self) -> None:
+        if self._crew is not None:
+            self._crew.reset_counters()
+        (self._engine.stats if self._sums is None else self._sums).reset_counters()
+
+    # -- hot restart ---------------------------------------------------------------------------------------------------
+
+    def _handover(self) -> Handover:
+        return Handover(
+            started_wall=lambda: self._takeover.started_wall,
+            stop_admin=self._stop_admin,
+            sockets=lambda: [(address.text, sock.fileno()) for address, sock in self._listeners.sockets],
+            stats=self._told_stats,
+            drain=lambda: self.lifecycle.hand_over(),
+            end=lambda: self.lifecycle.over.set(),
+            abandoned=self._on_abandoned,
+        )
+
+    async def _told_stats(self) -> dict[str, dict[str, int]]:
+        if self._crew is not None:
+            await self._crew.ask("stats")
+        self._refresh_stats()
+        return totals(self._shown_stats)
+
+    async def _on_abandoned(self, drained: bool) -> None:
+        """Our successor is gone: without it we would wait for ever, or stay without an admin endpoint."""
+        if drained:
+            self.lifecycle.terminate()
+        elif self._admin is None:
+            await self._start_admin()
+
+    async def _start_admin(self) -> None:
+        if self.config.admin_address is not None:
+            self._admin = AdminServer(self._admin_context())
+            await self._admin.start(self.config.admin_address)
+            self._write_admin_address()
+
+    async def _stop_admin(self) -> None:
+        if self._admin is not None:
+            await self._admin.stop()
+            self._admin = None
 
     def _bootstrap_with_node(self) -> bytes:
         shown = type(self._bootstrap)()

@@ -41,6 +41,7 @@ class ProcessLifecycle:
         self._initialized = False
         self._health_check_failed = False
         self._shutting_down = False
+        self._handed_over = False
         self._live = stats.gauge("server.live")
         self._state = stats.gauge("server.state")
         self.over = asyncio.Event()
@@ -50,7 +51,8 @@ class ProcessLifecycle:
     def state(self) -> ServerState:
         if not self._initialized:
             return ServerState.INITIALIZING
-        return ServerState.DRAINING if self._health_check_failed or self._shutting_down else ServerState.LIVE
+        leaving = self._health_check_failed or self._shutting_down or self._handed_over
+        return ServerState.DRAINING if leaving else ServerState.LIVE
 
     def initialized(self) -> None:
         """Everything that the bootstrap asks for is there, or was waited for long enough."""
@@ -78,6 +80,13 @@ class ProcessLifecycle:
             self._listeners.stop_draining()
         self._health_check_failed = failed
         self._show()
+
+    def hand_over(self) -> None:
+        """Another process has our sockets: accept no more, and ask connections to go; those without work wait until they are asked."""
+        self._handed_over = True
+        self._show()
+        self._listeners.start_draining(self._options.drain_time, self._gradual)
+        self._listeners.stop_accepting(keep_idle=True)
 
     def reopen_logs(self) -> None:
         self._reopen_logs()

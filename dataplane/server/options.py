@@ -7,7 +7,6 @@ from typing import Final
 
 # Tools expect every field of admin.v3.CommandLineOptions; these are of flags that change nothing here.
 _WITHOUT_EFFECT: Final[dict[str, object]] = {
-    "base_id_path": "",
     "disabled_extensions": [],
     "enable_core_dump": False,
     "enable_fine_grain_logging": False,
@@ -15,11 +14,6 @@ _WITHOUT_EFFECT: Final[dict[str, object]] = {
     "ignore_unknown_dynamic_fields": False,
     "log_format_escaped": False,
     "log_stacktrace_single_entry": False,
-    "skip_hot_restart_on_no_parent": False,
-    "skip_hot_restart_parent_stats": False,
-    "socket_mode": 0,
-    "socket_path": "@envoy_domain_socket",
-    "use_dynamic_base_id": False,
 }
 
 
@@ -50,6 +44,13 @@ class Options:
     disable_hot_restart: bool = False
     restart_epoch: int = 0
     base_id: int = 0
+    base_id_given: bool = False  # else it is only the default
+    base_id_path: str = ""
+    use_dynamic_base_id: bool = False
+    socket_path: str = "@envoy_domain_socket"
+    socket_mode: int = 0o600
+    skip_hot_restart_on_no_parent: bool = False
+    skip_hot_restart_parent_stats: bool = False
     admin_address_path: str = ""
     stats_tags: tuple[tuple[str, str], ...] = ()
     cpuset_threads: bool = False
@@ -61,6 +62,12 @@ class Options:
         """The fields of admin.v3.CommandLineOptions, for `/server_info`."""
         return {
             "base_id": str(self.base_id),
+            "base_id_path": self.base_id_path,
+            "use_dynamic_base_id": self.use_dynamic_base_id,
+            "socket_path": self.socket_path,
+            "socket_mode": self.socket_mode,
+            "skip_hot_restart_on_no_parent": self.skip_hot_restart_on_no_parent,
+            "skip_hot_restart_parent_stats": self.skip_hot_restart_parent_stats,
             "concurrency": self.concurrency,
             "config_path": self.config_path,
             "config_yaml": self.config_yaml,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 
@@ -18,6 +19,9 @@ from dataplane.base.errors import ConfigError
 from dataplane.base.version import product_version, version_string
 from dataplane.bootstrap.load import LoadedBootstrap
 from dataplane.server.assembly import Server
+from dataplane.server.hot_restart.epochs import claim
+from dataplane.server.hot_restart.names import BaseIdTaken
+from dataplane.server.hot_restart.predecessor import NoPredecessor
 from dataplane.server.loading import InvalidBootstrap, load_bootstrap
 from dataplane.server.options import Options
 from dataplane.server.process_log import configure_log
@@ -41,11 +45,16 @@ def serve(options: Options, spawned: Sequence[Spawned] = ()) -> int:
     if options.mode == "init_only":
         print(f"configuration '{options.config_path}' OK")
         return 0
-    return uvloop.run(_serve(options, loaded, spawned))
+    try:
+        options, successors = claim(options)
+    except (BaseIdTaken, OSError) as error:
+        _log.critical("%s", error)
+        return 1
+    return uvloop.run(_serve(options, loaded, spawned, successors))
 
 
-async def _serve(options: Options, loaded: LoadedBootstrap, spawned: Sequence[Spawned]) -> int:
-    server = Server(options, loaded, spawned)
+async def _serve(options: Options, loaded: LoadedBootstrap, spawned: Sequence[Spawned], successors: socket.socket | None) -> int:
+    server = Server(options, loaded, spawned, successors)
     if server.config.log_pattern:
         configure_log(options, server.config.log_pattern)
     _log.info("initializing pointsman %s (%s)", product_version(), version_string())
@@ -74,7 +83,7 @@ def _report(error: BaseException | None) -> None:
     """What an operator can mend is one line; anything else is a bug and comes with its traceback."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
-    if isinstance(error, (ConfigError, OSError)):
+    if isinstance(error, (ConfigError, NoPredecessor, OSError)):
         _log.critical("%s", error)
     else:
         _log.critical("the server failed", exc_info=error)

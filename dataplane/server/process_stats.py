@@ -33,16 +33,27 @@ class ProcessStats:
         scope.gauge("hot_restart_epoch").set(options.restart_epoch)
         scope.gauge("version").set(config.server_version or zlib.crc32(revision().encode()))
         scope.gauge("days_until_first_cert_expiring").set(_NO_CERTIFICATE)
-        scope.gauge("parent_connections").set(0)
+        self._parent_connections = scope.gauge("parent_connections")
+        self._parent_connections.set(0)
         stats.gauge("runtime.num_keys").set(len(config.runtime))
         stats.gauge("runtime.num_layers").set(len(config.runtime_layers))
 
     def initialized(self, seconds: float) -> None:
         self._initialization.record(int(seconds * 1000))
 
-    def refresh(self, connections: int, resident_elsewhere: int = 0) -> None:
-        """connections: downstream, of all workers.  resident_elsewhere: bytes of memory of processes other than this one."""
-        self._uptime.set(int(time.time() - self._started_wall))
+    def refresh(
+        self,
+        connections: int,
+        resident_elsewhere: int = 0,
+        first_started_wall: float | None = None,
+        predecessor_connections: int = 0,
+    ) -> None:
+        """connections: downstream, of all workers.  resident_elsewhere: bytes of memory of the workers.
+
+        first_started_wall: of the first process of all epochs.  predecessor_connections: of the process of the epoch before.
+        """
+        self._uptime.set(int(time.time() - (first_started_wall or self._started_wall)))
+        self._parent_connections.set(predecessor_connections)
         with open("/proc/self/statm", encoding="ascii") as statm:
             resident = int(statm.read().split()[1]) * resource.getpagesize() + resident_elsewhere
         self._allocated.set(resident)

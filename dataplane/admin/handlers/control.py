@@ -34,10 +34,7 @@ def healthcheck_ok(context: AdminContext, request: web.Request) -> web.Response:
 
 
 def reset_counters(context: AdminContext, request: web.Request) -> web.Response:
-    if context.workers is not None:
-        context.workers.reset_counters()
-    else:
-        context.stats.reset_counters()
+    (context.reset_counters or context.stats.reset_counters)()
     return reply.text("OK\n")
 
 

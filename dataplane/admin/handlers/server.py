@@ -20,15 +20,16 @@ def ready(context: AdminContext, request: web.Request) -> web.Response:
 
 def server_info(context: AdminContext, request: web.Request) -> web.Response:
     """Envoy: admin.v3.ServerInfo."""
-    uptime = f"{int(time.time() - context.started_wall)}s"
+    now = time.time()
+    first = context.started_wall if context.first_started_wall is None else context.first_started_wall()
     node = _node(context)
     return reply.as_json(
         {
             "version": version_string(),
             "state": context.lifecycle.state.name,
-            "uptime_current_epoch": uptime,
-            "uptime_all_epochs": uptime,
-            "hot_restart_version": "disabled",
+            "uptime_current_epoch": f"{int(now - context.started_wall)}s",
+            "uptime_all_epochs": f"{int(now - first)}s",
+            "hot_restart_version": context.hot_restart_version,
             "command_line_options": dict(context.command_line),
             "node": node,
             "hot_restart_initializing": False,
@@ -64,7 +65,7 @@ def memory(context: AdminContext, request: web.Request) -> web.Response:
 
 
 def hot_restart_version(context: AdminContext, request: web.Request) -> web.Response:
-    return reply.text("disabled")
+    return reply.text(context.hot_restart_version)
 
 
 def runtime(context: AdminContext, request: web.Request) -> web.Response:

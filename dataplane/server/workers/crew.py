@@ -12,13 +12,12 @@ from typing import Literal
 from dataplane.compile.bootstrap import Bootstrap
 from dataplane.listener.manager import BindSocket
 from dataplane.listener.options import bind as bind_socket
-from dataplane.observe.stats import StatsStore
 from dataplane.server.engine import Engine
 from dataplane.server.options import Options
+from dataplane.server.sums import Sums
 from dataplane.server.workers.board import Board, Key
 from dataplane.server.workers.facts import merged_clusters
 from dataplane.server.workers.fleet import Fleet
-from dataplane.server.workers.merge import merge_into
 from dataplane.server.workers.messages import ReopenLogs, ResetCounters
 from dataplane.server.workers.publish import FindingsPublisher, Publisher
 from dataplane.server.workers.sockets import KeptSockets
@@ -38,16 +37,11 @@ class Crew:
         self.fleet = Fleet(count, options, bootstrap.SerializeToString(), board, self.engine.stats, spawned)
         self.listeners = KeptSockets(count, board, self.fleet, self.engine.stats, bind)
         self.follower = Publisher(board, self.fleet.wake)
-        self.stats = StatsStore()
-        """The sum over all processes, as of the last `sum_up`."""
+        self.sums = Sums(self.engine.stats, lambda: self.fleet.stats.values(), self.fleet.departed)
 
     async def ask(self, what: Literal["stats", "clusters"]) -> None:
-        """Hear what the workers know now: for `sum_up`, or for `clusters`."""
+        """Hear what the workers know now: for `sums`, or for `clusters`."""
         await self.fleet.ask(what)
-
-    def sum_up(self) -> None:
-        """Bring `stats` up to date with what was told."""
-        merge_into(self.stats, self.engine.stats, self.fleet.stats, self.fleet.departed)
 
     async def keep_asking(self) -> None:
         """So that little of what a worker counted is lost with it.  Until cancelled."""
@@ -68,7 +62,6 @@ class Crew:
         self.fleet.tell(ReopenLogs())
 
     def reset_counters(self) -> None:
-        self.engine.stats.reset_counters()
         self.fleet.tell(ResetCounters())
         self.fleet.reset_counters()
 

@@ -128,7 +128,7 @@ class Fleet:
                 question.cancel()
 
     def reset_counters(self) -> None:
-        self.departed.reset_counters()
+        """Of the living, as far as they have told."""
         for member in self._members.values():
             member.stats.reset_counters()
 

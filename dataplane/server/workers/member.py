@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Literal
 
+from dataplane.server.channel import Channel
 from dataplane.server.workers.board import Board
-from dataplane.server.workers.channel import Channel
 from dataplane.server.workers.merge import WorkerStats
 from dataplane.server.workers.messages import Applied, Ask, Connections, Facts, Start, StatsReport, Stop, Told
 from dataplane.server.workers.spawn import Spawned

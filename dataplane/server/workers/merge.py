@@ -7,7 +7,6 @@ Counters and histograms never go down: what a dead worker told last stays in the
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Mapping
 from typing import Final
 
 from dataplane.observe.stats import Counter, Gauge, Histogram, StatsStore, TextReadout
@@ -66,17 +65,21 @@ class WorkerStats:
         self.counters = dict.fromkeys(self.counters, 0)
 
 
-def merge_into(merged: StatsStore, own: StatsStore, workers: Mapping[int, WorkerStats], departed: WorkerStats) -> None:
-    """Make *merged* show the sum.  own: of the main process.  departed: counts of workers that are gone."""
-    living = list(workers.values())
-    merged.counters = _counters(own, [*living, departed])
-    merged.gauges = _gauges(own, living)
-    merged.text_readouts = _texts(own, living)
-    merged.histograms = _histograms(own, [*living, departed])
+def merge_into(
+    merged: StatsStore, own: StatsStore, workers: list[WorkerStats], departed: WorkerStats, predecessor: WorkerStats
+) -> None:
+    """Make *merged* show the sum.
+
+    own: of the main process.  departed: counts of workers that are gone.  predecessor: of the process before this one, as a whole.
+    """
+    merged.counters = _counters(own, [*workers, departed], predecessor)
+    merged.gauges = _gauges(own, [*workers, predecessor])
+    merged.text_readouts = _texts(own, workers)
+    merged.histograms = _histograms(own, [*workers, departed])
 
 
-def _counters(own: StatsStore, workers: list[WorkerStats]) -> dict[str, Counter]:
-    sums: Tally[str] = Tally()
+def _counters(own: StatsStore, workers: list[WorkerStats], predecessor: WorkerStats) -> dict[str, Counter]:
+    sums: Tally[str] = Tally(predecessor.counters)
     for worker in workers:
         for name, value in worker.counters.items():
             if not _is_mains(name):

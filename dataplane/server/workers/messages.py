@@ -114,7 +114,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """The fact "drain".  seconds, gradual: see listener.manager.  closed: nothing is accepted any more."""
+    """The fact "drain".  seconds, gradual, keep_idle: see listener.manager.  closed: nothing is accepted any more."""
 
     asked: bool = False
     seconds: float | None = None
@@ -122,3 +122,4 @@ class Drain:
     inbound_only: bool = False
     closed: bool = False
     closed_inbound_only: bool = False
+    keep_idle: bool = False

@@ -160,5 +160,5 @@ class Replica:
         else:
             self.draining.clear()
         if drain.closed:
-            self._listeners.stop_accepting(drain.closed_inbound_only)
+            self._listeners.stop_accepting(drain.closed_inbound_only, drain.keep_idle)
             self.closed = True

@@ -132,13 +132,23 @@ class KeptSockets:
     def stop_draining(self) -> None:
         self._tell(replace(self._drain, asked=False))
 
-    def stop_accepting(self, inbound_only: bool = False) -> None:
+    @property
+    def sockets(self) -> list[tuple[Address, socket.socket]]:
+        """Every socket that somebody accepts on, with where it is bound; of one address in the order of workers."""
+        return [
+            (bound_address(each, address), each)
+            for sockets in self._sockets.values()
+            for address, shares in sockets.items()
+            for each in shares
+        ]
+
+    def stop_accepting(self, inbound_only: bool = False, keep_idle: bool = False) -> None:
         """The workers close their sockets when they hear of it; the last to close one is us or they."""
         for name, config in list(self._configs.items()):
             if not inbound_only or config.traffic_direction == 1:
                 self._stats.stopped.inc()
                 self._release(name)
-        self._tell(replace(self._drain, closed=True, closed_inbound_only=inbound_only))
+        self._tell(replace(self._drain, closed=True, closed_inbound_only=inbound_only, keep_idle=keep_idle))
 
     def stop(self) -> None:
         for name in list(self._sockets):

@@ -20,9 +20,9 @@ from dataplane.compile.bootstrap import Bootstrap
 from dataplane.extensions.filters.http import router  # noqa: F401 - what nearly every configuration names is had before it is needed
 from dataplane.extensions.filters.network import http_connection_manager  # noqa: F401 - the same
 from dataplane.listener.manager import ListenerManager
+from dataplane.server.channel import Channel
 from dataplane.server.engine import Engine, calm_collector
 from dataplane.server.process_log import configure_log
-from dataplane.server.workers.channel import Channel
 from dataplane.server.workers.messages import (
     Ask,
     Connections,

@@ -1,19 +1,21 @@
-"""Messages between the main process and a worker, with file descriptors, over a Unix stream socket.
+"""Messages between processes, with file descriptors, over a Unix stream socket.
 
-Here: framing, and sending without ever waiting: what the other side does not take yet is kept.  Not here: what is said (messages).
-Both ends are one program and the socket has no name, so messages are pickled.
+Here: framing, and sending without ever waiting: what the other side does not take yet is kept.
+Not here: what is said (workers.messages, hot_restart).
 """
 
 from __future__ import annotations
 
 import array
 import asyncio
+import json
 import os
 import pickle
 import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 # What a descriptor needs in a control message; the kernel takes 253 of them at once.
@@ -26,11 +28,29 @@ _HEAD: Final = struct.Struct("!IH")  # bytes of the message, descriptors that ca
 OnMessage = Callable[[Any, list[int]], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How messages become bytes."""
+
+    dump: Callable[[Any], bytes]
+    load: Callable[[bytes], Any]
+
+
+PICKLE: Final = Encoding(pickle.dumps, pickle.loads)
+"""For both ends of one program and a socket without a name: whoever writes a pickle can do anything to its reader."""
+
+JSON: Final = Encoding(lambda message: json.dumps(message).encode(), json.loads)
+"""For a socket that others can find, and for programs of different versions."""
+
+
 class Channel:
     """One end.  on_message: a message and its descriptors, which belong to the receiver.  on_end: the other side is gone; called once."""
 
-    def __init__(self, sock: socket.socket, on_message: OnMessage, on_end: Callable[[], None]) -> None:
+    def __init__(
+        self, sock: socket.socket, on_message: OnMessage, on_end: Callable[[], None], encoding: Encoding = PICKLE
+    ) -> None:
         self._socket = sock
+        self._encoding = encoding
         self._loop = asyncio.get_running_loop()
         self._on_message = on_message
         self._on_end = on_end
@@ -47,7 +67,7 @@ class Channel:
         if not self.open:
             return
         copies = [os.dup(each) for each in descriptors]
-        body = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+        body = self._encoding.dump(message)
         for start in range(0, len(copies), _AT_ONCE):
             self._unsent.append((memoryview(_HEAD.pack(0, 0)), copies[start : start + _AT_ONCE]))
         self._unsent.append((memoryview(_HEAD.pack(len(body), len(copies)) + body), ()))
@@ -124,7 +144,7 @@ class Channel:
             body = bytes(received[_HEAD.size : _HEAD.size + length])
             del received[: _HEAD.size + length]
             if length:
-                self._on_message(pickle.loads(body), [self._descriptors.popleft() for _ in range(count)])
+                self._on_message(self._encoding.load(body), [self._descriptors.popleft() for _ in range(count)])
 
     def _end(self) -> None:
         if self.open:
