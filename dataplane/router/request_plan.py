@@ -7,7 +7,7 @@ Envoy: Router::Filter::decodeHeaders, RouteEntryImpl::finalizeRequestHeaders.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from dataplane.resilience.retry import REQUEST_HEADERS as RETRY_NAMES
 from dataplane.resilience.retry import WORDS, RetryPolicy, policy_for
@@ -67,7 +67,7 @@ class RequestWishes:
 
 def take_wishes(action: ForwardAction, headers: RequestHeaders, respect_expected: bool) -> RequestWishes:
     """Read what the request asks for and take it off, over what the route says."""
-    policy = cast("RetryPolicy | None", action.retry_policy)
+    policy: RetryPolicy | None = action.retry_policy  # type: ignore[assignment]  # routing does not know it
     timeout, tells_grpc = action.timeout, False
     if action.grpc_timeout is not None and is_grpc(headers):
         timeout, tells_grpc = action.grpc_timeout.seconds(headers), True
@@ -102,16 +102,6 @@ def _nothing_asked(timeout: float) -> RequestWishes:
 def expected_timeout(milliseconds: int) -> Field:
     """The field that tells the upstream how long somebody waits for it."""
     return _EXPECTED, b"%d" % milliseconds
-
-
-def changes_target(action: ForwardAction) -> bool:
-    """Whether the route gives its requests another host or path."""
-    return bool(
-        action.rewrite_path is not None
-        or action.host_rewrite
-        or action.host_rewrite_header
-        or action.host_rewrite_path_regex is not None
-    )
 
 
 def find_invalid(headers: RequestHeaders, names: tuple[bytes, ...]) -> bytes:

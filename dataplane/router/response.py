@@ -17,6 +17,7 @@ from dataplane.routing.header_mutations import mutate_response
 if TYPE_CHECKING:
     from dataplane.router.attempt import Attempt
     from dataplane.router.drop_overload import Drop
+    from dataplane.router.retries import Retries
     from dataplane.routing.route import ForwardAction
     from dataplane.semantics.header_map import Field, ResponseHeaders
 
@@ -42,7 +43,10 @@ class ResponseSide(RequestState):
         self.stream.encode_informational(headers)
 
     def on_response(self, attempt: Attempt, headers: ResponseHeaders, end_stream: bool) -> None:
-        if attempt is not self._attempt or self._over or self._tried_again(attempt, headers):
+        if attempt is not self._attempt or self._over:
+            return
+        attempt.response = headers
+        if self._retries is not None and self._tried_again(self._retries, attempt, headers):
             return
         now = self._bound.clock()
         granted = self._awaits_tunnel and tunnels.take_response(self.info.upstream_protocol, self.headers, headers)
@@ -55,17 +59,19 @@ class ResponseSide(RequestState):
 
     def on_whole_response(self, attempt: Attempt, headers: ResponseHeaders, body: bytes) -> None:
         """`on_response` and the whole body in one."""
-        if attempt is not self._attempt or self._over or self._tried_again(attempt, headers):
+        if attempt is not self._attempt or self._over:
+            return
+        attempt.response = headers
+        if self._retries is not None and self._tried_again(self._retries, attempt, headers):
             return
         now = self._bound.clock()
         self._take_head(attempt, headers, now)
         self._take_end(now)
         self.stream.encode_whole(headers, body)
 
-    def _tried_again(self, attempt: Attempt, headers: ResponseHeaders) -> bool:
+    def _tried_again(self, retries: Retries, attempt: Attempt, headers: ResponseHeaders) -> bool:
         """Whether this answer is dropped for another try."""
-        attempt.response = headers
-        if self._retries is None or not self._again(self._retries.after_response(headers), attempt):
+        if not self._again(retries.after_response(headers), attempt):
             return False
         _count_for_host(attempt, headers.status)
         self._counters.count_retried(headers.status)

@@ -156,7 +156,7 @@ class RouterStream(TimedRequest):
             headers.set(grpc.TIMEOUT, grpc.format_timeout(wishes.times.expected_ms))
         if route.include_attempt_count:
             headers.set(request_plan.ATTEMPT_COUNT, b"1")
-        if self._levels or choice is not None or request_plan.changes_target(action):
+        if self._levels or choice is not None or action.changes_target:
             request_plan.rewrite(headers, action, choice, self._levels, self.info, bound.tells)
 
     def decode_data(self, data: bytes, end_stream: bool) -> None:

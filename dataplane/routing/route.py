@@ -93,7 +93,12 @@ class ForwardAction:
     hash_policies: tuple[object, ...] = ()  # routing.hash_policy
     mirrors: tuple[MirrorPolicy, ...] = ()
     upgrades: tuple[tuple[bytes, bool], ...] = ()  # upgrade type in lower case, whether it is allowed
+    changes_target: bool = field(init=False)  # requests go on with another host or path
     connect: ConnectConfig | None = None  # None: a CONNECT goes on as one
+
+    def __post_init__(self) -> None:
+        rewrites = (self.host_rewrite, self.host_rewrite_header, self.rewrite_path, self.host_rewrite_path_regex)
+        object.__setattr__(self, "changes_target", any(rewrites))
 
 
 @dataclass(frozen=True, slots=True)
