@@ -1,4 +1,4 @@
-"""HTTP/1.1 to HTTP/1.1, small answers: 20 routes, statistics, request id, access log to a file."""
+"""HTTP/1.1 to HTTP/1.1, small answers: 20 routes, retries configured, statistics, request id, access log to a file."""
 
 from __future__ import annotations
 
@@ -27,8 +27,13 @@ def _cluster(name: str, port: int) -> dict[str, Any]:
 
 
 def _hcm(place: Place) -> dict[str, Any]:
+    retries = {"retry_on": "connect-failure,refused-stream,reset,gateway-error", "num_retries": 2}
     routes = [
-        {"name": f"route-{number}", "match": {"prefix": f"/service-{number}/"}, "route": {"cluster": f"cluster-{number % 4}"}}
+        {
+            "name": f"route-{number}",
+            "match": {"prefix": f"/service-{number}/"},
+            "route": {"cluster": f"cluster-{number % 4}", "retry_policy": retries},
+        }
         for number in range(1, ROUTES + 1)
     ]
     log = {"@type": TYPE + "access_loggers.file.v3.FileAccessLog", "path": str(place.directory / "access.log")}
@@ -123,7 +128,7 @@ frontend ingress
 
 SCENARIO = Scenario(
     name="h1",
-    about="HTTP/1.1 to HTTP/1.1, 43-byte answers, 20 routes, stats, request id, access log to a file",
+    about="HTTP/1.1 to HTTP/1.1, 43-byte answers, 20 routes, retries, stats, request id, access log to a file",
     bootstrap=bootstrap,
     load=Wrk(PATH),
     target=0.9,

@@ -57,6 +57,7 @@ _GRPC: Final = {
     b"14": WORDS["unavailable"],
 }
 _ANY_GRPC: Final = sum(_GRPC.values())
+_OF_ANY_STATUS: Final = _RATE_LIMITED | _STATUS_CODES | _HEADERS | _ANY_GRPC
 
 REQUEST_HEADERS: Final = frozenset(
     {
@@ -106,9 +107,9 @@ class RateLimitedBackOff:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RetryPolicy:
-    """`RetryPolicy`, or what request headers made of it.  Times in seconds, 0 for none."""
+    """`RetryPolicy`, or what request headers made of it.  Times in seconds, 0 for none.  Told apart by identity, which is quick to hash."""
 
     retry_on: int = 0
     num_retries: int = 1
@@ -126,6 +127,8 @@ class RetryPolicy:
     def after_response(self, response: ResponseHeaders) -> bool:
         """Whether a response with this head asks for another try."""
         on, status = self.retry_on, response.status
+        if status < 400 and not on & _OF_ANY_STATUS:
+            return False
         if b"x-envoy-ratelimited" in response:
             return bool(on & _RATE_LIMITED)
         if on & _5XX and 500 <= status < 600:

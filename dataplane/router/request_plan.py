@@ -73,8 +73,8 @@ def take_wishes(action: ForwardAction, headers: RequestHeaders, respect_expected
         timeout, tells_grpc = action.grpc_timeout.seconds(headers), True
     names = noticed.among(_NOTICED, headers.fields) if headers.noticed is None else headers.noticed
     spoke = not _NOTICED.isdisjoint(names)
-    if not spoke and policy is None and not tells_grpc:
-        return _nothing_asked(timeout)
+    if not spoke and not tells_grpc and (policy is None or not policy.retriable_request_headers):
+        return _nothing_asked(timeout, policy)
     policy = policy_for(policy, headers)
     per_try = 0.0 if policy is None else policy.per_try_timeout
     if not spoke:
@@ -94,8 +94,8 @@ def take_wishes(action: ForwardAction, headers: RequestHeaders, respect_expected
 
 
 @lru_cache(maxsize=1024)
-def _nothing_asked(timeout: float) -> RequestWishes:
-    return RequestWishes(decide_timeouts(timeout, 0.0), None)
+def _nothing_asked(timeout: float, policy: RetryPolicy | None) -> RequestWishes:
+    return RequestWishes(decide_timeouts(timeout, 0.0 if policy is None else policy.per_try_timeout), policy)
 
 
 @lru_cache(maxsize=4096)

@@ -58,12 +58,12 @@ class ResponseSide(RequestState):
             self._open_tunnel(attempt)
 
     def on_whole_response(self, attempt: Attempt, headers: ResponseHeaders, body: bytes) -> None:
-        """`on_response` and the whole body in one."""
+        """`on_response` and the whole body in one, for an answer that is not tried again (`takes_whole`)."""
         if attempt is not self._attempt or self._over:
             return
         attempt.response = headers
-        if self._retries is not None and self._tried_again(self._retries, attempt, headers):
-            return
+        if self._retries is not None:
+            self._retries.accept()
         now = self._bound.clock()
         self._take_head(attempt, headers, now)
         self._take_end(now)

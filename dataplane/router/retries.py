@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from dataplane.api.upstream import LiveCluster, LiveHost
+    from dataplane.resilience.circuit import Resource
     from dataplane.resilience.retry import RetryPolicy
     from dataplane.router.failures import Failure
     from dataplane.semantics.header_map import ResponseHeaders
@@ -38,7 +39,7 @@ _RATE_LIMIT_JITTER: Final = 0.5
 class Retries:
     """delay: seconds to wait before the next try, after a verdict of RETRY."""
 
-    __slots__ = ("_breaker", "_done", "_holds", "_left", "_stats", "delay", "policy", "tried")
+    __slots__ = ("_cluster", "_done", "_holds", "_left", "_priority", "delay", "policy", "tried")
 
     def __init__(self, policy: RetryPolicy, cluster: LiveCluster, priority: int) -> None:
         self.policy = policy
@@ -47,8 +48,14 @@ class Retries:
         self._left = policy.num_retries
         self._done = 0
         self._holds = False
-        self._stats = cluster.stats.request
-        self._breaker = cluster.breakers(priority).retries
+        self._cluster = cluster
+        self._priority = priority
+
+    def accept(self) -> None:
+        """The answer is one that the policy does not ask to try again."""
+        if self._holds:
+            self._cluster.stats.request.rq_retry_success.inc()
+            self.release()
 
     def after_response(self, response: ResponseHeaders) -> Verdict:
         verdict = self._decide(self.policy.after_response(response))
@@ -71,31 +78,35 @@ class Retries:
             self._holds = False
             self._breaker.dec()
 
+    @property
+    def _breaker(self) -> Resource:
+        return self._cluster.breakers(self._priority).retries
+
     def _decide(self, wanted: bool) -> Verdict:
-        if self._holds and not wanted:
-            self._stats.rq_retry_success.inc()
-        self.release()
         if not wanted:
+            self.accept()
             return NO
+        self.release()
+        stats = self._cluster.stats.request
         if not self._left:
-            self._stats.rq_retry_limit_exceeded.inc()
+            stats.rq_retry_limit_exceeded.inc()
             return EXHAUSTED
         self._left -= 1
         if not self._breaker.can_create():
-            self._stats.rq_retry_overflow.inc()
+            stats.rq_retry_overflow.inc()
             return Verdict.OVERFLOW
         self._breaker.inc()
         self._holds = True
         self._done += 1
-        self._stats.rq_retry.inc()
+        stats.rq_retry.inc()
         return RETRY
 
     def _set_delay(self, response: ResponseHeaders | None) -> None:
         rate_limited = self.policy.rate_limited
         asked = rate_limited.delay(response, time()) if rate_limited is not None and response is not None else None
         if asked is not None:
-            self._stats.rq_retry_backoff_ratelimited.inc()
+            self._cluster.stats.request.rq_retry_backoff_ratelimited.inc()
             self.delay = asked * (1 + random() * _RATE_LIMIT_JITTER)
         else:
-            self._stats.rq_retry_backoff_exponential.inc()
+            self._cluster.stats.request.rq_retry_backoff_exponential.inc()
             self.delay = self.policy.delay(self._done, random())

@@ -34,7 +34,10 @@ class HeaderMap:
         return b",".join(values) if values else None
 
     def __contains__(self, name: bytes) -> bool:
-        return any(key == name for key, _ in self.fields)
+        for key, _ in self.fields:  # noqa: SIM110  # `any` makes a generator for each question
+            if key == name:
+                return True
+        return False
 
     def set(self, name: bytes, value: bytes) -> None:
         """Make *value* the only one of *name*, at the place of the first."""
@@ -50,7 +53,7 @@ class HeaderMap:
         self.fields.append((name, value))
 
     def remove(self, name: bytes) -> None:
-        if any(key == name for key, _ in self.fields):
+        if name in self:
             self.fields = [field for field in self.fields if field[0] != name]
 
     def pseudo(self, name: bytes) -> bytes | None:
