@@ -114,6 +114,7 @@ def _constant(make: Callable[[], web.Response]) -> AsyncHandler:
 def _listen(address: Address) -> socket.socket:
     if isinstance(address, PipeAddress):
         return _listen_pipe(address)
+    assert isinstance(address, SocketAddress), "compile refuses an internal address here"
     listening = socket.socket(socket.AF_INET6 if address.is_ipv6 else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

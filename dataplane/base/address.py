@@ -49,7 +49,33 @@ class PipeAddress:
         return self.path
 
 
-Address = SocketAddress | PipeAddress
+@dataclass(frozen=True, slots=True)
+class InternalAddress:
+    """A listener of this process.  endpoint_id: tells endpoints apart that are one listener."""
+
+    listener_name: str
+    endpoint_id: str = ""
+
+    @property
+    def text(self) -> str:
+        return f"envoy://{self.listener_name}/{self.endpoint_id}"
+
+    @property
+    def wire(self) -> bytes:
+        return self.text.encode()
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Address = SocketAddress | PipeAddress | InternalAddress
+
+
+def address_of(name: object) -> Address | None:
+    """What a transport says of one of its ends; None for a Unix socket without a name, and for a peer that is gone already."""
+    if isinstance(name, tuple):
+        return SocketAddress(str(name[0]), int(name[1]))
+    return name if isinstance(name, InternalAddress) else None
 
 
 def parse_ip_and_port(text: str) -> SocketAddress | None:

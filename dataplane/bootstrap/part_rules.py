@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from envoy.extensions.bootstrap.internal_listener.v3.internal_listener_pb2 import InternalListener
 
 from dataplane.base.address import SocketAddress
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.bootstrap.located import Rule
-from dataplane.compile.fields import find_extension, is_ip
+from dataplane.compile.fields import find_extension, is_ip, type_name
 
 if TYPE_CHECKING:
     from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
 
 _ROOT = FieldPath()
+_INTERNAL_LISTENER: Final = InternalListener.DESCRIPTOR.full_name
 
 
 def duplicate_names(bootstrap: Bootstrap) -> Iterator[ConfigError]:
@@ -109,6 +112,16 @@ def extensions(bootstrap: Bootstrap) -> Iterator[ConfigError]:
             yield error
 
 
+def internal_listeners(bootstrap: Bootstrap) -> Iterator[ConfigError]:
+    """Listeners without a socket need an extension of the process."""
+    if any(type_name(each.typed_config) == _INTERNAL_LISTENER for each in bootstrap.bootstrap_extensions):
+        return
+    for index, listener in enumerate(bootstrap.static_resources.listeners):
+        if listener.HasField("internal_listener"):
+            reason = f"error adding listener named '{listener.name}': InternalListener bootstrap extension is mandatory"
+            yield ConfigError(_ROOT / "static_resources" / "listeners" / index / "internal_listener", reason)
+
+
 PART_RULES: tuple[Rule, ...] = (
     duplicate_names,
     listener_addresses,
@@ -117,5 +130,6 @@ PART_RULES: tuple[Rule, ...] = (
     local_cluster,
     json_log_format,
     extensions,
+    internal_listeners,
 )
 """All rules of this module."""

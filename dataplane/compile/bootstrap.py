@@ -19,6 +19,7 @@ from envoy.config.core.v3 import base_pb2
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.metrics.v3 import stats_pb2
 from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
+from envoy.extensions.bootstrap.internal_listener.v3.internal_listener_pb2 import InternalListener
 from envoy.type.v3.semantic_version_pb2 import SemanticVersion
 from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
@@ -32,7 +33,7 @@ from dataplane.compile.access_log import compile_access_log, compile_access_logs
 from dataplane.compile.config_source import compile_api_config_source, compile_config_source
 from dataplane.compile.context import CompileContext
 from dataplane.compile.default_tags import DEFAULT_TAGS
-from dataplane.compile.fields import address
+from dataplane.compile.fields import address, type_name, unpack_typed
 from dataplane.compile.overload import compile_connection_limit
 from dataplane.compile.stats_matcher import Rejects, compile_stats_matcher
 from dataplane.compile.support import ignores, supports
@@ -134,6 +135,7 @@ class BootstrapConfig:
     admin_access_loggers: tuple[AccessLogger, ...] = ()
     rejects_stat: Rejects | None = None
     connection_limit: int | None = None
+    internal_buffer_size: int | None = None  # bytes that wait between us and an internal listener; None: there can be none
     lds_config: ConfigSource | None = None
     cds_config: ConfigSource | None = None
     ads_config: ApiConfigSource | None = None
@@ -179,11 +181,21 @@ def compile_bootstrap(message: bootstrap_pb2.Bootstrap, context: CompileContext)
         admin_access_loggers=_admin_access_loggers(message.admin, at / "admin", context),
         rejects_stat=rejects_stat,
         connection_limit=compile_connection_limit(message.overload_manager, runtime, at / "overload_manager", context),
+        internal_buffer_size=_internal_buffer_size(message, at / "bootstrap_extensions"),
         lds_config=lds,
         cds_config=cds,
         ads_config=ads,
         hds_config=hds,
     )
+
+
+def _internal_buffer_size(message: bootstrap_pb2.Bootstrap, at: FieldPath) -> int | None:
+    """That an extension is none of ours is found elsewhere (bootstrap.part_rules)."""
+    for index, each in enumerate(message.bootstrap_extensions):
+        if type_name(each.typed_config) == InternalListener.DESCRIPTOR.full_name:
+            config = unpack_typed(each.typed_config, at / index / "typed_config")
+            return int(wrapped(config, "buffer_size_kb", 1024)) << 10
+    return None
 
 
 def _admin_access_loggers(admin: bootstrap_pb2.Admin, at: FieldPath, context: CompileContext) -> tuple[AccessLogger, ...]:

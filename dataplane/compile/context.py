@@ -19,6 +19,7 @@ class CompileContext:
     runtime: values of the static runtime layers by key; they override the defaults of runtime fractions.
     node_id, node_cluster, node_zone: who we are, for format strings and defaults.
     added_via_api: the resource came over xDS and not from the bootstrap.
+    internal_listeners: the process can have some (envoy.bootstrap.internal_listener); True where that is not known.
     rds_sources, srds_sources, cluster_names, secret_references: parts of a listener or a cluster add what they need.
     log_files: where access loggers find their files; nothing is opened before the first line is written.
     """
@@ -29,6 +30,7 @@ class CompileContext:
     node_cluster: str = ""
     node_zone: str = ""
     added_via_api: bool = False
+    internal_listeners: bool = True
     log_files: LogFiles = field(default_factory=LogFiles)
     rds_sources: list[RdsSource] = field(default_factory=list)
     srds_sources: list[SrdsSource] = field(default_factory=list)

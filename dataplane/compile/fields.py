@@ -18,14 +18,15 @@ from udpa.type.v1.typed_struct_pb2 import TypedStruct as UdpaTypedStruct
 from xds.type.v3.typed_struct_pb2 import TypedStruct
 
 from dataplane.api import registry
-from dataplane.base.address import Address, PipeAddress, SocketAddress
+from dataplane.base.address import Address, InternalAddress, PipeAddress, SocketAddress
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.from_tree import Conversion, fill
 from dataplane.compile.message_types import full_name_of, is_v2, message_class, unpack
 from dataplane.compile.support import supports
 from dataplane.compile.tree import Value
 
-supports(address_pb2.Address, "socket_address", "pipe")
+supports(address_pb2.Address, "socket_address", "pipe", "envoy_internal_address")
+supports(address_pb2.EnvoyInternalAddress, "server_listener_name", "endpoint_id")
 supports(address_pb2.SocketAddress, "address", "port_value", "ipv4_compat", protocol=("TCP",))
 supports(address_pb2.Pipe, "path", "mode")
 supports(TypedStruct, "type_url", "value")
@@ -125,8 +126,12 @@ def _pipe_address(message: address_pb2.Pipe, at: FieldPath) -> PipeAddress:
 
 
 def named_address(message: address_pb2.Address, at: FieldPath) -> Address:
-    """An address whose host may also be a name: that of an endpoint which DNS resolves."""
-    if message.WhichOneof("address") != "socket_address":
+    """The address of an endpoint, whose host may be a name that DNS resolves, or which may be a listener of ours."""
+    which = message.WhichOneof("address")
+    if which == "envoy_internal_address":
+        internal = message.envoy_internal_address
+        return InternalAddress(internal.server_listener_name, internal.endpoint_id)
+    if which != "socket_address":
         return address(message, at)
     return _socket_address(message.socket_address, at / "socket_address")
 

@@ -13,7 +13,7 @@ from envoy.config.listener.v3.listener_components_pb2 import FilterChain as Filt
 from envoy.config.listener.v3.listener_pb2 import AdditionalAddress
 from envoy.config.listener.v3.listener_pb2 import Listener as ListenerMessage
 
-from dataplane.base.address import Address
+from dataplane.base.address import Address, InternalAddress
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile import fields
 from dataplane.compile.access_log import compile_access_logs
@@ -46,6 +46,7 @@ supports(
     "tcp_backlog_size",
     "bind_to_port",
     "use_original_dst",
+    "internal_listener",
 )
 ignores(
     ListenerMessage,
@@ -64,6 +65,7 @@ ignores(
     "drain_type",
     because="it says whether /healthcheck/fail drains a listener; here it drains none",
 )
+supports(ListenerMessage.InternalListenerConfig)
 supports(AdditionalAddress, "address")
 supports(
     SocketOption,
@@ -81,7 +83,7 @@ _BUFFER_LIMIT: Final = 1 << 20
 
 def compile_listener(message: ListenerMessage, at: FieldPath, context: CompileContext) -> Listener:
     """Errors of parts go to the context; the result is of use only where it then has none."""
-    address = _address(message, at)
+    address = _internal_address(message, at, context) if message.HasField("internal_listener") else _address(message, at)
     _check_chains(message, address, at)
     chains = _chains(message, at / "filter_chains", context)
     default: FilterChain | None = None
@@ -99,7 +101,7 @@ def compile_listener(message: ListenerMessage, at: FieldPath, context: CompileCo
         continue_on_listener_filters_timeout=message.continue_on_listener_filters_timeout,
         stat_prefix=message.stat_prefix,
         per_connection_buffer_limit=wrapped(message, "per_connection_buffer_limit_bytes", _BUFFER_LIMIT),
-        bind_to_port=wrapped(message, "bind_to_port", True),
+        bind_to_port=wrapped(message, "bind_to_port", True) and not message.HasField("internal_listener"),
         use_original_dst=wrapped(message, "use_original_dst", False),
         reuse_port=wrapped(message, "enable_reuse_port", True),
         freebind=wrapped(message, "freebind", False),
@@ -122,7 +124,32 @@ def compile_listener(message: ListenerMessage, at: FieldPath, context: CompileCo
     )
 
 
+def _internal_address(message: ListenerMessage, at: FieldPath, context: CompileContext) -> InternalAddress:
+    name = message.name
+    if not context.internal_listeners:
+        raise ConfigError(
+            at / "internal_listener", f"error adding listener named '{name}': InternalListener bootstrap extension is mandatory"
+        )
+    if message.HasField("address") or message.additional_addresses:
+        reason = f"error adding listener '{name}': address should not be used when an internal listener config is provided"
+        raise ConfigError(at / "address", reason)
+    for field in ("freebind", "transparent"):
+        if wrapped(message, field, False):
+            raise ConfigError(at / field, f"error adding listener named '{name}': has unsupported tcp listener feature")
+    for field in ("tcp_fast_open_queue_length", "enable_reuse_port", "connection_balance_config", "tcp_backlog_size"):
+        if message.HasField(field):
+            raise ConfigError(at / field, f"error adding listener named '{name}': has unsupported tcp listener feature")
+    if message.socket_options:
+        raise ConfigError(at / "socket_options", f"error adding listener named '{name}': does not support socket option")
+    return InternalAddress(name)
+
+
 def _address(message: ListenerMessage, at: FieldPath) -> Address:
+    if message.address.HasField("envoy_internal_address"):
+        reason = (
+            f"error adding listener named '{message.name}': use internal_listener field instead of address for internal listeners"
+        )
+        raise ConfigError(at / "address", reason)
     if not message.HasField("address"):
         raise ConfigError(at / "address", f"error adding listener named '{message.name}': address is necessary")
     return fields.address(message.address, at / "address")

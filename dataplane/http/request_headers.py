@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from dataplane.base.address import Address, PipeAddress, SocketAddress
+from dataplane.base.address import Address, InternalAddress, PipeAddress, SocketAddress
 from dataplane.base.errors import ProtocolError
 from dataplane.http.client_certificate import element
 from dataplane.http.config import (
@@ -124,16 +124,17 @@ class RequestPreparation:
     def peer(self, remote: Address, local: Address, tls: TlsFacts | None = None) -> Peer:
         """Facts of a connection, worked out once."""
         port = local.port if isinstance(local, SocketAddress) else 0
-        if isinstance(remote, PipeAddress):
-            peer = Peer(remote, self._local, b"", self._is_internal(remote), port)
+        if not isinstance(remote, SocketAddress):
+            told = b"" if isinstance(remote, InternalAddress) else self._local
+            peer = Peer(remote, told, b"", self._is_internal(remote), port)
         else:
             text = remote.host.encode()
             loopback = ipaddress.ip_address(remote.host.partition("%")[0]).is_loopback
             peer = Peer(remote, self._local if loopback else text, text, self._is_internal(remote), port)
         if tls is not None:
             certificate = tls.peer_certificate
-            told = None if certificate is None else element(tls, certificate, self._config.client_cert_details)
-            peer = replace(peer, scheme=b"https", client_cert=told)
+            shown = None if certificate is None else element(tls, certificate, self._config.client_cert_details)
+            peer = replace(peer, scheme=b"https", client_cert=shown)
         introduction = self._introduction(peer)
         return replace(peer, introduction=introduction, noticed=noticed.among(noticed.REQUEST, introduction))
 
@@ -311,7 +312,7 @@ class RequestPreparation:
     def _append_peer(self, headers: RequestHeaders, peer: Peer) -> None:
         config = self._config
         trusted = config.xff_num_trusted_hops > 0
-        if not config.skip_xff_append:
+        if not config.skip_xff_append and peer.forwarded_for:  # a listener of ours has no address to tell
             forwarded.append(headers, forwarded.FORWARDED_FOR, peer.forwarded_for, b",")
         if not trusted or _PROTO not in headers:
             headers.set(_PROTO, peer.scheme)
@@ -330,8 +331,8 @@ class RequestPreparation:
         known = self._config.internal_addresses
         if known is None:
             return False
-        if isinstance(address, PipeAddress):
-            return known.unix_sockets
+        if not isinstance(address, SocketAddress):
+            return known.unix_sockets and isinstance(address, PipeAddress)
         ip = ipaddress.ip_address(address.host.partition("%")[0])
         return any(ip in network for network in known.cidr_ranges)
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
 
 from dataplane.api.listener_filter import Inspected
-from dataplane.base.address import Address, PipeAddress, SocketAddress
+from dataplane.base.address import Address, PipeAddress, SocketAddress, address_of
 from dataplane.listener.inspection import InspectionRun
 from dataplane.listener.read_filters import create_filter
 from dataplane.observe import flags
@@ -42,13 +42,6 @@ log = logging.getLogger("connection")
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 _UNNAMED_PIPE = PipeAddress("")
 _NO_CHAIN = FilterChain("", ())
-
-
-def _address(name: object, otherwise: Address) -> Address:
-    """What the kernel says; *otherwise* for pipes, and for a peer that is gone already."""
-    if isinstance(name, tuple):
-        return SocketAddress(str(name[0]), int(name[1]))
-    return otherwise
 
 
 class Acceptor(Protocol):
@@ -336,8 +329,8 @@ class Connection(StreamInfo, asyncio.Protocol):
         self.transport.close()
 
     def _learn_addresses(self, transport: asyncio.Transport) -> None:
-        self.local_address = _address(transport.get_extra_info("sockname"), self.listener.address)
-        self.remote_address = _address(transport.get_extra_info("peername"), _UNNAMED_PIPE)
+        self.local_address = address_of(transport.get_extra_info("sockname")) or self.listener.address
+        self.remote_address = address_of(transport.get_extra_info("peername")) or _UNNAMED_PIPE
         self.downstream_remote_address = self.downstream_direct_remote_address = self.remote_address
         self.downstream_local_address = self.local_address
         self.listener_name = self.listener.name

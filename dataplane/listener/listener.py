@@ -73,9 +73,9 @@ class ActiveListener:
         length = backlog(self.config)
         for address, sock in sockets.items():
             if isinstance(address, PipeAddress):
-                server = await self.server.loop.create_unix_server(self._new_connection, sock=sock, backlog=length)
+                server = await self.server.loop.create_unix_server(self.new_connection, sock=sock, backlog=length)
             else:
-                server = await self.server.loop.create_server(self._new_connection, sock=sock, backlog=length)
+                server = await self.server.loop.create_server(self.new_connection, sock=sock, backlog=length)
             self._servers.append(server)
 
     @property
@@ -192,7 +192,8 @@ class ActiveListener:
         """Forget the counters: the listener is gone for good."""
         self.scope.store.drop(self.scope.prefix)  # HTTP connection managers count below it, too
 
-    def _new_connection(self) -> asyncio.Protocol:
+    def new_connection(self) -> asyncio.Protocol:
+        """The protocol of a connection that was accepted."""
         if self._limit is None or self.config.ignore_global_conn_limit:
             return Connection(self, self._next_connection_id())
         if not self._limit.take():

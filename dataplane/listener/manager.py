@@ -8,14 +8,15 @@ Envoy: operations/draining, configuration/listeners/lds.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
-from dataplane.base.address import Address, SocketAddress
+from dataplane.base.address import Address, InternalAddress, SocketAddress
 from dataplane.listener.connection_limit import ConnectionLimit
 from dataplane.listener.drain import Drain
 from dataplane.listener.leaving import Leaving
@@ -36,7 +37,7 @@ BindSocket = Callable[[Address, "Listener"], socket.socket]
 
 @dataclass(frozen=True, slots=True)
 class ListenerStatus:
-    """What the admin endpoint tells of a listener.  addresses: as bound, with the port that the kernel chose for port 0."""
+    """What the admin endpoint tells of a listener.  addresses: as bound, with the port that the kernel chose; else as configured."""
 
     name: str
     addresses: tuple[Address, ...]
@@ -59,13 +60,16 @@ class ListenerManager:
         worker: int = 0,
         bind: BindSocket = bind_socket,
         limit: ConnectionLimit | None = None,
+        acceptors: MutableMapping[str, Callable[[], asyncio.Protocol]] | None = None,
     ) -> None:
+        """acceptors: by name, how clusters of this loop connect to listeners without an address; kept up to date."""
         self._server = server
         self._drain_time = drain_time
         self._gradual = gradual
         self._worker = worker
         self._bind = bind
         self._limit = limit
+        self._acceptors = {} if acceptors is None else acceptors
         self._active: dict[str, ActiveListener] = {}
         self._leaving: set[ActiveListener] = set()
         self._bound: dict[str, dict[Address, socket.socket]] = {}
@@ -145,7 +149,7 @@ class ListenerManager:
     def status(self) -> tuple[ListenerStatus, ...]:
         """Listeners that accept, in the order they were added."""
         return tuple(
-            ListenerStatus(name, active.bound, active.config, len(active.connections))
+            ListenerStatus(name, active.owned, active.config, len(active.connections))
             for name, active in self._active.items()
             if not active.stopped
         )
@@ -170,6 +174,9 @@ class ListenerManager:
             listener.start_draining(self._new_drain())
         await listener.listen(self._bound.pop(config.name, {}))
         self._active[config.name] = listener
+        self._acceptors.pop(config.name, None)
+        if isinstance(config.address, InternalAddress):
+            self._acceptors[config.name] = listener.new_connection
         self._stats.added.inc()
         log.info("listener %s: listening on %s", config.name, ", ".join(map(str, listener.bound)))
 
@@ -194,6 +201,7 @@ class ListenerManager:
 
     def _remove(self, name: str) -> None:
         active = self._active.pop(name, None)
+        self._acceptors.pop(name, None)
         if active is not None:
             self._leave(active)
             self._stats.removed.inc()

@@ -24,6 +24,7 @@ def bind(address: Address, listener: Listener) -> socket.socket:
     """A bound socket that does not listen yet.  Raises OSError."""
     if isinstance(address, PipeAddress):
         return _bind_pipe(address)
+    assert isinstance(address, SocketAddress), "internal listeners have no socket"
     sock = socket.socket(socket.AF_INET6 if address.is_ipv6 else socket.AF_INET, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
@@ -37,7 +38,7 @@ def bind(address: Address, listener: Listener) -> socket.socket:
 
 def bound_address(sock: socket.socket, configured: Address) -> Address:
     """Where *sock* is bound: the configured address, with the port the kernel chose for port 0."""
-    if isinstance(configured, PipeAddress):
+    if not isinstance(configured, SocketAddress):
         return configured
     host, port = sock.getsockname()[:2]
     return SocketAddress(host, port)

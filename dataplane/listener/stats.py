@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dataplane.base.address import Address
+from dataplane.base.address import Address, InternalAddress
 from dataplane.observe.stats import Scope, StatsStore
 
 
@@ -50,4 +50,5 @@ class ListenerManagerStats:
 
 def stat_prefix(address: Address, configured: str) -> str:
     """What a listener's stats begin with.  configured: `Listener.stat_prefix`."""
-    return f"listener.{(configured or str(address)).replace(':', '_')}."
+    name = f"envoy_internal_{address.listener_name}" if isinstance(address, InternalAddress) else str(address)
+    return f"listener.{(configured or name).replace(':', '_')}."

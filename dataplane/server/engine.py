@@ -43,6 +43,8 @@ class Engine:
         self.holder = Holder()
         deadlines = DeadlineWheel(loop.time, loop.call_at)
         self.clusters = ClusterManager(self.holder, self.stats, loop, deadlines, findings, sink)
+        if self.config.internal_buffer_size is not None:
+            self.clusters.internal_listeners.buffer_size = self.config.internal_buffer_size
         self._context = ServerContext(
             self.holder,
             self.clusters,
@@ -59,7 +61,8 @@ class Engine:
         most = self.config.connection_limit
         limit = None if most is None else ConnectionLimit(most, self.stats)
         gradual = self._options.drain_strategy == "gradual"
-        return ListenerManager(self._context, self._options.drain_time, gradual, worker, bind, limit)
+        acceptors = self.clusters.internal_listeners.acceptors
+        return ListenerManager(self._context, self._options.drain_time, gradual, worker, bind, limit, acceptors)
 
     def compile_context(self, *, added_via_api: bool) -> CompileContext:
         """For one resource."""
@@ -71,6 +74,7 @@ class Engine:
             node_zone=config.node_zone,
             added_via_api=added_via_api,
             log_files=self.log_files,
+            internal_listeners=config.internal_buffer_size is not None,
         )
 
     async def flush_stats(self) -> None:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from dataplane.upstream.connector import Connector
     from dataplane.upstream.findings import Findings, FindingsSink
     from dataplane.upstream.host import UpstreamHost
+    from dataplane.upstream.internal_connection import InternalListeners
     from dataplane.upstream.pools import Pool
 
 _NO_SECRETS: Mapping[str, object] = {}
@@ -65,6 +66,7 @@ class UpstreamRuntime:
     writes: WriteQueue | None = None  # None: what is to be sent is written at once
     findings: Findings | None = None  # None: this process finds out for itself how its hosts are
     sink: FindingsSink | None = None  # who else wants to know
+    internal: InternalListeners | None = None
 
 
 class UpstreamCluster:
@@ -352,7 +354,8 @@ class UpstreamCluster:
         )
 
     def _make_connector(self, config: Cluster) -> SocketConnector:
-        return SocketConnector(self._runtime.loop, self._runtime.deadlines, config, self.stats.connection.bind_errors)
+        runtime = self._runtime
+        return SocketConnector(runtime.loop, runtime.deadlines, config, self.stats.connection.bind_errors, runtime.internal)
 
     def _settings_for(self, host: UpstreamHost, slot: int | None, names: Names = NO_NAMES) -> PoolSettings:
         """slot: of pools, None for TCP.  Those of the cluster unless the host is reached through TLS."""

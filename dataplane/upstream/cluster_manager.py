@@ -25,6 +25,7 @@ from dataplane.upstream.cluster import UpstreamCluster, UpstreamRuntime
 from dataplane.upstream.cluster_stats import ManagerStats, MembershipStats
 from dataplane.upstream.dns_discovery import DnsDiscovery, with_addresses
 from dataplane.upstream.findings import Findings, FindingsSink, ToldNames
+from dataplane.upstream.internal_connection import InternalListeners
 from dataplane.upstream.resolver import Resolver
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class ClusterManager:
         self._holder = holder
         self._stats = stats
         self._manager_stats = ManagerStats(stats.scope("cluster_manager."))
+        self.internal_listeners = InternalListeners()
         self._runtime = UpstreamRuntime(
             loop,
             deadlines,
@@ -73,6 +75,7 @@ class ClusterManager:
             WriteQueue(loop.call_soon),
             findings,
             sink,
+            self.internal_listeners,
         )
         self._clusters: dict[str, UpstreamCluster] = {}
         self._retiring: set[UpstreamCluster] = set()

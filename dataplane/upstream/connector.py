@@ -13,7 +13,8 @@ import socket
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dataplane.api.upstream import PoolFailure
-from dataplane.base.address import Address, PipeAddress, SocketAddress
+from dataplane.base.address import Address, InternalAddress, PipeAddress, SocketAddress
+from dataplane.upstream.internal_connection import InternalDial, InternalListeners
 from dataplane.upstream.source_address import BindError, bound_socket
 
 if TYPE_CHECKING:
@@ -63,27 +64,39 @@ class Connector(Protocol):
 
 
 class SocketConnector:
-    """Dials over TCP or a Unix socket, with the settings of one cluster.  bind_errors: counts source addresses that we do not have."""
+    """Dials over TCP, a Unix socket or to a listener of ours, with the settings of one cluster.
 
-    __slots__ = ("_bind_errors", "_cluster", "_deadlines", "_loop")
+    bind_errors: counts source addresses that we do not have.
+    """
+
+    __slots__ = ("_bind_errors", "_cluster", "_deadlines", "_internal", "_loop")
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, deadlines: DeadlineWheel, cluster: Cluster, bind_errors: Counter | None = None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        deadlines: DeadlineWheel,
+        cluster: Cluster,
+        bind_errors: Counter | None = None,
+        internal: InternalListeners | None = None,
     ) -> None:
         self._loop = loop
         self._deadlines = deadlines
         self._cluster = cluster
         self._bind_errors = bind_errors
+        self._internal = internal or InternalListeners()
 
     def connect(self, address: Address, protocol: Dialled) -> Dial:
+        if isinstance(address, InternalAddress):
+            return InternalDial(self._loop, self._internal, address, protocol)
         return _SocketDial(self._loop, self._deadlines, self._cluster, address, protocol, self._bind_errors)
 
     def tune(self, transport: asyncio.Transport) -> None:
         """The loop has set TCP_NODELAY already."""
         if self._cluster.per_connection_buffer_limit:
             transport.set_write_buffer_limits(self._cluster.per_connection_buffer_limit)
-        if self._cluster.tcp_keepalive is not None:
-            set_keepalive(transport.get_extra_info("socket"), self._cluster.tcp_keepalive)
+        sock = transport.get_extra_info("socket")
+        if self._cluster.tcp_keepalive is not None and sock is not None:
+            set_keepalive(sock, self._cluster.tcp_keepalive)
 
 
 class _SocketDial:
@@ -94,7 +107,7 @@ class _SocketDial:
         loop: asyncio.AbstractEventLoop,
         deadlines: DeadlineWheel,
         cluster: Cluster,
-        address: Address,
+        address: SocketAddress | PipeAddress,
         protocol: Dialled,
         bind_errors: Counter | None,
     ) -> None:
@@ -104,7 +117,7 @@ class _SocketDial:
         self._deadline = deadlines.arm(cluster.connect_timeout, self._on_timeout)
         self._task = loop.create_task(self._run(address, cluster))
 
-    async def _run(self, address: Address, cluster: Cluster) -> None:
+    async def _run(self, address: SocketAddress | PipeAddress, cluster: Cluster) -> None:
         try:
             if isinstance(address, PipeAddress):
                 await self._loop.create_unix_connection(self._the_protocol, _unix_path(address))

@@ -13,7 +13,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from dataplane.api.upstream import PoolFailure, StreamReset
-from dataplane.base.address import Address, SocketAddress
+from dataplane.base.address import Address, address_of
 from dataplane.base.errors import ProtocolError
 from dataplane.semantics.framing import CHUNKED, LAST_CHUNK, NOT_GIVEN, ChunkedDecoder, encode_chunk
 from dataplane.semantics.h1_head import find_head_end
@@ -125,9 +125,7 @@ class H1Connection(Dialled):
             self._dial = None
         self._pool.connector.tune(transport)
         self.tls = getattr(transport, "facts", None)
-        name = transport.get_extra_info("sockname")
-        if isinstance(name, tuple):
-            self.local_address = SocketAddress(str(name[0]), int(name[1]))
+        self.local_address = address_of(transport.get_extra_info("sockname"))
         self._pool.on_connected(self)
 
     def connect_failed(self, reason: PoolFailure, details: str) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from dataplane.api.upstream import PoolFailure, StreamReset
-from dataplane.base.address import Address, SocketAddress
+from dataplane.base.address import Address, address_of
 from dataplane.semantics import h2_session
 from dataplane.semantics.h2_headers import header_bytes, response_headers
 from dataplane.semantics.h2_keepalive import Keepalive
@@ -105,9 +105,7 @@ class H2Connection(H2Writer):
             self._dial = None
         self._pool.connector.tune(transport)
         self.tls = getattr(transport, "facts", None)
-        name = transport.get_extra_info("sockname")
-        if isinstance(name, tuple):
-            self.local_address = SocketAddress(str(name[0]), int(name[1]))
+        self.local_address = address_of(transport.get_extra_info("sockname"))
         self._http2.nghttp2_upstream_connections.inc()
         http2 = self._pool.http2
         if http2.options.keepalive.timeout:

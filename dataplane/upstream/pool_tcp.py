@@ -12,7 +12,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from dataplane.api.upstream import PoolFailure
-from dataplane.base.address import Address, SocketAddress
+from dataplane.base.address import Address, address_of
 from dataplane.upstream.connector import Dialled
 
 if TYPE_CHECKING:
@@ -174,9 +174,7 @@ class TcpConnection(Dialled):
             self._dial.connected()
             self._dial = None
         self._settings.connector.tune(transport)
-        name = transport.get_extra_info("sockname")
-        if isinstance(name, tuple):
-            self.local_address = SocketAddress(str(name[0]), int(name[1]))
+        self.local_address = address_of(transport.get_extra_info("sockname"))
         self._pool.on_connected(self)
         self._receiver.on_tcp_ready(self, self.host)
 

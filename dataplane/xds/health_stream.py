@@ -16,7 +16,7 @@ import grpc.aio
 from envoy.config.core.v3.base_pb2 import Node
 from envoy.service.health.v3.hds_pb2 import Capability, HealthCheckRequestOrEndpointHealthResponse
 
-from dataplane.base.address import Address, PipeAddress
+from dataplane.base.address import Address, PipeAddress, SocketAddress
 from dataplane.base.errors import ConfigError, InvalidResource
 from dataplane.observe.stats import Scope
 from dataplane.snapshot.cluster import HealthStatus, Locality
@@ -170,5 +170,5 @@ def report(clusters: list[ClusterHealth]) -> bytes:
 def _write_address(address: Address, message: Any) -> None:
     if isinstance(address, PipeAddress):
         message.pipe.path = address.path
-    else:
+    elif isinstance(address, SocketAddress):
         message.socket_address.address, message.socket_address.port_value = address.host, address.port

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Final
 
 from dataplane.api.upstream import PoolFailure
-from dataplane.base.address import Address, PipeAddress
+from dataplane.base.address import Address, PipeAddress, SocketAddress
 from dataplane.snapshot.cluster import TcpKeepalive
 from dataplane.xds.source import EnvoyGrpc
 
@@ -102,8 +102,10 @@ class Relay:
         if isinstance(self._address, PipeAddress):
             path = f"\0{self._address.path[1:]}" if self._address.path.startswith("@") else self._address.path
             transport, _ = await loop.create_unix_connection(lambda: below, path)
-        else:
+        elif isinstance(self._address, SocketAddress):
             transport, _ = await loop.create_connection(lambda: below, self._address.host, self._address.port)
+        else:
+            raise ConnectionError(f"a management server cannot be {self._address}")
         try:
             return await above.ready
         except BaseException:

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from dataplane.admin import reply
 from dataplane.admin.context import AdminContext
-from dataplane.base.address import Address, SocketAddress
+from dataplane.base.address import Address, InternalAddress, SocketAddress
 
 
 def listeners(context: AdminContext, request: web.Request) -> web.Response:
@@ -26,4 +26,6 @@ def address_json(address: Address) -> dict[str, object]:
     """config.core.v3.Address as JSON."""
     if isinstance(address, SocketAddress):
         return {"socket_address": {"address": address.host, "port_value": address.port}}
+    if isinstance(address, InternalAddress):
+        return {"envoy_internal_address": {"server_listener_name": address.listener_name}}
     return {"pipe": {"path": address.path}}

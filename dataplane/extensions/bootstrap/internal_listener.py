@@ -1,7 +1,6 @@
-"""Sockets between two listeners of one process.  Envoy: envoy.bootstrap.internal_listener.
+"""Connections between two listeners of one process.  Envoy: envoy.bootstrap.internal_listener.
 
-Envoy's extension only makes internal listeners and internal addresses possible.  This version has neither, and refuses them where a
-configuration uses them; to be ready for them, as the bootstraps of Istio and Kuma ask, changes nothing.
+Here: that it may stand in a bootstrap.  Not here: its one setting (compile.bootstrap), the connections (upstream.internal_connection).
 """
 
 from __future__ import annotations
@@ -11,10 +10,9 @@ from envoy.extensions.bootstrap.internal_listener.v3.internal_listener_pb2 impor
 from dataplane.api.registry import extension
 from dataplane.base.errors import FieldPath
 from dataplane.compile.context import CompileContext
-from dataplane.compile.support import ignores, supports
+from dataplane.compile.support import supports
 
-supports(InternalListener)
-ignores(InternalListener, "buffer_size_kb", because="internal listeners, whose buffers it sizes, are refused")
+supports(InternalListener, "buffer_size_kb")
 
 
 @extension("envoy.bootstrap", InternalListener.DESCRIPTOR.full_name)

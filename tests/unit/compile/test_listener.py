@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from dataplane.base.address import PipeAddress, SocketAddress
+from dataplane.base.address import InternalAddress, PipeAddress, SocketAddress
+from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.compile.context import CompileContext
+from dataplane.compile.listener import compile_listener
 from dataplane.routing.filter_chain_match import FilterChainMatch, find_filter_chain
 from dataplane.snapshot.listener import Listener
 from tests.support.compiling import compiled, errors, message
@@ -227,7 +230,6 @@ def test_errors(fields: dict[str, Any], expected: str) -> None:
     "fields",
     [
         {"udp_listener_config": {}},
-        {"internal_listener": {}},
         {"api_listener": {}},
     ],
 )
@@ -237,3 +239,29 @@ def test_what_has_no_effect_is_refused(fields: dict[str, Any]) -> None:
 
 def test_a_chain_without_filters_is_accepted() -> None:
     assert listener([{"filters": []}]).filter_chains[0].network_filters == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (
+            {"address": {"pipe": {"path": "/x"}}},
+            "address: error adding listener 'in': address should not be used when an internal",
+        ),
+        ({"freebind": True}, "freebind: error adding listener named 'in': has unsupported tcp listener feature"),
+        ({"tcp_backlog_size": 1}, "tcp_backlog_size: error adding listener named 'in': has unsupported tcp listener feature"),
+        ({"socket_options": [{"name": 1, "int_value": 1}]}, "socket_options: error adding listener named 'in': does not support"),
+    ],
+)
+def test_an_internal_listener_has_nothing_of_a_socket(fields: dict[str, Any], expected: str) -> None:
+    made = message(LISTENER, {"name": "in", "internal_listener": {}, "default_filter_chain": {}, **fields})
+    with pytest.raises(ConfigError) as caught:
+        compile_listener(made, FieldPath(), CompileContext())
+    assert str(caught.value).startswith(expected)
+
+
+def test_an_internal_listener_needs_an_extension_of_the_process() -> None:
+    made = message(LISTENER, {"name": "in", "internal_listener": {}, "default_filter_chain": {}})
+    with pytest.raises(ConfigError, match="InternalListener bootstrap extension is mandatory"):
+        compile_listener(made, FieldPath(), CompileContext(internal_listeners=False))
+    assert compile_listener(made, FieldPath(), CompileContext()).address == InternalAddress("in")
