@@ -129,12 +129,16 @@ class ToldChecks:
         findings.checks[cluster] = self
 
     def follow(self, hosts: Iterable[UpstreamHost]) -> None:
-        wanted = {host for host in hosts if not host.health_check_disabled}
-        self._known = {host: result for host, result in self._known.items() if host in wanted}
-        results = self._findings.results(self._cluster)
-        for host in wanted - self._known.keys():
-            self._known[host] = result = results.get(host.address, _UNKNOWN)
-            host.flags = host.flags & ~self._all_flags | result.flags
+        results, before = self._findings.results(self._cluster), self._known
+        self._known = {}
+        for host in hosts:
+            if host.health_check_disabled:
+                continue
+            if host in before:
+                self._known[host] = before[host]
+            else:
+                self._known[host] = result = results.get(host.address, _UNKNOWN)
+                host.flags = host.flags & ~self._all_flags | result.flags
 
     def look(self) -> None:
         """Follow the results."""
