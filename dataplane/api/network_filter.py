@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import asyncio
 
+    from dataplane.api.overload import OverloadLevels
     from dataplane.api.upstream import ClusterDirectory
     from dataplane.base.address import Address
     from dataplane.base.deadlines import DeadlineWheel
@@ -32,10 +33,13 @@ class ServerContext:
     service_node: str = ""
     local_address: str = ""  # ours, as x-forwarded-for tells it for peers on the loopback; "": the first interface's
     clock: Callable[[], float] = time.monotonic
+    overload: OverloadLevels | None = None  # None without an overload manager
 
 
 class DrainDecision(Protocol):
     """A drain that is under way for some connections (their listener, their filter chain, or the whole process)."""
+
+    by_overload: bool  # it is no drain but a shortage: connections that are asked to close count as such
 
     def should_close(self, now: float) -> bool:
         """Whether an answer sent now should end its connection.  Gradual: the chance grows with the time that has passed."""

@@ -34,12 +34,13 @@ from dataplane.compile.config_source import compile_api_config_source, compile_c
 from dataplane.compile.context import CompileContext
 from dataplane.compile.default_tags import DEFAULT_TAGS
 from dataplane.compile.fields import address, type_name, unpack_typed
-from dataplane.compile.overload import compile_connection_limit
+from dataplane.compile.overload import compile_overload
 from dataplane.compile.stats_matcher import Rejects, compile_stats_matcher
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import seconds_or, wrapped
 from dataplane.observe import names
 from dataplane.snapshot.config_source import ApiConfigSource, ConfigSource
+from dataplane.snapshot.overload import OverloadSettings
 
 Bootstrap = bootstrap_pb2.Bootstrap
 
@@ -136,6 +137,7 @@ class BootstrapConfig:
     rejects_stat: Rejects | None = None
     connection_limit: int | None = None
     internal_buffer_size: int | None = None  # bytes that wait between us and an internal listener; None: there can be none
+    overload: OverloadSettings | None = None
     lds_config: ConfigSource | None = None
     cds_config: ConfigSource | None = None
     ads_config: ApiConfigSource | None = None
@@ -164,6 +166,7 @@ def compile_bootstrap(message: bootstrap_pb2.Bootstrap, context: CompileContext)
     if message.HasField("hds_config"):
         with problems.collect():
             hds = compile_api_config_source(message.hds_config, at / "hds_config")
+    overload, limit = compile_overload(message.overload_manager, runtime, at / "overload_manager", context)
     lds, cds, ads = _dynamic_resources(message.dynamic_resources, at / "dynamic_resources", context)
     return BootstrapConfig(
         node=node.SerializeToString(deterministic=True),
@@ -180,7 +183,8 @@ def compile_bootstrap(message: bootstrap_pb2.Bootstrap, context: CompileContext)
         server_version=wrapped(message, "stats_server_version_override", 0),
         admin_access_loggers=_admin_access_loggers(message.admin, at / "admin", context),
         rejects_stat=rejects_stat,
-        connection_limit=compile_connection_limit(message.overload_manager, runtime, at / "overload_manager", context),
+        connection_limit=limit,
+        overload=overload,
         internal_buffer_size=_internal_buffer_size(message, at / "bootstrap_extensions"),
         lds_config=lds,
         cds_config=cds,

@@ -125,7 +125,8 @@ class HttpConnection:
         """Whether a response sent now must be the last one."""
         drain = self.downstream.drain
         if not self.closing and not self._draining and drain is not None and drain.should_close(now):
-            self.manager.stats.cx_drain_close.inc()
+            stats = self.manager.stats
+            (stats.cx_overload_disable_keepalive if drain.by_overload else stats.cx_drain_close).inc()
             self._begin_drain()
         return self.closing
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 from dataplane.base.write_queue import WriteQueue
 from dataplane.http.date import DateField
 from dataplane.http.filter_chain import FilterProgram
+from dataplane.http.overload import refusing
 from dataplane.http.request_headers import RequestPreparation
 from dataplane.http.request_id import RequestIds
 from dataplane.http.response_headers import ResponseFinish
@@ -56,7 +57,7 @@ class BoundManager:
         http1_stats = Http1Stats(server.stats.scope("http1."))
         preparation = RequestPreparation(config, server, self.stats, http1_stats, RequestIds())
         self.peer: Final = preparation.peer
-        self.prepare_request: Final = preparation.prepare
+        self.prepare_request: Final = refusing(preparation.prepare, server.overload, self.stats)
         self.finish_response: Final = ResponseFinish(config, DateField()).apply
         self.loggers: Final = config.access_log
         self.has_stream_deadlines: Final = bool(

@@ -68,6 +68,7 @@ class Refusal(NamedTuple):
     details: str
     location: bytes = b""
     protocol_error: bool = False  # the codec's verdict: body, DPE
+    body: bytes = b""
 
 
 class PreparedStream(Protocol):

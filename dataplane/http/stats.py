@@ -28,6 +28,7 @@ class HttpStats:
         self.cx_idle_timeout: Final = scope.counter("downstream_cx_idle_timeout")
         self.cx_max_duration_reached: Final = scope.counter("downstream_cx_max_duration_reached")
         self.cx_max_requests_reached: Final = scope.counter("downstream_cx_max_requests_reached")
+        self.cx_overload_disable_keepalive: Final = scope.counter("downstream_cx_overload_disable_keepalive")
         self.cx_protocol_error: Final = scope.counter("downstream_cx_protocol_error")
         self.cx_rx_bytes_total: Final = scope.counter("downstream_cx_rx_bytes_total")
         self.cx_tx_bytes_total: Final = scope.counter("downstream_cx_tx_bytes_total")
@@ -48,6 +49,7 @@ class HttpStats:
         self.rq_max_duration_reached: Final = scope.counter("downstream_rq_max_duration_reached")
         self.rq_non_relative_path: Final = scope.counter("downstream_rq_non_relative_path")
         self.rq_response_before_rq_complete: Final = scope.counter("downstream_rq_response_before_rq_complete")
+        self.rq_overload_close: Final = scope.counter("downstream_rq_overload_close")
         self.rq_rx_reset: Final = scope.counter("downstream_rq_rx_reset")
         self.rq_tx_reset: Final = scope.counter("downstream_rq_tx_reset")
         self.rq_timeout: Final = scope.counter("downstream_rq_timeout")
@@ -66,9 +68,7 @@ class HttpStats:
         """Dashboards expect these at 0 even where no protocol or feature ever moves them."""
         for name in (
             "downstream_cx_http3_total",
-            "downstream_cx_overload_disable_keepalive",
             "downstream_rq_http3_total",
-            "downstream_rq_overload_close",
             "downstream_rq_rejected_via_ip_detection",
         ):
             scope.counter(name)

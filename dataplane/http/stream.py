@@ -128,7 +128,7 @@ class Stream(ResponseSide):
         ):
             self.connection.closing = True
         added = ((b"location", refusal.location),) if refusal.location else ()
-        self.local_reply(refusal.status, details=refusal.details, headers=added)
+        self.local_reply(refusal.status, refusal.body, details=refusal.details, headers=added)
 
     def refuse_protocol(self, error: ProtocolError) -> None:
         """What was read is not HTTP as we accept it.  Called by the connection, which closes."""

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Iterable, Mapping
+from random import random
 from typing import TYPE_CHECKING
 
 from dataplane.base.address import Address, PipeAddress
@@ -58,6 +59,9 @@ class ActiveListener:
         self.stopped = False
         self.on_idle: Callable[[], None] | None = None
         self._drain: DrainDecision | None = None
+        self._shortage: DrainDecision | None = None
+        self._paused = False
+        self._levels = server.overload
         self._next_connection_id = next_connection_id
         self._limit = limit
         self._find_by_address = find_by_address
@@ -68,8 +72,11 @@ class ActiveListener:
 
     async def listen(self, sockets: Sockets) -> None:
         """Take bound *sockets* over, one per address, and accept from now on.  Raises OSError."""
-        self._sockets = sockets
         self.bound = tuple(bound_address(sock, address) for address, sock in sockets.items())
+        await self._serve(sockets)
+
+    async def _serve(self, sockets: Sockets) -> None:
+        self._sockets = sockets
         length = backlog(self.config)
         for address, sock in sockets.items():
             if isinstance(address, PipeAddress):
@@ -91,9 +98,30 @@ class ActiveListener:
     def stop(self) -> None:
         """Accept no more.  Connections live on."""
         self.stopped = True
+        self._close_servers()
+        if self._paused:
+            self._close_sockets()
+
+    def _close_servers(self) -> None:
         for server in self._servers:
             server.close()
         self._servers.clear()
+
+    def _close_sockets(self) -> None:
+        for sock in self._sockets.values():
+            sock.close()
+
+    async def pause_accepting(self, paused: bool) -> None:
+        """While it pauses, the kernel lets connections wait as long as there is room in the backlog."""
+        if self.stopped or paused is self._paused:
+            return
+        self._paused = paused
+        if paused:
+            # The loop closes the sockets that it was given; a second descriptor keeps what it stands for open, and listening.
+            self._sockets = {address: sock.dup() for address, sock in self._sockets.items()}
+            self._close_servers()
+        else:
+            await self._serve(self._sockets)
 
     def update(self, config: Listener, drain: DrainDecision) -> list[Connection]:
         """New connections get *config*.  Returns those whose filter chain is gone; they are draining from now on."""
@@ -102,7 +130,7 @@ class ActiveListener:
         leaving = [
             connection
             for connection in self.connections
-            if (connection.drain is None and connection.filter_chain.key not in kept)
+            if ((connection.drain is None or connection.drain.by_overload) and connection.filter_chain.key not in kept)
         ]
         start_draining(leaving, drain)
         return leaving
@@ -115,7 +143,14 @@ class ActiveListener:
     def stop_draining(self) -> None:
         self._drain = None
         for connection in self.connections:
-            connection.drain = None
+            connection.drain = self._shortage
+
+    def ask_to_end(self, shortage: DrainDecision | None) -> None:
+        """While a resource runs short.  A drain that is under way goes on, and one that begins takes its place."""
+        self._shortage = shortage
+        for connection in self.connections:
+            if connection.drain is None or connection.drain.by_overload:
+                connection.drain = shortage
 
     def close_connections(self) -> None:
         for connection in list(self.connections):
@@ -147,7 +182,7 @@ class ActiveListener:
 
     def on_accepted(self, connection: Connection) -> None:
         self.connections.add(connection)
-        connection.drain = self._drain
+        connection.drain = self._drain or self._shortage
 
     def on_established(self, connection: Connection) -> None:
         stats = self.stats
@@ -194,6 +229,10 @@ class ActiveListener:
 
     def new_connection(self) -> asyncio.Protocol:
         """The protocol of a connection that was accepted."""
+        levels = self._levels
+        if levels is not None and levels.reject_connections and random() < levels.reject_connections:
+            self.stats.cx_overload_reject.inc()
+            return Unwanted()
         if self._limit is None or self.config.ignore_global_conn_limit:
             return Connection(self, self._next_connection_id())
         if not self._limit.take():

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from dataplane.base.address import Address, InternalAddress, SocketAddress
 from dataplane.listener.connection_limit import ConnectionLimit
-from dataplane.listener.drain import Drain
+from dataplane.listener.drain import Drain, Shortage
 from dataplane.listener.leaving import Leaving
 from dataplane.listener.listener import ActiveListener, addresses
 from dataplane.listener.options import bind as bind_socket
@@ -77,6 +77,8 @@ class ListenerManager:
         self._stats = ListenerManagerStats(server.stats)
         self._stats.workers_started.set(1)
         self._draining = False
+        self._paused = False
+        self._shortage: Shortage | None = None
 
     def bind(self, listeners: Mapping[str, Listener]) -> dict[str, OSError]:
         """Bind what *listeners* need and nobody has bound yet.  Returns, by listener, why it could not be had.
@@ -126,6 +128,18 @@ class ListenerManager:
         self._draining = False
         for listener in self._active.values():
             listener.stop_draining()
+
+    async def pause_accepting(self, paused: bool) -> None:
+        """A resource runs short, or does no more: nothing is accepted meanwhile, and nobody refused."""
+        self._paused = paused
+        for listener in list(self._active.values()):
+            await listener.pause_accepting(paused)
+
+    def disable_keepalive(self, level: float) -> None:
+        """A resource runs short: connections are asked to end with their next answer, by chance.  level: 0.0 none, 1.0 all."""
+        self._shortage = Shortage(level) if level else None
+        for listener in self._active.values():
+            listener.ask_to_end(self._shortage)
 
     def stop_accepting(self, inbound_only: bool = False, keep_idle: bool = False) -> None:
         """Close the sockets; connections live on, in a drain only while they have work under way, unless idle ones are kept."""
@@ -177,6 +191,8 @@ class ListenerManager:
         self._acceptors.pop(config.name, None)
         if isinstance(config.address, InternalAddress):
             self._acceptors[config.name] = listener.new_connection
+        listener.ask_to_end(self._shortage)
+        await listener.pause_accepting(self._paused)
         self._stats.added.inc()
         log.info("listener %s: listening on %s", config.name, ", ".join(map(str, listener.bound)))
 

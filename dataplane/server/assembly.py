@@ -130,6 +130,8 @@ class Server:
             tasks.create_task(self._configuration.run(), name="configuration")
             tasks.create_task(self._engine.flush_stats(), name="stats flush")
             tasks.create_task(self._engine.flush_logs(), name="log flush")
+            listeners = self._listeners if isinstance(self._listeners, ListenerManager) else None
+            tasks.create_task(self._engine.watch_resources(listeners), name="overload")
             if self._crew is not None:
                 self._crew.fleet.start()
                 tasks.create_task(self._crew.keep_asking(), name="stats of workers")

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 from typing import TYPE_CHECKING
 
 from dataplane.api.network_filter import ServerContext
+from dataplane.api.overload import OverloadLevels
 from dataplane.base.deadlines import DeadlineWheel
 from dataplane.compile.bootstrap import Bootstrap, BootstrapConfig, compile_bootstrap
 from dataplane.compile.context import CompileContext
@@ -19,6 +21,7 @@ from dataplane.listener.manager import BindSocket, ListenerManager
 from dataplane.listener.options import bind as bind_socket
 from dataplane.observe.log_file import LogFiles
 from dataplane.observe.stats import StatsStore
+from dataplane.server.overload import OverloadManager
 from dataplane.snapshot.snapshot import Holder
 from dataplane.upstream.cluster_manager import ClusterManager
 
@@ -40,6 +43,7 @@ class Engine:
         self.config = _compile(bootstrap, self.log_files)
         if self.config.rejects_stat is not None:
             self.stats.hide(self.config.rejects_stat)
+        self.levels = None if self.config.overload is None else OverloadLevels()
         self.holder = Holder()
         deadlines = DeadlineWheel(loop.time, loop.call_at)
         self.clusters = ClusterManager(self.holder, self.stats, loop, deadlines, findings, sink)
@@ -54,6 +58,7 @@ class Engine:
             self.config.node_cluster,
             self.config.node_id,
             local_address(),
+            overload=self.levels,
         )
 
     def listeners(self, worker: int = 0, bind: BindSocket = bind_socket) -> ListenerManager:
@@ -63,6 +68,17 @@ class Engine:
         gradual = self._options.drain_strategy == "gradual"
         acceptors = self.clusters.internal_listeners.acceptors
         return ListenerManager(self._context, self._options.drain_time, gradual, worker, bind, limit, acceptors)
+
+    async def watch_resources(self, listeners: ListenerManager | None, main_process: int | None = None) -> None:
+        """Run the overload manager, if there is one, until cancelled.
+
+        listeners: of this process, None where workers have them.  main_process: None here; a worker shows no statistics of its own.
+        """
+        if self.config.overload is None or self.levels is None:
+            return
+        store = self.stats if main_process is None else StatsStore()
+        watched = os.getpid() if main_process is None else main_process
+        await OverloadManager(self.config.overload, self.levels, listeners, store.scope("overload."), watched).run()
 
     def compile_context(self, *, added_via_api: bool) -> CompileContext:
         """For one resource."""

@@ -113,6 +113,7 @@ class Worker:
                 tasks.create_task(self._count(replica, listeners), name="connections")
                 tasks.create_task(engine.flush_stats(), name="stats flush")
                 tasks.create_task(engine.flush_logs(), name="log flush")
+                tasks.create_task(engine.watch_resources(listeners, os.getppid()), name="overload")
         finally:
             listeners.stop()
             engine.clusters.stop()

@@ -402,6 +402,8 @@ def test_a_response_nobody_takes_is_given_up(times: dict[str, float]) -> None:
 
 
 class Drain:
+    by_overload = False
+
     def should_close(self, now: float) -> bool:
         return True
 
