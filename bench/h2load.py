@@ -16,13 +16,18 @@ from bench.scenario import LoadResult
 
 @dataclass(frozen=True, slots=True)
 class H2load:
-    """`h2load -c CONNECTIONS -m STREAMS` on one path.  body: what each request carries; headers: lines."""
+    """`h2load -c CONNECTIONS -m STREAMS` on one path.  body: what each request carries; headers: lines.
+
+    http1: over HTTP/1.1 instead.  per_second: so many requests of all connections together, 0 for as many as go.
+    """
 
     path: str
     connections: int = 8
     streams: int = 16
     body: bytes = b""
     headers: tuple[str, ...] = ()
+    http1: bool = False
+    per_second: float = 0.0
 
     def run(self, port: int, seconds: float, core: int) -> LoadResult:
         binary = shutil.which("h2load")
@@ -31,6 +36,10 @@ class H2load:
         with tempfile.TemporaryDirectory(prefix="pointsman-h2load-") as directory:
             times = Path(directory) / "times"
             command = [binary, f"-c{self.connections}", f"-m{self.streams}", f"-D{seconds:.0f}", f"--log-file={times}"]
+            if self.http1:
+                command.append("--h1")
+            if self.per_second:
+                command.append(f"--rps={self.per_second / self.connections:.1f}")
             for line in self.headers:
                 command += ["-H", line]
             if self.body:

@@ -11,7 +11,7 @@ from typing import Any
 from bench import proxies
 from bench.cores import LOAD_CORE
 from bench.proxies import RunningProxy
-from bench.scenario import LoadResult, Place, Scenario
+from bench.scenario import Load, LoadResult, Place, Scenario
 from bench.upstream import free_port, start_upstream
 from bench.usage import Memory, cpu_seconds, memory
 
@@ -26,6 +26,9 @@ class Sample:
     cpu_us_per_request: float
     memory: Memory
 
+    def figure(self, name: str) -> float:
+        return self.load.p99_ms if name == "p99" else self.cpu_us_per_request
+
 
 @dataclass(slots=True)
 class Result:
@@ -35,9 +38,10 @@ class Result:
     samples: dict[str, list[Sample]] = field(default_factory=dict)
 
     def ratios(self, name: str, to: str = "envoy") -> list[float]:
-        """CPU time per request of *name*, divided by that of *to* in the same round."""
+        """The scenario's figure of *name*, divided by that of *to* in the same round."""
+        figure = self.scenario.figure
         pairs = zip(self.samples.get(name, []), self.samples.get(to, []), strict=False)
-        return [ours.cpu_us_per_request / theirs.cpu_us_per_request for ours, theirs in pairs]
+        return [ours.figure(figure) / theirs.figure(figure) for ours, theirs in pairs]
 
     def ratio(self, name: str, to: str = "envoy") -> float | None:
         found = self.ratios(name, to)
@@ -54,13 +58,23 @@ class Result:
         }
 
 
-def _sample(proxy: RunningProxy, scenario: Scenario, seconds: float) -> Sample:
+def _sample(proxy: RunningProxy, generator: Load, seconds: float) -> Sample:
     before = cpu_seconds(proxy.process.pid)
-    load = scenario.load.run(proxy.place.listen_port, seconds, LOAD_CORE)
+    load = generator.run(proxy.place.listen_port, seconds, LOAD_CORE)
     spent = cpu_seconds(proxy.process.pid) - before
     if load.errors:
         raise SystemExit(f"{proxy.name}: {load.errors} errors under load; its numbers would mean nothing")
     return Sample(load, spent * 1e6 / load.requests, memory(proxy.process.pid))
+
+
+def _generator(scenario: Scenario, running: Sequence[RunningProxy], seconds: float) -> Load:
+    """What puts the load on: as much as fits, or half of what Envoy can carry."""
+    if scenario.half_of_envoy is None:
+        return scenario.load
+    envoy = next((proxy for proxy in running if proxy.name == "envoy"), None)
+    if envoy is None:
+        raise SystemExit(f"{scenario.name} needs Envoy: its load is half of what Envoy can carry")
+    return scenario.half_of_envoy(scenario.load.run(envoy.place.listen_port, seconds, LOAD_CORE).per_second / 2)
 
 
 def measure(scenario: Scenario, names: Sequence[str], rounds: int, seconds: float, directory: Path) -> Result:
@@ -76,9 +90,10 @@ def measure(scenario: Scenario, names: Sequence[str], rounds: int, seconds: floa
                 running.append(proxy)
         for proxy in running:
             scenario.load.run(proxy.place.listen_port, WARM_UP_SECONDS, LOAD_CORE)
+        generator = _generator(scenario, running, seconds)
         for _ in range(rounds):
             for proxy in running:
-                result.samples.setdefault(proxy.name, []).append(_sample(proxy, scenario, seconds))
+                result.samples.setdefault(proxy.name, []).append(_sample(proxy, generator, seconds))
     finally:
         for proxy in running:
             proxy.stop()

@@ -43,9 +43,11 @@ class Load(Protocol):
 class Scenario:
     """One path through the proxy.
 
-    target: the ratio of our CPU time per request to Envoy's that we promise; other_configs: the equivalent configuration
-    text of proxies that do not read a bootstrap, by proxy name; upstream_http2: the upstream speaks HTTP/2 in clear text;
-    upstream: one of raw_peers.HOSTS in the place of an HTTP server; unit: what is counted.
+    target: the ratio of our figure to Envoy's that we promise; figure: "cpu", time per unit, or "p99", latency;
+    half_of_envoy: gives a load of so many requests a second: half of what Envoy can carry of *load* is measured;
+    other_configs: the equivalent configuration text of proxies that do not read a bootstrap, by proxy name;
+    upstream_http2: the upstream speaks HTTP/2 in clear text; upstream: one of raw_peers.HOSTS in the place of an HTTP server;
+    unit: what is counted.
     """
 
     name: str
@@ -57,3 +59,5 @@ class Scenario:
     upstream_http2: bool = False
     upstream: str = ""
     unit: str = "request"
+    figure: str = "cpu"
+    half_of_envoy: Callable[[float], Load] | None = None
