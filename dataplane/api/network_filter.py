@@ -116,7 +116,12 @@ class NetworkFilterFactory(Protocol):
 
 
 class ReadFilter(Protocol):
-    """A network filter in front of the terminal one: it sees what the peer sends before that does."""
+    """A network filter in front of the terminal one: it sees what the peer sends before that does.
+
+    rejected: it has turned the connection away when it was made; what is behind it is not made at all.
+    """
+
+    rejected: bool
 
     def on_data(self, data: bytes) -> bool:
         """Whether *data* goes on.  Who says no has closed the connection, or will."""

@@ -278,7 +278,7 @@ class Connection(StreamInfo, asyncio.Protocol):
     def _enter_chain(self, inspected: Inspected | None) -> None:
         """Begin to work.  The bytes that were inspected are the first ones."""
         chain = self.acceptor.choose_filter_chain(self, inspected)
-        if chain is None or not chain.network_filters:
+        if chain is None:
             self._refuse()
             return
         transport = self.transport
@@ -286,6 +286,11 @@ class Connection(StreamInfo, asyncio.Protocol):
         self.acceptor.on_established(self)
         self.filter_chain = chain
         self.filter_chain_name = chain.name
+        if not chain.network_filters:
+            self.acceptor.stats.network_extension_config_missing.inc()
+            self.local_close_reason = "no_filters"
+            self.close()
+            return
         transport.set_write_buffer_limits(self.listener.per_connection_buffer_limit)
         first = b"" if inspected is None else inspected.data
         if chain.transport_socket is not None:

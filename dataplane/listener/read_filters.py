@@ -22,9 +22,33 @@ if TYPE_CHECKING:
 def create_filter(factories: Sequence[object], connection: DownstreamConnection) -> NetworkFilter:
     """The filter of *connection*: the last of *factories* is the terminal one."""
     *front, last = factories
-    readers = [cast("ReadFilterFactory", each).create(connection) for each in front]
+    readers: list[ReadFilter] = []
+    for each in front:
+        readers.append(cast("ReadFilterFactory", each).create(connection))
+        if readers[-1].rejected:
+            return Filtered(readers, _Nothing())
     terminal = cast("NetworkFilterFactory", last).create(connection)
     return Filtered(readers, terminal) if readers else terminal
+
+
+class _Nothing:
+    """Stands at the end of a chain that has turned its connection away.  Implements api.network_filter.NetworkFilter."""
+
+    __slots__ = ()
+
+    def on_data(self, data: bytes) -> None: ...
+
+    def on_end(self) -> None: ...
+
+    def on_close(self, error: str) -> None: ...
+
+    def on_write_blocked(self) -> None: ...
+
+    def on_write_ready(self) -> None: ...
+
+    def on_drain(self) -> None: ...
+
+    def close_if_idle(self) -> None: ...
 
 
 class Filtered:

@@ -24,6 +24,7 @@ class ListenerStats:
         self.listener_filter_remote_close: Final = scope.counter("downstream_listener_filter_remote_close")
         self.pre_cx_active: Final = scope.gauge("downstream_pre_cx_active")
         self.pre_cx_timeout: Final = scope.counter("downstream_pre_cx_timeout")
+        self.network_extension_config_missing: Final = scope.counter("network_extension_config_missing")
         self.no_filter_chain_match: Final = scope.counter("no_filter_chain_match")
         self.worker_cx_total: Final = scope.counter(f"worker_{worker}.downstream_cx_total")
         self.worker_cx_active: Final = scope.gauge(f"worker_{worker}.downstream_cx_active")

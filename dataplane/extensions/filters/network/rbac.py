@@ -52,6 +52,8 @@ class RbacFilter:
 
     __slots__ = ("_config", "_connection", "_deadline", "_denied", "_passed", "_stats")
 
+    rejected = False  # without bytes nothing is decided
+
     def __init__(self, config: Rbac, stats: RbacStats, connection: DownstreamConnection) -> None:
         self._config = config
         self._stats = stats
