@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from dataplane.api.upstream import LiveHost, PoolFailure
     from dataplane.base.address import Address
+    from dataplane.observe.stream_info import StreamInfo
 
 
 class TcpUpstream(Protocol):
@@ -39,6 +40,10 @@ class TcpUpstream(Protocol):
 
 class TcpReceiver(Protocol):
     """What an upstream connection calls.  After `on_pool_failure` or `on_close` it calls nothing more."""
+
+    @property
+    def stream_info(self) -> StreamInfo:
+        """On whose behalf the connection is.  Asked by clusters whose connections introduce themselves."""
 
     def on_tcp_ready(self, upstream: TcpUpstream, host: LiveHost) -> None:
         """A connection is there; the receiver may write at once, inside this call."""

@@ -100,6 +100,10 @@ class RoutedReceiver(ResponseReceiver, Protocol):
     def downstream_protocol(self) -> str:
         """What the request came in by: "HTTP/1.1", "HTTP/2".  Asked by clusters that speak what their clients do."""
 
+    @property
+    def stream_info(self) -> StreamInfo:
+        """Asked by clusters whose connections introduce themselves."""
+
     def named_host(self, header: bytes) -> bytes:
         """Which host the request is for, as it says in *header*, or else as the upstream will see it.  Asked by clusters with AutoNames."""
 

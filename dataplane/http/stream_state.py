@@ -102,6 +102,10 @@ class StreamState(StreamInfo):
     def info(self) -> StreamInfo:
         return self
 
+    @property
+    def of_connection(self) -> StreamInfo:
+        return self.connection.downstream.info
+
     # What a stream has from its connection (observe.stream_info): asked by logs, if at all, so no stream copies it.
 
     @property

@@ -26,6 +26,11 @@ class StreamInfo:
         """The configuration that this stream saw; None before it looked."""
         return getattr(self, "snapshot", None)  # an HTTP stream's own
 
+    @property
+    def of_connection(self) -> StreamInfo:
+        """What is known of the downstream connection, whatever its streams say of themselves."""
+        return self  # an HTTP stream has one of its own
+
     def add_metadata(self, namespace: str, values: Mapping[str, object]) -> None:
         """Merge *values* over what filters left in *namespace* before."""
         found = self.dynamic_metadata or {}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         UpstreamConnectionInfo,
     )
     from dataplane.base.deadlines import Deadline
+    from dataplane.observe.stream_info import StreamInfo
     from dataplane.router.router import RouterStream
     from dataplane.semantics.header_map import HeaderMap, ResponseHeaders
 
@@ -60,6 +61,10 @@ class Attempt:
     @property
     def downstream_protocol(self) -> str:
         return self._router.info.protocol
+
+    @property
+    def stream_info(self) -> StreamInfo:
+        return self._router.info
 
     def takes_whole(self, headers: ResponseHeaders) -> bool:
         return self._router.takes_whole(headers)

@@ -63,6 +63,10 @@ class TerminatedConnect:
 
     # From the pool (api.tcp_upstream.TcpReceiver)
 
+    @property
+    def stream_info(self) -> StreamInfo:
+        return self._info
+
     def on_tcp_ready(self, upstream: TcpUpstream, host: LiveHost) -> None:
         self._upstream = upstream
         self.connection_id, self.local_address = upstream.connection_id, upstream.local_address
@@ -91,10 +95,9 @@ class TerminatedConnect:
 
     def encode_headers(self, headers: RequestHeaders, end_stream: bool) -> None:
         if self._proxy_protocol:
-            info = self._info
-            self._upstream.write(
-                proxy_header(self._proxy_protocol, info.downstream_remote_address, info.downstream_local_address)
-            )
+            downstream = self._info.of_connection
+            source, destination = downstream.downstream_remote_address, downstream.downstream_local_address
+            self._upstream.write(proxy_header(self._proxy_protocol, source, destination))
         if end_stream:
             self._upstream.end_writing()
         self._attempt.on_headers(ResponseHeaders(200), False)

@@ -23,10 +23,14 @@ _KEPT: Final = 64
 
 
 class Names(NamedTuple):
-    """server_name: to ask for, "" for what is configured.  wanted: in the certificate, "" for what is configured."""
+    """server_name: to ask for, "" for what is configured.  wanted: in the certificate, "" for what is configured.
+
+    introduction: the PROXY header that tells on whose behalf a connection comes, b"" for nobody's.
+    """
 
     server_name: str = ""
     wanted: str = ""
+    introduction: bytes = b""
 
 
 NO_NAMES: Final = Names()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dataplane.api.upstream import NoHealthyHost
 from dataplane.balancing.balancer import build, pick_nothing
@@ -18,13 +18,15 @@ from dataplane.resilience.circuit import Breakers
 from dataplane.semantics.h1_fields import FieldParser
 from dataplane.semantics.h1_head import ResponseHeadParser
 from dataplane.snapshot.cluster import DiscoveryType
+from dataplane.snapshot.introduced_socket import IntroducedSocket
 from dataplane.upstream import balancers, membership
-from dataplane.upstream.auto_names import NO_NAMES, forget_unused, names_of
+from dataplane.upstream.auto_names import NO_NAMES, Names, forget_unused, names_of
 from dataplane.upstream.cluster_stats import ClusterStats
 from dataplane.upstream.connector import SocketConnector
 from dataplane.upstream.facts import ClusterFacts
 from dataplane.upstream.host import SLOTS
 from dataplane.upstream.host_health import HostHealth, is_leaving
+from dataplane.upstream.introduction import IntroducingConnector
 from dataplane.upstream.original_dst import OriginalDestinations
 from dataplane.upstream.pool_settings import DEFAULT_IDLE_TIMEOUT, PoolSettings
 from dataplane.upstream.pool_tcp import TcpPool
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from dataplane.api.tcp_upstream import PendingTcp, TcpReceiver
+    from dataplane.api.transport_socket import UpstreamTransportSocket
     from dataplane.api.upstream import BalancingContext, DestinationContext, Pending, RoutedReceiver
     from dataplane.balancing.policies import Picker
     from dataplane.base.address import Address
@@ -42,7 +45,6 @@ if TYPE_CHECKING:
     from dataplane.base.write_queue import WriteQueue
     from dataplane.observe.stats import StatsStore
     from dataplane.snapshot.cluster import Cluster, LoadAssignment
-    from dataplane.upstream.auto_names import Names
     from dataplane.upstream.connector import Connector
     from dataplane.upstream.findings import Findings, FindingsSink
     from dataplane.upstream.host import UpstreamHost
@@ -78,6 +80,7 @@ class UpstreamCluster:
         "_draining",
         "_first_slot",
         "_health",
+        "_is_named",
         "_members",
         "_on_retired",
         "_original",
@@ -110,6 +113,7 @@ class UpstreamCluster:
         self._pick: Picker[UpstreamHost] = pick_nothing
         self._draining: set[Pool] = set()
         self._first_slot = FIRST_SLOTS[config.http.protocol]
+        self._is_named = _has_named_pools(config)
         self._on_retired: Callable[[UpstreamCluster], None] | None = None
         self._tcp = TcpPool(self.stats.connection, self._breakers[0], self._look_retired)
         self.retired = False
@@ -135,7 +139,7 @@ class UpstreamCluster:
         if first == AS_DOWNSTREAM:
             first = FIRST_SLOTS["HTTP/2" if receiver.downstream_protocol == "HTTP/2" else "HTTP/1.1"]
         slot = first + priority
-        if self.config.http.auto_names is not None:
+        if self._is_named:
             return self._named_pool(host, slot, priority, receiver).new_stream(receiver)
         pool = host.pools[slot]
         if pool is None:
@@ -144,8 +148,11 @@ class UpstreamCluster:
 
     def _named_pool(self, host: UpstreamHost, slot: int, priority: int, receiver: RoutedReceiver) -> Pool:
         """The pool for the name that the request asks for."""
-        assert self.config.http.auto_names is not None
-        names = names_of(self.config.http.auto_names, receiver)
+        auto_names = self.config.http.auto_names
+        names = NO_NAMES if auto_names is None else names_of(auto_names, receiver)
+        socket = socket_of(self.config, host)
+        if isinstance(socket, IntroducedSocket):
+            names = names._replace(introduction=socket.header(receiver.stream_info))
         pool = host.named_pools.get((slot, names))
         if pool is None:
             forget_unused(host)
@@ -168,7 +175,10 @@ class UpstreamCluster:
         if host is None:
             self.stats.connection.cx_none_healthy.inc()
             raise NoHealthyHost
-        return self._tcp.connect(host, self._settings_for(host, None), receiver)
+        names, socket = NO_NAMES, socket_of(self.config, host)
+        if isinstance(socket, IntroducedSocket):
+            names = Names(introduction=socket.header(receiver.stream_info))
+        return self._tcp.connect(host, self._settings_for(host, None, names), receiver)
 
     def _pick_wanted(self, context: BalancingContext, host: UpstreamHost) -> UpstreamHost | None:
         """Pick again while the request does not want *host*, but not for ever: an unwanted host is better than none."""
@@ -203,6 +213,7 @@ class UpstreamCluster:
         if _connection_part(before) != _connection_part(config):
             self._settings = self._make_settings(config)
             self._first_slot = FIRST_SLOTS[config.http.protocol]
+            self._is_named = _has_named_pools(config)
             for host in self._members.hosts.values():
                 self._drain_pools(host)
         self._health.configure(config, self._members.hosts.values())
@@ -358,13 +369,19 @@ class UpstreamCluster:
         return SocketConnector(runtime.loop, runtime.deadlines, config, self.stats.connection.bind_errors, runtime.internal)
 
     def _settings_for(self, host: UpstreamHost, slot: int | None, names: Names = NO_NAMES) -> PoolSettings:
-        """slot: of pools, None for TCP.  Those of the cluster unless the host is reached through TLS."""
+        """slot: of pools, None for TCP.  Those of the cluster unless the host is reached through more than plain bytes."""
         socket = socket_of(self.config, host)
         if socket is None:
             return self._settings
         runtime = self._runtime
+        connector: Connector = self._make_connector(self.config)
+        if isinstance(socket, IntroducedSocket):
+            connector = IntroducingConnector(connector, socket.version, names.introduction)
+            socket = cast("UpstreamTransportSocket | None", socket.socket)
+            if socket is None:
+                return replace(self._settings, connector=connector)
         connector = SecureConnector(
-            self._make_connector(self.config),
+            connector,
             runtime.loop,
             socket,
             names.server_name or (host.hostname if socket.auto_host_sni else ""),
@@ -397,6 +414,12 @@ class UpstreamCluster:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} hosts={len(self._members.hosts)}{' retired' if self.retired else ''}>"
+
+
+def _has_named_pools(config: Cluster) -> bool:
+    """Whether what connections say of themselves depends on the request."""
+    sockets = (config.transport_socket, *(match.transport_socket for match in config.transport_socket_matches))
+    return config.http.auto_names is not None or any(isinstance(socket, IntroducedSocket) for socket in sockets)
 
 
 def _connection_part(config: Cluster) -> tuple[object, ...]:

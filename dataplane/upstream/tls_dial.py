@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from dataplane.base.address import Address
     from dataplane.observe.stats import Scope
     from dataplane.snapshot.cluster import Cluster
-    from dataplane.upstream.connector import Dial, SocketConnector
+    from dataplane.snapshot.introduced_socket import IntroducedSocket
+    from dataplane.upstream.connector import Connector, Dial
     from dataplane.upstream.host import UpstreamHost
 
 Secrets = Callable[[], Mapping[str, object]]
@@ -29,15 +30,15 @@ MATCH_NAMESPACE: Final = "envoy.transport_socket_match"
 MISSING_SECRET: Final = "TLS error: Secret is not supplied by SDS"  # noqa: S105  # Envoy's text, and no password
 
 
-def socket_of(cluster: Cluster, host: UpstreamHost) -> UpstreamTransportSocket | None:
+def socket_of(cluster: Cluster, host: UpstreamHost) -> UpstreamTransportSocket | IntroducedSocket | None:
     """The first whose criteria the host's metadata meet, else the cluster's own; None for plain bytes."""
     if cluster.transport_socket_matches:
         facts = host.metadata.get(MATCH_NAMESPACE)
         known = facts if isinstance(facts, Mapping) else {}
         for match in cluster.transport_socket_matches:
             if all(known.get(name) == value for name, value in match.criteria.items()):
-                return cast("UpstreamTransportSocket | None", match.transport_socket)
-    return cast("UpstreamTransportSocket | None", cluster.transport_socket)
+                return cast("UpstreamTransportSocket | IntroducedSocket | None", match.transport_socket)
+    return cast("UpstreamTransportSocket | IntroducedSocket | None", cluster.transport_socket)
 
 
 class SecureConnector:
@@ -50,7 +51,7 @@ class SecureConnector:
 
     def __init__(
         self,
-        connector: SocketConnector,
+        connector: Connector,
         loop: asyncio.AbstractEventLoop,
         socket: UpstreamTransportSocket,
         server_name: str,

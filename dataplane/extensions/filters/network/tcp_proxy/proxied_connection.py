@@ -141,6 +141,10 @@ class ProxiedConnection:
         self._info.response_flags |= flag
         self._close_both(reason)
 
+    @property
+    def stream_info(self) -> StreamInfo:
+        return self._info
+
     def on_tcp_ready(self, upstream: TcpUpstream, host: LiveHost) -> None:
         info, config = self._info, self._config
         self._pending, self._upstream = None, upstream

@@ -86,6 +86,10 @@ class Tunnel:
             self._pending = pending
         return self
 
+    @property
+    def stream_info(self) -> StreamInfo:
+        return self._info
+
     # While it is asked for
 
     @property
