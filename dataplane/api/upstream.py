@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from dataplane.api.tcp_upstream import PendingTcp, TcpReceiver
     from dataplane.base.address import Address
+    from dataplane.matching.criteria import Criteria
     from dataplane.observe.stream_info import StreamInfo
     from dataplane.observe.tls_facts import TlsFacts
     from dataplane.resilience.circuit import Breakers
@@ -171,6 +172,9 @@ class BalancingContext(DestinationContext, Protocol):
     def hash_key(self) -> int | None:
         """The 64-bit hash of the route's hash policy, None where there is none."""
 
+    def metadata_match(self) -> Criteria | None:
+        """What the host's metadata must be, where the cluster has subsets."""
+
     def excluded(self, host: LiveHost) -> bool:
         """True for hosts that a retry wants to avoid."""
 
@@ -186,7 +190,7 @@ class LiveCluster(Protocol):
     stats: ClusterStats
     drop_overload: float  # the share of requests that its endpoints want dropped, 0..1
     max_stream_duration: float  # seconds that an exchange with one of its hosts may take; 0: any
-    wants_context: bool  # it cannot choose without a context
+    wants_context: bool  # it chooses by what the context says
 
     def breakers(self, priority: int) -> Breakers:
         """The circuit breakers of a routing priority; the router counts its retries there."""
@@ -198,7 +202,7 @@ class LiveCluster(Protocol):
         No healthy host: `on_pool_failure` is not called; `NoHealthyHost` is raised.
         """
 
-    def open_tcp(self, receiver: TcpReceiver, context: DestinationContext | None = None) -> PendingTcp | None:
+    def open_tcp(self, receiver: TcpReceiver, context: BalancingContext | None = None) -> PendingTcp | None:
         """Choose a host and dial a connection for *receiver* alone.  Results as `open_stream`."""
 
 

@@ -55,7 +55,7 @@ ALL_EDS_FLAGS: Final = int(HealthFlag.FAILED_EDS_HEALTH | HealthFlag.EDS_STATUS_
 class Host:
     """An endpoint with its live state.  The request path counts on it directly."""
 
-    __slots__ = ("address", "flags", "hostname", "rq_active", "weight")
+    __slots__ = ("address", "flags", "hostname", "metadata", "rq_active", "weight")
 
     def __init__(self, address: Address, hostname: str = "", weight: int = 1, flags: int = 0) -> None:
         self.address = address
@@ -63,6 +63,7 @@ class Host:
         self.weight = weight
         self.flags = flags  # bits of HealthFlag
         self.rq_active = 0
+        self.metadata: Mapping[str, object] = {}  # by namespace
 
     @property
     def is_healthy(self) -> bool:

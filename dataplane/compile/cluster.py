@@ -26,7 +26,7 @@ from dataplane.compile.load_balancing import LbPolicy, compile_lb_policy, panic_
 from dataplane.compile.original_dst import compile_original_dst
 from dataplane.compile.outlier_detection import compile_outlier_detection
 from dataplane.compile.source_address import compile_source_address
-from dataplane.compile.support import ignores, supports
+from dataplane.compile.support import supports
 from dataplane.compile.units import metadata_dict, seconds_or, struct_dict, wrapped
 from dataplane.compile.upstream_http import compile_upstream_http
 from dataplane.resilience.outlier import OutlierSettings
@@ -83,17 +83,6 @@ supports(
     "track_remaining",
 )
 supports(UpstreamConnectionOptions, "tcp_keepalive")
-ignores(
-    ClusterMessage.LbSubsetConfig,
-    "fallback_policy",
-    "default_subset",
-    "locality_weight_aware",
-    "scale_locality_weight",
-    "panic_mode_any",
-    "list_as_any",
-    "metadata_fallback_policy",
-    because="without subset selectors, which are refused, there are no subsets",
-)
 supports(KeepaliveMessage, "keepalive_probes", "keepalive_time", "keepalive_interval")
 supports(TransportSocket, "name", "typed_config")
 supports(ClusterMessage.TransportSocketMatch, "name", "match", "transport_socket")
@@ -142,6 +131,7 @@ def compile_cluster(message: ClusterMessage, at: FieldPath, context: CompileCont
         connect_timeout=seconds_or(message, "connect_timeout", _CONNECT_TIMEOUT, at),
         lb_policy=lb_policy.name,
         lb_config=lb_policy.config,
+        subsets=lb_policy.subsets,
         locality_weighted=lb_policy.locality_weighted,
         fail_traffic_on_panic=lb_policy.fail_traffic_on_panic,
         panic_threshold=panic_threshold(message),

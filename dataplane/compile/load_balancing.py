@@ -5,6 +5,7 @@ Envoy: Cluster.{lb_policy, lb_config, load_balancing_policy, common_lb_config}. 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,9 +17,13 @@ from envoy.extensions.load_balancing_policies.common.v3.common_pb2 import Locali
 from envoy.type.v3.percent_pb2 import Percent
 
 from dataplane.api import registry
+from dataplane.balancing.maglev import DEFAULT_TABLE_SIZE, Maglev
+from dataplane.balancing.ring_hash import RingHash
+from dataplane.balancing.subset import SubsetConfig
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.context import CompileContext
 from dataplane.compile.fields import find_extension, type_name
+from dataplane.compile.subsets import compile_subsets
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import wrapped
 from dataplane.snapshot.cluster import LeastRequest
@@ -29,10 +34,24 @@ supports(
     "common_lb_config",
     "round_robin_lb_config",
     "least_request_lb_config",
-    lb_policy=("ROUND_ROBIN", "LEAST_REQUEST", "RANDOM", "CLUSTER_PROVIDED", "LOAD_BALANCING_POLICY_CONFIG"),
+    "ring_hash_lb_config",
+    "maglev_lb_config",
+    lb_policy=(
+        "ROUND_ROBIN",
+        "LEAST_REQUEST",
+        "RANDOM",
+        "RING_HASH",
+        "MAGLEV",
+        "CLUSTER_PROVIDED",
+        "LOAD_BALANCING_POLICY_CONFIG",
+    ),
 )
 supports(ClusterMessage.RoundRobinLbConfig)
 supports(ClusterMessage.LeastRequestLbConfig, "choice_count", "active_request_bias")
+supports(ClusterMessage.RingHashLbConfig, "minimum_ring_size", "maximum_ring_size", "hash_function")
+supports(ClusterMessage.MaglevLbConfig, "table_size")
+supports(ClusterMessage.CommonLbConfig, "consistent_hashing_lb_config")
+supports(ClusterMessage.CommonLbConfig.ConsistentHashingLbConfig, "use_hostname_for_hashing")
 supports(RuntimeDouble, "default_value", "runtime_key")
 supports(ClusterMessage.CommonLbConfig, "healthy_panic_threshold", "locality_weighted_lb_config", "zone_aware_lb_config")
 supports(ClusterMessage.CommonLbConfig.LocalityWeightedLbConfig)
@@ -52,6 +71,7 @@ supports(Percent, "value")
 
 KIND: Final = "envoy.load_balancing_policies"
 _DEFAULT_PANIC: Final = 0.5
+_MAX_RING: Final = 8 << 20
 _NOT_WITH_EXTENSIONS: Final = ("zone_aware_lb_config", "locality_weighted_lb_config", "consistent_hashing_lb_config")
 _POLICIES: Final = {number: name for name, number in ClusterMessage.LbPolicy.items()}
 
@@ -64,6 +84,7 @@ class LbPolicy:
     config: object | None = None
     locality_weighted: bool = False
     fail_traffic_on_panic: bool = False
+    subsets: SubsetConfig | None = None
 
 
 def compile_lb_policy(message: ClusterMessage, at: FieldPath, context: CompileContext) -> LbPolicy:
@@ -83,10 +104,46 @@ def compile_lb_policy(message: ClusterMessage, at: FieldPath, context: CompileCo
     common = message.common_lb_config
     return LbPolicy(
         name,
-        least_request(message.least_request_lb_config, context) if name == "LEAST_REQUEST" else None,
+        _config_of(name, message, at, context),
         locality_weighted=common.HasField("locality_weighted_lb_config"),
         fail_traffic_on_panic=common.zone_aware_lb_config.fail_traffic_on_panic,
+        subsets=compile_subsets(message.lb_subset_config, at / "lb_subset_config"),
     )
+
+
+def _config_of(name: str, message: ClusterMessage, at: FieldPath, context: CompileContext) -> object | None:
+    """The field of the cluster that goes with lb_policy."""
+    use_hostname = message.common_lb_config.consistent_hashing_lb_config.use_hostname_for_hashing
+    match name:
+        case "LEAST_REQUEST":
+            return least_request(message.least_request_lb_config, context)
+        case "RING_HASH":
+            config = message.ring_hash_lb_config
+            murmur = config.hash_function == ClusterMessage.RingHashLbConfig.MURMUR_HASH_2
+            return ring_hash(config, murmur, use_hostname, at / "ring_hash_lb_config")
+        case "MAGLEV":
+            return maglev(message.maglev_lb_config, use_hostname, at / "maglev_lb_config")
+    return None
+
+
+def ring_hash(config: Any, murmur: bool, use_hostname: bool, at: FieldPath) -> RingHash:
+    """From either message of that name."""
+    least, most = wrapped(config, "minimum_ring_size", 1024), wrapped(config, "maximum_ring_size", _MAX_RING)
+    if least > most:
+        raise ConfigError(at, f"ring hash: minimum_ring_size ({least}) > maximum_ring_size ({most})")
+    return RingHash(least, most, murmur, use_hostname)
+
+
+def maglev(config: Any, use_hostname: bool, at: FieldPath) -> Maglev:
+    """From either message of that name."""
+    size = wrapped(config, "table_size", DEFAULT_TABLE_SIZE)
+    if not _is_prime(size):
+        raise ConfigError(at / "table_size", "The table size of maglev must be prime number")
+    return Maglev(size, use_hostname)
+
+
+def _is_prime(number: int) -> bool:
+    return number > 1 and all(number % factor for factor in range(2, math.isqrt(number) + 1))
 
 
 def least_request(config: Any, context: CompileContext) -> LeastRequest:
@@ -100,7 +157,7 @@ def least_request(config: Any, context: CompileContext) -> LeastRequest:
     return LeastRequest(wrapped(config, "choice_count", 2), bias)
 
 
-def locality_settings(config: LocalityLbConfig) -> dict[str, bool]:
+def locality_settings(config: LocalityLbConfig) -> dict[str, Any]:
     """The fields of LbPolicy that a policy's locality_lb_config sets."""
     return {
         "locality_weighted": config.HasField("locality_weighted_lb_config"),

@@ -12,6 +12,7 @@ from envoy.config.route.v3.route_components_pb2 import RouteAction, WeightedClus
 
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.context import CompileContext
+from dataplane.compile.hash_policy import compile_hash_policies
 from dataplane.compile.header_mutations import compile_mutations
 from dataplane.compile.matcher import compile_substitution
 from dataplane.compile.mirror import compile_mirrors
@@ -19,7 +20,8 @@ from dataplane.compile.per_filter_config import compile_per_filter_config
 from dataplane.compile.proxy_protocol import compile_header_only
 from dataplane.compile.retry_policy import compile_retry_policy
 from dataplane.compile.support import ignores, supports
-from dataplane.compile.units import optional_milliseconds, optional_seconds, seconds_or, wrapped
+from dataplane.compile.units import metadata_dict, optional_milliseconds, optional_seconds, seconds_or, wrapped
+from dataplane.matching.criteria import Criteria, criteria_of
 from dataplane.matching.path import PathSpecifier
 from dataplane.resilience.retry import RetryPolicy
 from dataplane.routing import route as values
@@ -50,14 +52,11 @@ supports(
     "max_grpc_timeout",
     "grpc_timeout_offset",
     "upgrade_configs",
+    "hash_policy",
+    "metadata_match",
 )
 supports(RouteAction.UpgradeConfig, "upgrade_type", "enabled", "connect_config")
 supports(RouteAction.UpgradeConfig.ConnectConfig, "proxy_protocol_config", "allow_post")
-ignores(
-    RouteAction,
-    "hash_policy",
-    because="only ring hash and maglev clusters read it, and those are refused; other policies ignore it in Envoy, too",
-)
 ignores(
     RouteAction,
     "rate_limits",
@@ -65,9 +64,6 @@ ignores(
     because="rate limit filters read them, and those are refused; without one Envoy ignores them, too",
 )
 ignores(RouteAction, "cors", because="the CORS filter reads it, and that is refused; without it Envoy ignores it, too")
-ignores(
-    RouteAction, "metadata_match", because="clusters with subsets read it, and those are refused; others ignore it in Envoy, too"
-)
 supports(RouteAction.MaxStreamDuration, "max_stream_duration", "grpc_timeout_header_max", "grpc_timeout_header_offset")
 supports(WeightedCluster, "clusters", "header_name", "runtime_key_prefix")
 ignores(WeightedCluster, "total_weight", because="deprecated; Envoy adds up the weights itself")
@@ -82,6 +78,7 @@ supports(
     "response_headers_to_remove",
     "typed_per_filter_config",
     "host_rewrite_literal",
+    "metadata_match",
 )
 
 _NOT_FOUND_STATUS: Final = {
@@ -118,6 +115,8 @@ def compile_forward(
         retry_policy=retry,
         priority=message.priority,
         mirrors=compile_mirrors(message.request_mirror_policies, at / "request_mirror_policies", context) or default_mirrors,
+        hash_policies=compile_hash_policies(message.hash_policy, at / "hash_policy"),
+        metadata_match=criteria_of(metadata_dict(message.metadata_match)),
         upgrades=_upgrades(message, at / "upgrade_configs"),
         connect=_connect(message, at / "upgrade_configs"),
     )
@@ -156,14 +155,15 @@ def _cluster_specifier(
         case "cluster_header":
             return {"cluster_header": message.cluster_header.lower().encode()}
         case "weighted_clusters":
-            return _weighted(message.weighted_clusters, inherited, at / "weighted_clusters", context)
+            wanted = criteria_of(metadata_dict(message.metadata_match))
+            return _weighted(message.weighted_clusters, wanted, inherited, at / "weighted_clusters", context)
         case None:
             raise ConfigError(at / "cluster_specifier", "is required")
     raise ConfigError(at / kind, "not supported")
 
 
 def _weighted(
-    message: WeightedCluster, inherited: Mapping[str, object], at: FieldPath, context: CompileContext
+    message: WeightedCluster, wanted: Criteria | None, inherited: Mapping[str, object], at: FieldPath, context: CompileContext
 ) -> dict[str, Any]:
     if message.WhichOneof("random_value_specifier") == "use_hash_policy":
         raise ConfigError(at / "use_hash_policy", "not supported")
@@ -171,7 +171,7 @@ def _weighted(
     for index, choice in enumerate(message.clusters):
         with context.problems.collect():
             weight = _weight(choice, message.runtime_key_prefix, context)
-            choices.append(_choice(choice, weight, inherited, at / "clusters" / index, context))
+            choices.append(_choice(choice, weight, wanted, inherited, at / "clusters" / index, context))
     total = sum(_weight(choice, message.runtime_key_prefix, context) for choice in message.clusters)
     if total == 0:
         raise ConfigError(at, "Sum of weights in the weighted_cluster must be greater than 0.")
@@ -194,6 +194,7 @@ def _weight(choice: WeightedCluster.ClusterWeight, runtime_key_prefix: str, cont
 def _choice(
     message: WeightedCluster.ClusterWeight,
     weight: int,
+    wanted: Criteria | None,
     inherited: Mapping[str, object],
     at: FieldPath,
     context: CompileContext,
@@ -202,12 +203,14 @@ def _choice(
         raise ConfigError(at, "Only one of name or cluster_header can be specified")
     if not message.name and not message.cluster_header:
         raise ConfigError(at, "At least one of name or cluster_header need to be specified")
+    own = criteria_of(metadata_dict(message.metadata_match))
     return values.WeightedCluster(
         name=message.name,
         weight=weight,
         cluster_header=message.cluster_header.lower().encode(),
         mutations=compile_mutations(message, at, context),
         host_rewrite=message.host_rewrite_literal.encode(),
+        metadata_match=wanted if own is None else own if wanted is None else wanted.merged(own.values),
         per_filter_config=compile_per_filter_config(
             message.typed_per_filter_config, inherited, at / "typed_per_filter_config", context
         ),

@@ -101,6 +101,9 @@ class ResponseSide(RequestState):
         info.response_code_details = "via_upstream"
         if self._levels or self._route.include_attempt_count_in_response:
             self._change_response(headers)
+        if self._set_cookies:
+            headers.noticed = None
+            headers.fields += [(b"set-cookie", cookie) for cookie in self._set_cookies]
         self._started = True
         if granted and self._deadline is not None:  # as Envoy: what was upgraded has only the idle timeout
             self._deadline.cancel()

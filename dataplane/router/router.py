@@ -17,12 +17,12 @@ from dataplane.observe import flags
 from dataplane.router import failures, request_plan, tunnels
 from dataplane.router.answers import answer_directly
 from dataplane.router.attempt import Attempt
+from dataplane.router.balancing import BalancedRequest
 from dataplane.router.drop_overload import drop
 from dataplane.router.failures import Failure
 from dataplane.router.mirror import Mirror, mirrors_of
 from dataplane.router.retries import EXHAUSTED, RETRY, Retries, Verdict
 from dataplane.router.state import BoundRouter
-from dataplane.router.timers import TimedRequest
 from dataplane.routing.actions import choose_cluster, expected_after
 from dataplane.routing.route import ConnectConfig, ForwardAction, Route
 from dataplane.semantics import grpc
@@ -58,7 +58,7 @@ class BoundRouterFilter(BoundRouter):
         return RouterStream(self, stream)
 
 
-class RouterStream(TimedRequest):
+class RouterStream(BalancedRequest):
     """The way of one request: its plan, its tries, its end."""
 
     __slots__ = ()
@@ -91,6 +91,7 @@ class RouterStream(TimedRequest):
             self._levels = route.mutations
         else:
             name, choice = choose_cluster(action, headers, self.stream.random_value)
+            self._choice = choice
             self._levels = request_plan.levels_of(route, choice)
         cluster = bound.clusters.get(name)
         if cluster is None:
@@ -215,7 +216,7 @@ class RouterStream(TimedRequest):
         attempt = self._attempt = Attempt(self)
         action = self._action
         avoids = self._retries is not None and self._retries.policy.avoid_previous_hosts
-        context = self if action.hash_policies or avoids or self.cluster.wants_context else None
+        context = self if avoids or self.cluster.wants_context else None
         try:
             if action.connect is not None and action.connect.terminates(self.headers.method):
                 pending = self._dial(attempt, action.connect)
@@ -381,17 +382,3 @@ class RouterStream(TimedRequest):
                 self.info.upstream_host = attempt.pending.host.address
             self._log_attempt(attempt)
             attempt.abandon()
-
-    # What a load balancer may ask (api.upstream.BalancingContext)
-
-    def request_header(self, name: bytes) -> bytes | None:
-        return self.headers.get(name)
-
-    def hash_key(self) -> int | None:
-        return None
-
-    def excluded(self, host: LiveHost) -> bool:
-        return self._retries is not None and self._retries.policy.avoid_previous_hosts and host in self._retries.tried
-
-    def selection_attempts(self) -> int:
-        return self._retries.policy.host_selection_attempts if self._retries is not None else 0

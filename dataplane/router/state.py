@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dataplane.router.mirror import Mirror
     from dataplane.router.request_plan import RequestWishes
     from dataplane.router.retries import Retries, Verdict
-    from dataplane.routing.route import ForwardAction, HeaderMutations, Route
+    from dataplane.routing.route import ForwardAction, HeaderMutations, Route, WeightedCluster
     from dataplane.semantics.header_map import HeaderMap, RequestHeaders
 
 
@@ -68,6 +68,7 @@ class RequestState:
         "_body",
         "_body_size",
         "_bound",
+        "_choice",
         "_counters",
         "_deadline",
         "_has_body",
@@ -78,6 +79,7 @@ class RequestState:
         "_paused",
         "_retries",
         "_route",
+        "_set_cookies",
         "_started",
         "_trailers",
         "_wishes",
@@ -105,6 +107,8 @@ class RequestState:
         self._alt_name = ""
         self._levels: tuple[HeaderMutations, ...] = ()
         self._attempt: Attempt | None = None
+        self._choice: WeightedCluster | None = None  # among weighted clusters
+        self._set_cookies: Sequence[bytes] = ()  # for the client, so that its next request has the same hash
         self._retries: Retries | None = None
         self._trailers: HeaderMap | None = None
         self._deadline: Deadline | None = None  # of the whole response

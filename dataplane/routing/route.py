@@ -12,8 +12,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dataplane.matching.criteria import Criteria
     from dataplane.matching.path import PathSpecifier
     from dataplane.observe.stream_info import StreamInfo
+    from dataplane.routing.hash_policy import HashPolicy
     from dataplane.routing.mirror import MirrorPolicy
     from dataplane.routing.stream_duration import GrpcTimeout, StreamDuration
     from dataplane.semantics.header_map import RequestHeaders, ResponseHeaders
@@ -50,6 +52,7 @@ class WeightedCluster:
     cluster_header: bytes = b""
     mutations: HeaderMutations | None = None
     host_rewrite: bytes = b""
+    metadata_match: Criteria | None = None  # the route's, with its own on top
     per_filter_config: Mapping[str, object] = field(default_factory=lambda: NO_CONFIG)
 
 
@@ -90,7 +93,8 @@ class ForwardAction:
     retry_policy: object | None = None  # resilience.retry.RetryPolicy
     priority: int = 0  # routing priority: 0 default, 1 high
     weight_header: bytes = b""  # the request header whose number chooses among weighted_clusters; b"": chance does
-    hash_policies: tuple[object, ...] = ()  # routing.hash_policy
+    hash_policies: tuple[HashPolicy, ...] = ()
+    metadata_match: Criteria | None = None  # of the hosts that may serve it, where the cluster has subsets
     mirrors: tuple[MirrorPolicy, ...] = ()
     upgrades: tuple[tuple[bytes, bool], ...] = ()  # upgrade type in lower case, whether it is allowed
     changes_target: bool = field(init=False)  # requests go on with another host or path

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from types import MappingProxyType
 
+from dataplane.balancing.subset import SubsetConfig
 from dataplane.base.address import Address, SocketAddress
 from dataplane.resilience.outlier import OutlierSettings
 from dataplane.semantics.h2_options import DEFAULT_HTTP2, Http2Options
@@ -187,8 +188,9 @@ class Cluster:
     eds_service_name: str = ""  # the name to ask EDS for; "" unless discovery is EDS
     alt_stat_name: str = ""
     connect_timeout: float = 5.0
-    lb_policy: str = "ROUND_ROBIN"  # ROUND_ROBIN, LEAST_REQUEST, RANDOM; others come as extensions
-    lb_config: object | None = None
+    lb_policy: str = "ROUND_ROBIN"  # ROUND_ROBIN, LEAST_REQUEST, RANDOM, RING_HASH, MAGLEV
+    lb_config: object | None = None  # LeastRequest, balancing.ring_hash.RingHash, balancing.maglev.Maglev
+    subsets: SubsetConfig | None = None
     panic_threshold: float = 0.5  # fraction of healthy hosts below which health is ignored; 0 turns panic off
     circuit_breakers: tuple[CircuitBreakerThresholds, CircuitBreakerThresholds] = (
         CircuitBreakerThresholds(),

@@ -1,12 +1,59 @@
-"""From a cluster's configuration to its load balancing policy.  Here: names; the policies themselves are in balancing."""
+"""From a cluster's configuration to the picker over its hosts.  Here: names; how hosts are chosen is in balancing."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
 from dataplane.balancing import policies
-from dataplane.balancing.balancer import BalancerSettings
-from dataplane.balancing.policies import Chance, PickerMaker
+from dataplane.balancing.balancer import BalancerSettings, build
+from dataplane.balancing.hashing import Table, TableMaker, Weighted, build_hashed
+from dataplane.balancing.hosts import HostSet
+from dataplane.balancing.maglev import Maglev, MaglevTable
+from dataplane.balancing.policies import Chance, Picker, PickerMaker
+from dataplane.balancing.ring_hash import Ring, RingHash
+from dataplane.balancing.subset import Subsets, SubsetStats
 from dataplane.snapshot.cluster import Cluster, LeastRequest
 from dataplane.upstream.host import UpstreamHost
+
+if TYPE_CHECKING:
+    from dataplane.observe.stats import Scope
+    from dataplane.upstream.cluster_stats import ClusterStats
+
+Build = Callable[[Sequence[HostSet[UpstreamHost]]], Picker[UpstreamHost]]
+
+
+class Balancers:
+    """Makes the pickers of one cluster, one after the other, and keeps what is counted across them."""
+
+    __slots__ = ("_chance", "_stats", "_subset_stats")
+
+    def __init__(self, stats: ClusterStats, chance: Chance) -> None:
+        self._stats = stats
+        self._chance = chance
+        self._subset_stats: SubsetStats | None = None
+
+    def picker(self, cluster: Cluster, sets: Sequence[HostSet[UpstreamHost]]) -> Picker[UpstreamHost]:
+        """Over the hosts as they stand."""
+        build_one = self._builder(cluster)
+        if cluster.subsets is None:
+            return build_one(sets)
+        if self._subset_stats is None:
+            self._subset_stats = SubsetStats(self._stats.scope)
+        return Subsets(sets, cluster.subsets, build_one, self._subset_stats).pick
+
+    def _builder(self, cluster: Cluster) -> Build:
+        how, chance, panics = _settings(cluster), self._chance, self._stats.membership.lb_healthy_panic
+        if cluster.lb_policy in ("RING_HASH", "MAGLEV"):
+            make_table = _table_maker(cluster, self._stats.scope)
+            return lambda sets: build_hashed(sets, make_table, how, chance, panics)
+        make = policy(cluster, chance)
+        return lambda sets: build(sets, make, how, chance, panics)
+
+
+def asks_requests(cluster: Cluster) -> bool:
+    """Whether its hosts are chosen by what a request says."""
+    return cluster.subsets is not None or cluster.lb_policy in ("RING_HASH", "MAGLEV")
 
 
 def policy(cluster: Cluster, chance: Chance) -> PickerMaker[UpstreamHost]:
@@ -20,5 +67,29 @@ def policy(cluster: Cluster, chance: Chance) -> PickerMaker[UpstreamHost]:
     return policies.round_robin(chance)
 
 
-def settings(cluster: Cluster) -> BalancerSettings:
+def _settings(cluster: Cluster) -> BalancerSettings:
     return BalancerSettings(round(cluster.panic_threshold * 100), cluster.locality_weighted, cluster.fail_traffic_on_panic)
+
+
+def _table_maker(cluster: Cluster, scope: Scope) -> TableMaker[UpstreamHost]:
+    """Tables show their sizes in the cluster's statistics, as Envoy's do."""
+    config = cluster.lb_config
+
+    def make_ring(weighted: Weighted[UpstreamHost]) -> Table[UpstreamHost]:
+        assert isinstance(config, RingHash)
+        ring = Ring(weighted, config)
+        scope.gauge("ring_hash_lb.size").set(ring.size)
+        least, most = ring.places_per_host()
+        scope.gauge("ring_hash_lb.min_hashes_per_host").set(least)
+        scope.gauge("ring_hash_lb.max_hashes_per_host").set(most)
+        return ring.pick
+
+    def make_maglev(weighted: Weighted[UpstreamHost]) -> Table[UpstreamHost]:
+        assert isinstance(config, Maglev)
+        table = MaglevTable(weighted, config)
+        least, most = table.entries_per_host()
+        scope.gauge("maglev_lb.min_entries_per_host").set(least)
+        scope.gauge("maglev_lb.max_entries_per_host").set(most)
+        return table.pick
+
+    return make_ring if cluster.lb_policy == "RING_HASH" else make_maglev

@@ -13,14 +13,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from dataplane.api.upstream import NoHealthyHost
-from dataplane.balancing.balancer import build, pick_nothing
+from dataplane.balancing.balancer import pick_nothing
 from dataplane.resilience.circuit import Breakers
 from dataplane.semantics.h1_fields import FieldParser
 from dataplane.semantics.h1_head import ResponseHeadParser
 from dataplane.snapshot.cluster import DiscoveryType
 from dataplane.snapshot.introduced_socket import IntroducedSocket
-from dataplane.upstream import balancers, membership
+from dataplane.upstream import membership
 from dataplane.upstream.auto_names import NO_NAMES, Names, forget_unused, names_of
+from dataplane.upstream.balancers import Balancers, asks_requests
 from dataplane.upstream.cluster_stats import ClusterStats
 from dataplane.upstream.connector import SocketConnector
 from dataplane.upstream.facts import ClusterFacts
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from dataplane.api.tcp_upstream import PendingTcp, TcpReceiver
     from dataplane.api.transport_socket import UpstreamTransportSocket
-    from dataplane.api.upstream import BalancingContext, DestinationContext, Pending, RoutedReceiver
+    from dataplane.api.upstream import BalancingContext, Pending, RoutedReceiver
     from dataplane.balancing.policies import Picker
     from dataplane.base.address import Address
     from dataplane.base.deadlines import DeadlineWheel
@@ -76,6 +77,7 @@ class UpstreamCluster:
 
     __slots__ = (
         "_assignment",
+        "_balancers",
         "_breakers",
         "_draining",
         "_first_slot",
@@ -107,6 +109,7 @@ class UpstreamCluster:
         self.drop_overload = 0.0
         self._runtime = runtime
         self.stats = ClusterStats(runtime.stats.scope(f"cluster.{config.stat_name}."))
+        self._balancers = Balancers(self.stats, runtime.chance)
         self._breakers = tuple(self._make_breakers(priority) for priority in (0, 1))
         self._settings = self._make_settings(config)
         self._members = membership.NOBODY
@@ -120,7 +123,7 @@ class UpstreamCluster:
         self._assignment: LoadAssignment | None = None
         self._rebuilding = False
         self._original = self._make_original(config)
-        self.wants_context = self._original is not None
+        self.wants_context = self._original is not None or asks_requests(config)
         self._show_membership()
         self._health = HostHealth(runtime, self.stats, self._connector_for, self._rebuild_soon, self._drain_pools)
         self._health.configure(config, ())
@@ -169,7 +172,7 @@ class UpstreamCluster:
             pool.draining = True
         return pool
 
-    def open_tcp(self, receiver: TcpReceiver, context: DestinationContext | None = None) -> PendingTcp | None:
+    def open_tcp(self, receiver: TcpReceiver, context: BalancingContext | None = None) -> PendingTcp | None:
         """See api.upstream.LiveCluster."""
         host = self._pick(context if self.wants_context else None)
         if host is None:
@@ -199,6 +202,7 @@ class UpstreamCluster:
         """Take a new configuration over.  Pools stay unless something that connections feel has changed."""
         before, self.config = self.config, config
         self.max_stream_duration = config.http.max_stream_duration or 0.0
+        self.wants_context = self._original is not None or asks_requests(config)
         if self._original is not None and config.original_dst is not None:
             self._original.configure(config.original_dst)
         for priority, breakers in enumerate(self._breakers):
@@ -261,13 +265,7 @@ class UpstreamCluster:
         if self._original is not None:
             self._show_membership()
             return
-        self._pick = build(
-            self._members.sets(),
-            balancers.policy(self.config, self._runtime.chance),
-            balancers.settings(self.config),
-            self._runtime.chance,
-            self.stats.membership.lb_healthy_panic,
-        )
+        self._pick = self._balancers.picker(self.config, self._members.sets())
         self._show_membership()
 
     def _show_membership(self) -> None:

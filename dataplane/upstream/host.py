@@ -9,8 +9,6 @@ from dataplane.snapshot.cluster import HealthStatus, Locality
 from dataplane.upstream.facts import HostFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from dataplane.api.upstream import HostMonitor
     from dataplane.base.address import Address
     from dataplane.upstream.auto_names import Names
@@ -36,7 +34,6 @@ class UpstreamHost(Host):
         "health_check_port",
         "local_origin_success_rate",
         "locality",
-        "metadata",
         "monitor",
         "named_pools",
         "pools",
@@ -56,7 +53,6 @@ class UpstreamHost(Host):
         self.locality = locality
         self.priority = priority
         self.canary = False
-        self.metadata: Mapping[str, object] = {}
         self.eds_health_status = HealthStatus.UNKNOWN
         self.health_check_port = 0
         self.health_check_hostname = ""

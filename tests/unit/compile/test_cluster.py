@@ -271,7 +271,7 @@ def test_errors(fields: dict[str, Any], expected: str) -> None:
         {"cluster_type": {"name": "envoy.clusters.aggregate"}},
         {"outlier_detection": {"monitors": [{"name": "x"}]}},
         {"close_connections_on_host_health_failure": True},
-        {"lb_subset_config": {"subset_selectors": [{"keys": ["a"]}]}},
+        {"common_lb_config": {"consistent_hashing_lb_config": {"hash_balance_factor": 150}}},
         {"http_protocol_options": {"enable_trailers": True}},
         {
             "typed_extension_protocol_options": http_options(
@@ -415,14 +415,6 @@ def test_a_source_address_is_an_ip_address() -> None:
     assert errors(message(CLUSTER, {"name": "z", "upstream_bind_config": bind})) == [
         "upstream_bind_config.source_address.address: malformed IP address: localhost"
     ]
-
-
-def test_subsets_need_selectors_and_those_are_refused() -> None:
-    subset: dict[str, Any] = {"fallback_policy": "ANY_ENDPOINT", "default_subset": {"a": "b"}}
-    assert cluster(lb_subset_config=subset).lb_policy == "ROUND_ROBIN"
-    subset["subset_selectors"] = [{"keys": ["a"]}]
-    [error] = errors(message(CLUSTER, {"name": "z", "lb_subset_config": subset}))
-    assert error == "lb_subset_config.subset_selectors: is not supported by this version"
 
 
 def test_a_health_status_without_a_name_says_nothing() -> None:

@@ -20,6 +20,7 @@ from dataplane.compile.context import CompileContext
 from dataplane.compile.filter_chain import NETWORK_FILTER_KIND
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import seconds, seconds_or, wrapped
+from dataplane.extensions.filters.network.tcp_proxy.choice import compile_choice
 from dataplane.extensions.filters.network.tcp_proxy.config import TcpProxyConfig, TcpProxyStats
 from dataplane.extensions.filters.network.tcp_proxy.proxied_connection import ProxiedConnection
 from dataplane.extensions.filters.network.tcp_proxy.tunneling_config import compile_tunneling
@@ -50,21 +51,8 @@ ignores(
     "upstream_idle_timeout",
     because="Envoy reads neither; idle_timeout is for both sides",
 )
-ignores(
-    TcpProxy,
-    "hash_policy",
-    because="only ring hash and maglev clusters read it, and those are refused; other policies ignore it in Envoy, too",
-)
-ignores(
-    TcpProxy, "metadata_match", because="clusters with subsets read it, and those are refused; others ignore it in Envoy, too"
-)
 supports(TcpProxy.WeightedCluster, "clusters")
 supports(TcpProxy.WeightedCluster.ClusterWeight, "name", "weight")
-ignores(
-    TcpProxy.WeightedCluster.ClusterWeight,
-    "metadata_match",
-    because="clusters with subsets read it, and those are refused; others ignore it in Envoy, too",
-)
 supports(TcpProxy.TcpAccessLogOptions, "access_log_flush_interval", "flush_access_log_on_connected")
 supports(BackoffStrategy, "base_interval", "max_interval")
 supports(Percent, "value")
@@ -100,6 +88,7 @@ def compile_config(message: TcpProxy, at: FieldPath, context: CompileContext) ->
             log_on_connected=log_on_connected,
             log_interval=log_interval,
             tunnel=compile_tunneling(message, at, context),
+            choice=compile_choice(message, at),
         )
     )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from dataplane.extensions.filters.network.tcp_proxy.choice import ANY_HOST, HostChoice
+
 if TYPE_CHECKING:
     from dataplane.api.access_logger import AccessLogger
     from dataplane.extensions.filters.network.tcp_proxy.tunnel import TunnelConfig
@@ -30,6 +32,7 @@ class TcpProxyConfig:
     log_on_connected: bool = False
     log_interval: float = 0.0
     tunnel: TunnelConfig | None = None
+    choice: HostChoice = ANY_HOST
 
     def pick_cluster(self, random_value: int) -> str:
         """random_value: any whole number that is not negative."""

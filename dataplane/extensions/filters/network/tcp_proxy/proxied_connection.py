@@ -121,21 +121,13 @@ class ProxiedConnection:
 
     def _open(self, cluster: LiveCluster) -> PendingTcp | None:
         config = self._config
+        context = config.choice.context(self._info, cluster.name) if cluster.wants_context else None
         if config.tunnel is None:
-            return cluster.open_tcp(self, self)
+            return cluster.open_tcp(self, context)
         if config.idle_timeout and "idle" not in self._deadlines:
             self._active_at = self._clock()
             self._arm("idle", config.idle_timeout, self._look_idle)
-        return Tunnel(config.tunnel, self._info, self).open(cluster)
-
-    # What a cluster may ask (api.upstream.DestinationContext)
-
-    @property
-    def info(self) -> StreamInfo:
-        return self._info
-
-    def request_header(self, name: bytes) -> None:
-        """There is no request."""
+        return Tunnel(config.tunnel, self._info, self).open(cluster, context)
 
     def _refuse(self, flag: int, reason: str) -> None:
         self._info.response_flags |= flag

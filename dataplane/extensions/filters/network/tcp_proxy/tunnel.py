@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dataplane.api.tcp_upstream import TcpReceiver
-    from dataplane.api.upstream import LiveCluster, LiveHost, Pending, RequestEncoder, UpstreamConnectionInfo
+    from dataplane.api.upstream import BalancingContext, LiveCluster, LiveHost, Pending, RequestEncoder, UpstreamConnectionInfo
     from dataplane.base.address import Address
     from dataplane.observe.stream_info import StreamInfo
     from dataplane.routing.route import HeaderAddition
@@ -77,9 +77,9 @@ class Tunnel:
         self.connection_id = 0
         self.local_address: Address | None = None
 
-    def open(self, cluster: LiveCluster) -> Tunnel | None:
+    def open(self, cluster: LiveCluster, context: BalancingContext | None) -> Tunnel | None:
         """Ask for it.  None when the receiver was told of a failure already.  Raises NoHealthyHost."""
-        pending = cluster.open_stream(self, None, 0)
+        pending = cluster.open_stream(self, context, 0)
         if self._receiver is None:
             return None
         if self._encoder is None:
