@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help install envoy demo up test lint types imports check ci bench proto proto-check support support-check lock e2e-compose clean
+.PHONY: help install envoy demo up test lint types imports check ci bench soak proto proto-check support support-check lock e2e-compose clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -46,6 +46,9 @@ imports: install ## the import contracts
 check: lint types imports proto-check support-check
 
 ci: check test
+
+soak: install    ## ten minutes of full load with configuration churn; ARGS="--minutes 60"
+	$(BIN)/python -m tests.soak $(ARGS)
 
 bench: install envoy  ## CPU per request next to Envoy, nginx and HAProxy in the same run
 	$(BIN)/python -m bench $(ARGS)

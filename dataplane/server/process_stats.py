@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import time
 import zlib
@@ -28,6 +29,7 @@ class ProcessStats:
         self._heap = scope.gauge("memory_heap_size")
         self._physical = scope.gauge("memory_physical_size")
         self._connections = scope.gauge("total_connections")
+        self._tasks = stats.gauge("pointsman.tasks")
         self._initialization = scope.histogram("initialization_time_ms")
         scope.gauge("concurrency").set(options.concurrency)
         scope.gauge("hot_restart_epoch").set(options.restart_epoch)
@@ -60,3 +62,4 @@ class ProcessStats:
         self._physical.set(resident)
         self._heap.set(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + resident_elsewhere)
         self._connections.set(connections)
+        self._tasks.set(len(asyncio.all_tasks()))

@@ -1,0 +1,61 @@
+"""What a proxy holds at one moment: memory, descriptors, tasks, connections, streams."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.proxy_process import ProxyProcess
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """resident: bytes.  at: seconds since the start of the run.  answered: requests that the proxy has completed."""
+
+    at: float
+    resident: int
+    descriptors: int
+    tasks: int
+    downstream_connections: int
+    downstream_streams: int
+    upstream_connections: int
+    upstream_streams: int
+    statistics: int
+    generation: int
+    answered: int
+
+    @property
+    def descriptors_without_connections(self) -> int:
+        return self.descriptors - self.downstream_connections - self.upstream_connections
+
+    def __str__(self) -> str:
+        return (
+            f"{self.at:6.0f} s  {self.resident / 2**20:7.1f} MiB  {self.descriptors:4d} descriptors  {self.tasks:3d} tasks  "
+            f"{self.downstream_connections:3d}/{self.upstream_connections:3d} connections  "
+            f"{self.downstream_streams:3d}/{self.upstream_streams:3d} streams  {self.statistics:5d} statistics  "
+            f"generation {self.generation}  {self.answered} answers"
+        )
+
+
+def take(proxy: ProxyProcess, started: float) -> Sample:
+    """started: monotonic."""
+    stats = proxy.admin.stats()
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{proxy.pid}/status").read_text().splitlines())
+
+    def total(prefix: str, suffix: str) -> int:
+        return sum(value for name, value in stats.items() if name.startswith(prefix) and name.endswith(suffix))
+
+    return Sample(
+        at=time.monotonic() - started,
+        resident=int(status["VmRSS"].split()[0]) * 1024,
+        descriptors=proxy.open_files(),
+        tasks=stats["pointsman.tasks"],
+        downstream_connections=total("http.test.", "downstream_cx_active"),
+        downstream_streams=total("http.test.", "downstream_rq_active"),
+        upstream_connections=total("cluster.cluster-", "upstream_cx_active"),
+        upstream_streams=total("cluster.cluster-", "upstream_rq_active"),
+        statistics=len(stats),
+        generation=stats["pointsman.generation"],
+        answered=total("http.test.", "downstream_rq_completed"),
+    )
