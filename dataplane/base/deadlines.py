@@ -14,6 +14,9 @@ from typing import Final, Protocol
 # The finest that configuration can say.  Back-offs of retries are a few milliseconds; ticks that hold nothing cost nothing.
 RESOLUTION: Final = 0.001
 
+# Ticks may be this many, and then twice as many as last time, before those that hold nothing any more are looked for.
+_FEW_TICKS: Final = 1024
+
 
 class Timer(Protocol):
     """What a loop returns for one timer."""
@@ -37,7 +40,7 @@ class Deadline:
 class DeadlineWheel:
     """All deadlines of a loop.  An exception out of a callback ends neither the tick nor the wheel; it is raised after the tick."""
 
-    __slots__ = ("_buckets", "_call_at", "_clock", "_resolution", "_ticks", "_timer", "_wake_tick")
+    __slots__ = ("_buckets", "_call_at", "_clock", "_most_ticks", "_resolution", "_ticks", "_timer", "_wake_tick")
 
     def __init__(
         self, clock: Callable[[], float], call_at: Callable[[float, Callable[[], None]], Timer], resolution: float = RESOLUTION
@@ -47,6 +50,7 @@ class DeadlineWheel:
         self._resolution = resolution
         self._buckets: dict[int, dict[Deadline, None]] = {}
         self._ticks: list[int] = []  # a heap of the keys of _buckets
+        self._most_ticks = _FEW_TICKS
         self._wake_tick = 0  # the tick that the loop was asked to wake us for; 0: none
         self._timer: Timer | None = None
 
@@ -64,11 +68,19 @@ class DeadlineWheel:
         return deadline
 
     def _open(self, tick: int) -> dict[Deadline, None]:
+        if len(self._ticks) >= self._most_ticks:
+            self._drop_empty()
         bucket = self._buckets[tick] = {}
         heapq.heappush(self._ticks, tick)
         if not self._wake_tick or tick < self._wake_tick:
             self._wake_at(tick)
         return bucket
+
+    def _drop_empty(self) -> None:
+        """Nearly all deadlines are cancelled, long before their time: what is left of them must not wait for it."""
+        self._buckets = {tick: bucket for tick, bucket in self._buckets.items() if bucket}
+        self._ticks = sorted(self._buckets)
+        self._most_ticks = max(_FEW_TICKS, 2 * len(self._ticks))
 
     def _wake_at(self, tick: int) -> None:
         if self._timer is not None:

@@ -21,6 +21,7 @@ class Sample:
     downstream_streams: int
     upstream_connections: int
     upstream_streams: int
+    draining_listeners: int
     statistics: int
     generation: int
     answered: int
@@ -55,6 +56,7 @@ def take(proxy: ProxyProcess, started: float) -> Sample:
         downstream_streams=total("http.test.", "downstream_rq_active"),
         upstream_connections=total("cluster.cluster-", "upstream_cx_active"),
         upstream_streams=total("cluster.cluster-", "upstream_rq_active"),
+        draining_listeners=stats["listener_manager.total_listeners_draining"],
         statistics=len(stats),
         generation=stats["pointsman.generation"],
         answered=total("http.test.", "downstream_rq_completed"),

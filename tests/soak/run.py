@@ -128,7 +128,8 @@ class Soak:
             still = bool(last) and (last[-1].tasks, last[-1].descriptors) == (sample.tasks, sample.descriptors)
             last.append(sample)
             await asyncio.sleep(0.2)
-            return still and not sample.downstream_connections and not sample.downstream_streams
+            leaving = sample.downstream_connections + sample.downstream_streams + sample.draining_listeners
+            return still and not leaving
 
         with suppress(AssertionError):  # then the sample says what is left
             await wait_until_awaited(is_calm, "calm", 15.0)

@@ -12,7 +12,7 @@ from tests.soak.measure import Sample
 from tests.soak.run import Soak
 from tests.soak.verdict import GROWTH_BYTES, leaks, memory_growth
 
-CALM = Sample(0.0, 50 << 20, 30, 9, 0, 0, 4, 0, 500, 1, 0)
+CALM = Sample(0.0, 50 << 20, 30, 9, 0, 0, 4, 0, 0, 500, 1, 0)
 SECONDS = 20.0
 
 

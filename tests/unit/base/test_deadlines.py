@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -140,6 +141,26 @@ def test_nothing_is_asked_of_the_loop_for_cancelled_deadlines() -> None:
         wheel.arm(float(delay), lambda: None).cancel()
     loop.run_until(101.5)
     assert not loop.timers
+
+
+def test_what_is_cancelled_long_before_its_time_is_forgotten() -> None:
+    """A connection's idle time is an hour; connections that live for a second must not leave something for that long."""
+    loop = FakeLoop()
+    wheel = wheel_on(loop)
+    fired: list[str] = []
+    wheel.arm(1.0, lambda: fired.append("first"))
+    tracemalloc.start()
+    try:
+        for number in range(20_000):
+            wheel.arm(3600.0 + number / 100, lambda: None).cancel()
+        wheel.arm(7200.0, lambda: fired.append("last"))
+        left, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert left < 1_000_000
+    assert len(wheel) == 2
+    loop.run_until(7400.0)
+    assert fired == ["first", "last"]
 
 
 def test_a_failing_callback_does_not_keep_the_others_from_firing() -> None:
