@@ -41,6 +41,7 @@ class Sample:
 
 def take(proxy: ProxyProcess, started: float) -> Sample:
     """started: monotonic."""
+    descriptors = proxy.open_files()  # before we ask, which costs one
     stats = proxy.admin.stats()
     status = dict(line.split(":", 1) for line in Path(f"/proc/{proxy.pid}/status").read_text().splitlines())
 
@@ -50,7 +51,7 @@ def take(proxy: ProxyProcess, started: float) -> Sample:
     return Sample(
         at=time.monotonic() - started,
         resident=int(status["VmRSS"].split()[0]) * 1024,
-        descriptors=proxy.open_files(),
+        descriptors=descriptors,
         tasks=stats["pointsman.tasks"],
         downstream_connections=total("http.test.", "downstream_cx_active"),
         downstream_streams=total("http.test.", "downstream_rq_active"),
