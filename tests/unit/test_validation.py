@@ -97,7 +97,7 @@ def test_a_type_that_is_no_resource() -> None:
 def test_a_bootstrap_is_checked_as_a_whole() -> None:
     text = "default_socket_interface: x\nstatic_resources:\n  clusters:\n  - name: a\n    lb_policy: 99\n  - name: a\n"
     assert [str(problem) for problem in check_bootstrap(load(yaml_text=text))] == [
-        "--config-yaml:1:1: default_socket_interface: is not supported by this version",
+        "--config-yaml:1:27: default_socket_interface: is not supported by this version",
         "--config-yaml:5:16: Cluster{a}.lb_policy: value must be one of the defined enum values",
         "--config-yaml:6:11: Cluster{a}.name: cluster manager: duplicate cluster 'a'",
     ]
