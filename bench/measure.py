@@ -37,14 +37,14 @@ class Result:
     scenario: Scenario
     samples: dict[str, list[Sample]] = field(default_factory=dict)
 
-    def ratios(self, name: str, to: str = "envoy") -> list[float]:
-        """The scenario's figure of *name*, divided by that of *to* in the same round."""
+    def ratios(self, name: str) -> list[float]:
+        """The scenario's figure of *name*, divided by that of its reference in the same round."""
         figure = self.scenario.figure
-        pairs = zip(self.samples.get(name, []), self.samples.get(to, []), strict=False)
+        pairs = zip(self.samples.get(name, []), self.samples.get(self.scenario.reference, []), strict=False)
         return [ours.figure(figure) / theirs.figure(figure) for ours, theirs in pairs]
 
-    def ratio(self, name: str, to: str = "envoy") -> float | None:
-        found = self.ratios(name, to)
+    def ratio(self, name: str) -> float | None:
+        found = self.ratios(name)
         return median(found) if found else None
 
     def as_json(self) -> dict[str, Any]:
@@ -52,8 +52,8 @@ class Result:
             "scenario": self.scenario.name,
             "about": self.scenario.about,
             "target": self.scenario.target,
-            "ratio_to_envoy": {name: self.ratio(name) for name in self.samples},
-            "ratios_to_envoy": {name: self.ratios(name) for name in self.samples},
+            f"ratio_to_{self.scenario.reference}": {name: self.ratio(name) for name in self.samples},
+            f"ratios_to_{self.scenario.reference}": {name: self.ratios(name) for name in self.samples},
             "samples": {name: [asdict(sample) for sample in samples] for name, samples in self.samples.items()},
         }
 
@@ -83,7 +83,7 @@ def measure(scenario: Scenario, names: Sequence[str], rounds: int, seconds: floa
     running: list[RunningProxy] = []
     result = Result(scenario)
     try:
-        for name in names:
+        for name in scenario.only or names:
             place = Place(free_port(), free_port(), upstream_port, directory / name)
             proxy = proxies.start(name, scenario, place)
             if proxy is not None:

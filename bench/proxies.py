@@ -52,7 +52,16 @@ def _bootstrap_file(scenario: Scenario, place: Place) -> str:
 
 
 def _ours(scenario: Scenario, place: Place) -> list[str] | None:
-    return [sys.executable, "-m", "dataplane", "-c", _bootstrap_file(scenario, place), "--concurrency", "1", "-l", "warning"]
+    return _dataplane(scenario, place, workers=1)
+
+
+def _two_workers(scenario: Scenario, place: Place) -> list[str] | None:
+    return _dataplane(scenario, place, workers=2)
+
+
+def _dataplane(scenario: Scenario, place: Place, workers: int) -> list[str]:
+    flags = ["--concurrency", str(workers), "-l", "warning", "--disable-hot-restart"]
+    return [sys.executable, "-m", "dataplane", "-c", _bootstrap_file(scenario, place), *flags]
 
 
 def _envoy(scenario: Scenario, place: Place) -> list[str] | None:
@@ -86,7 +95,9 @@ COMMANDS: dict[str, Callable[[Scenario, Place], list[str] | None]] = {
     "envoy": _envoy,
     "nginx": _nginx,
     "haproxy": _haproxy,
+    "two-workers": _two_workers,
 }
+USUAL = ("ours", "envoy", "nginx", "haproxy")
 
 
 def _serves(port: int, path: str) -> bool:
@@ -111,9 +122,10 @@ def start(name: str, scenario: Scenario, place: Place) -> RunningProxy | None:
     command = COMMANDS[name](scenario, place)
     if command is None:
         return None
+    pin = None if scenario.all_cores else pinned(PROXY_CORE)
     with (place.directory / "proxy.log").open("wb") as log:
         process = subprocess.Popen(
-            command, preexec_fn=pinned(PROXY_CORE), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT
+            command, preexec_fn=pin, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT
         )
     proxy = RunningProxy(name, place, process)
     deadline = time.monotonic() + START_TIMEOUT

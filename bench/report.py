@@ -36,15 +36,24 @@ def print_table(result: Result, console: Console) -> None:
     table = Table(title=f"{result.scenario.name}: {result.scenario.about}", title_justify="left")
     table.add_column("proxy")
     unit = result.scenario.unit
-    for heading in (f"CPU µs/{unit}", "ratio to Envoy", f"{unit}s/s", "p50 ms", "p99 ms", "PSS MiB", "RSS MiB"):
+    for heading in (
+        f"CPU µs/{unit}",
+        f"ratio to {result.scenario.reference}",
+        f"{unit}s/s",
+        "p50 ms",
+        "p99 ms",
+        "PSS MiB",
+        "RSS MiB",
+    ):
         table.add_column(heading, justify="right")
     for name, samples in result.samples.items():
         table.add_row(*_row(name, samples, result))
     console.print(table)
-    ratio = result.ratio("ours")
+    subject = result.scenario.subject
+    ratio = result.ratio(subject)
     if ratio is not None and result.scenario.target is not None:
         verdict = "met" if ratio <= result.scenario.target else "MISSED"
-        spread = ", ".join(f"{each:.2f}" for each in result.ratios("ours"))
+        spread = ", ".join(f"{each:.2f}" for each in result.ratios(subject))
         console.print(f"target {result.scenario.target}: {verdict} (rounds: {spread})")
 
 

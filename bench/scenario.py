@@ -43,11 +43,12 @@ class Load(Protocol):
 class Scenario:
     """One path through the proxy.
 
-    target: the ratio of our figure to Envoy's that we promise; figure: "cpu", time per unit, or "p99", latency;
+    target: the ratio of the figure that we promise, of `subject` to `reference`, both names of proxies.COMMANDS;
+    figure: "cpu", time per unit, or "p99", latency; unit: what is counted;
     half_of_envoy: gives a load of so many requests a second: half of what Envoy can carry of *load* is measured;
+    only: the proxies that it makes sense for, empty for those that are asked for; all_cores: proxies are not kept on one core;
     other_configs: the equivalent configuration text of proxies that do not read a bootstrap, by proxy name;
-    upstream_http2: the upstream speaks HTTP/2 in clear text; upstream: one of raw_peers.HOSTS in the place of an HTTP server;
-    unit: what is counted.
+    upstream_http2: the upstream speaks HTTP/2 in clear text; upstream: one of raw_peers.HOSTS in the place of an HTTP server.
     """
 
     name: str
@@ -61,3 +62,7 @@ class Scenario:
     unit: str = "request"
     figure: str = "cpu"
     half_of_envoy: Callable[[float], Load] | None = None
+    subject: str = "ours"
+    reference: str = "envoy"
+    only: tuple[str, ...] = ()
+    all_cores: bool = False

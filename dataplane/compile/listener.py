@@ -58,7 +58,7 @@ ignores(
     ListenerMessage,
     "max_connections_to_accept_per_socket_event",
     "connection_balance_config",
-    because="they tune how Envoy's threads share accepting; results are the same",
+    because="they tune how Envoy's threads share accepting; here the kernel spreads connections over workers by SO_REUSEPORT",
 )
 ignores(
     ListenerMessage,
