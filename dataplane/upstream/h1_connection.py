@@ -15,60 +15,48 @@ from typing import TYPE_CHECKING, Final
 from dataplane.api.upstream import PoolFailure, StreamReset
 from dataplane.base.address import Address, address_of
 from dataplane.base.errors import ProtocolError
-from dataplane.semantics.framing import CHUNKED, LAST_CHUNK, NOT_GIVEN, ChunkedDecoder, encode_chunk
+from dataplane.semantics.framing import CHUNKED, NOT_GIVEN, ChunkedDecoder
 from dataplane.semantics.h1_head import find_head_end
-from dataplane.upstream.connector import Dialled
+from dataplane.upstream.h1_writer import (
+    CHUNKS,
+    CLOSED,
+    CONNECT,
+    CONNECTING,
+    COUNTED,
+    HEAD,
+    IDLE,
+    UNTIL_CLOSE,
+    H1Writer,
+)
 
 if TYPE_CHECKING:
     from dataplane.api.upstream import ResponseReceiver
     from dataplane.base.deadlines import Deadline
     from dataplane.observe.tls_facts import TlsFacts
-    from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
+    from dataplane.semantics.header_map import ResponseHeaders
     from dataplane.upstream.connector import Dial
     from dataplane.upstream.pool_h1 import H1Pool
-
-# What the next bytes are.
-_CONNECTING, _IDLE, _HEAD, _COUNTED, _CHUNKS, _UNTIL_CLOSE, _CLOSED = range(7)
 
 _PROTOCOL_ERROR: Final = StreamReset.PROTOCOL_ERROR
 _CONNECTION_TERMINATION: Final = StreamReset.CONNECTION_TERMINATION
 
-# Requests with other methods say so when they have no body.  RFC 9110 section 8.6.
-_BODILESS: Final = frozenset({b"GET", b"HEAD", b"DELETE", b"TRACE", b"CONNECT"})
-
-# What may follow a request that has no end of its own.
-_UPGRADE, _CONNECT = 1, 2
-
-_COLON: Final = b": ".join
-_LINES: Final = b"\r\n".join
 _H: Final = ord("H")
 
-# Below this a copy is cheaper than one more buffer for the kernel to gather.
-_JOIN_BELOW: Final = 4096
 
-
-class H1Connection(Dialled):
+class H1Connection(H1Writer):
     """Implements api.upstream.RequestEncoder and UpstreamConnectionInfo."""
 
     __slots__ = (
-        "_chunked_request",
         "_chunks",
         "_dial",
         "_head",
         "_left",
-        "_no_body",
-        "_out",
         "_paused",
         "_persists",
         "_pool",
         "_receiver",
-        "_request_done",
         "_rx_bytes",
-        "_state",
-        "_tunnel",
-        "_tx_bytes",
         "_write_blocked",
-        "_writes",
         "connected_at",
         "connection_id",
         "deadline",
@@ -77,12 +65,9 @@ class H1Connection(Dialled):
         "requests",
         "started_at",
         "tls",
-        "transport",
-        "write",
     )
 
     protocol = "HTTP/1.1"
-    transport: asyncio.Transport
     deadline: Deadline | None  # of the connection's age, where that is limited
 
     def __init__(self, pool: H1Pool, connection_id: int, now: float) -> None:
@@ -99,7 +84,7 @@ class H1Connection(Dialled):
         self.deadline = None
         self._dial: Dial | None = None
         self._receiver: ResponseReceiver | None = None
-        self._state = _CONNECTING
+        self._state = CONNECTING
         self._head = b""  # a head of which the end is still to come
         self._left = 0
         self._paused = 0
@@ -116,10 +101,10 @@ class H1Connection(Dialled):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvloop's is none by inheritance
         self.transport = transport
         self.write = transport.write
-        if self._state == _CLOSED:
+        if self._state == CLOSED:
             transport.abort()
             return
-        self._state = _IDLE
+        self._state = IDLE
         if self._dial is not None:
             self._dial.connected()
             self._dial = None
@@ -129,102 +114,27 @@ class H1Connection(Dialled):
         self._pool.on_connected(self)
 
     def connect_failed(self, reason: PoolFailure, details: str) -> None:
-        if self._state == _CONNECTING:
-            self._state = _CLOSED
+        if self._state == CONNECTING:
+            self._state = CLOSED
             self._dial = None
             self._pool.on_connect_failed(self, reason, details)
 
     @property
     def is_usable(self) -> bool:
         """False once the transport began to close, even when nobody told us yet."""
-        return self._state == _IDLE and not self.transport.is_closing()
+        return self._state == IDLE and not self.transport.is_closing()
 
     # ---- the request
 
     def start(self, receiver: ResponseReceiver) -> None:
         """Begin an exchange.  The pool calls this, then `receiver.on_pool_ready`."""
         self._receiver = receiver
-        self._state = _HEAD
+        self._state = HEAD
         self._request_done = False
         self._chunked_request = False
         self._no_body = False
         self._tunnel = 0
         self.requests += 1
-
-    def encode_headers(self, headers: RequestHeaders, end_stream: bool) -> None:
-        if self._state == _CLOSED:
-            return
-        method = headers.method
-        target = headers.authority if method == b"CONNECT" else headers.path
-        lines = [b"%b %b HTTP/1.1\r\nhost: %b" % (method, target, headers.authority)]
-        lines += map(_COLON, headers.fields)
-        if end_stream:
-            self._request_done = True
-            if method not in _BODILESS and b"content-length" not in headers:
-                lines.append(b"content-length: 0")
-        else:
-            if method == b"CONNECT":
-                self._tunnel = _CONNECT
-            elif b"upgrade" in headers:
-                self._tunnel = _UPGRADE
-            if not self._tunnel and b"content-length" not in headers:
-                self._chunked_request = True
-                lines.append(b"transfer-encoding: chunked")
-        if method == b"HEAD":
-            self._no_body = True
-        lines.append(b"\r\n")
-        self._send(_LINES(lines))
-
-    def encode_data(self, data: bytes, end_stream: bool) -> None:
-        if self._state == _CLOSED:
-            return
-        if end_stream:
-            self._request_done = True
-        if not self._chunked_request:
-            if data:
-                self._send(data)
-            if end_stream and self._tunnel == _CONNECT:
-                self._end_writing()
-        elif len(data) < _JOIN_BELOW:
-            framed = (encode_chunk(data) if data else b"") + (LAST_CHUNK if end_stream else b"")
-            if framed:
-                self._send(framed)
-        else:
-            for piece in (b"%x\r\n" % len(data), data, b"\r\n" + LAST_CHUNK if end_stream else b"\r\n"):
-                self._send(piece)
-
-    def _end_writing(self) -> None:
-        """Who asked for the tunnel has ended its side; the other way stays open.  Over TLS, and in Envoy, both ways end."""
-        self.flush()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        else:
-            self.transport.close()
-
-    def _send(self, data: bytes) -> None:
-        """Hold *data* back until everything of this pass of the loop can be written at once."""
-        self._tx_bytes.value += len(data)
-        if self._writes is None:
-            self.write(data)
-            return
-        if not self._out:
-            self._out = data
-            self._writes.add(self)
-        elif len(data) < _JOIN_BELOW:
-            self._out += data
-        else:
-            self.flush()
-            self.write(data)
-
-    def flush(self) -> None:
-        """base.write_queue.Flushable."""
-        data, self._out = self._out, b""
-        if data and self._state != _CLOSED:
-            self.write(data)
-
-    def encode_trailers(self, trailers: HeaderMap) -> None:
-        """Ends the request.  The fields are dropped, as Envoy does unless Http1ProtocolOptions.enable_trailers is set."""
-        self.encode_data(b"", True)
 
     def reset(self) -> None:
         if self._receiver is not None:
@@ -234,7 +144,7 @@ class H1Connection(Dialled):
 
     def pause_reading(self) -> None:
         self._paused += 1
-        if self._paused == 1 and self._state != _CLOSED:
+        if self._paused == 1 and self._state != CLOSED:
             self._pool.stats.flow_control_paused_reading_total.value += 1
             self.transport.pause_reading()
 
@@ -242,7 +152,7 @@ class H1Connection(Dialled):
         if not self._paused:
             return  # counted for an exchange that is over
         self._paused -= 1
-        if not self._paused and self._state != _CLOSED:
+        if not self._paused and self._state != CLOSED:
             self._pool.stats.flow_control_resumed_reading_total.value += 1
             self.transport.resume_reading()
 
@@ -263,22 +173,22 @@ class H1Connection(Dialled):
     def data_received(self, data: bytes) -> None:
         self._rx_bytes.value += len(data)
         state = self._state
-        if state == _HEAD:
+        if state == HEAD:
             known = None if self._head else self._pool.heads.parse_known(data)
             if known is None:
                 self._on_head_bytes(data)
             else:
                 headers, length, self._persists, end = known
                 self._on_final_head(headers, length, data[end:])
-        elif state == _COUNTED:
+        elif state == COUNTED:
             self._on_counted(data)
-        elif state == _CHUNKS:
+        elif state == CHUNKS:
             self._on_chunks(data)
-        elif state == _UNTIL_CLOSE:
+        elif state == UNTIL_CLOSE:
             receiver = self._receiver
             assert receiver is not None
             receiver.on_data(data, False)
-        elif state == _IDLE:  # nobody asked
+        elif state == IDLE:  # nobody asked
             self._pool.stats.cx_protocol_error.value += 1
             self._close(with_active_request=False)
 
@@ -334,7 +244,7 @@ class H1Connection(Dialled):
                 receiver.on_whole(headers, body)
                 return
             # All of it is here.  The receiver may reset the exchange while it looks at the head.
-            self._state = _COUNTED
+            self._state = COUNTED
             receiver.on_headers(headers, False)
             if self._receiver is receiver:
                 self._end_exchange(False)
@@ -350,10 +260,10 @@ class H1Connection(Dialled):
 
     def _begin_body(self, length: int) -> None:
         if length == CHUNKED:
-            self._state = _CHUNKS
+            self._state = CHUNKS
             self._chunks = ChunkedDecoder(self._pool.fields)
         else:
-            self._state = _COUNTED
+            self._state = COUNTED
             self._left = length
 
     def _on_open_ended(self, receiver: ResponseReceiver, headers: ResponseHeaders, body: bytes) -> None:
@@ -363,7 +273,7 @@ class H1Connection(Dialled):
             self._end_exchange(False)
             receiver.on_headers(headers, True)
             return
-        self._state = _UNTIL_CLOSE
+        self._state = UNTIL_CLOSE
         receiver.on_headers(headers, False)
         if body and self._receiver is receiver:
             receiver.on_data(body, False)
@@ -412,7 +322,7 @@ class H1Connection(Dialled):
         if surplus:
             self._pool.stats.cx_protocol_error.value += 1
         elif self._persists and self._request_done and not self._write_blocked:
-            self._state = _IDLE
+            self._state = IDLE
             self._pool.on_exchange_done(self)
             return
         self._pool.on_stream_ended()
@@ -437,21 +347,21 @@ class H1Connection(Dialled):
 
     def _on_peer_closed(self) -> None:
         state, receiver = self._state, self._receiver
-        if state == _CLOSED:
+        if state == CLOSED:
             return
         self._receiver = None
-        until_close = state == _UNTIL_CLOSE
-        half_read = bool(self._head) or state in (_COUNTED, _CHUNKS)
+        until_close = state == UNTIL_CLOSE
+        half_read = bool(self._head) or state in (COUNTED, CHUNKS)
         if half_read:
             self._pool.stats.cx_protocol_error.value += 1
-        self._state = _CLOSED
+        self._state = CLOSED
         if receiver is not None:
             self._pool.on_stream_ended()
         self._pool.on_closed(self, local=False, with_active_request=receiver is not None and not until_close)
         self.transport.close()
         if receiver is None:
             return
-        if until_close and (not self._tunnel or (self._tunnel == _CONNECT and self._request_done)):
+        if until_close and (not self._tunnel or (self._tunnel == CONNECT and self._request_done)):
             receiver.on_data(b"", True)
         elif half_read:
             receiver.on_reset(_PROTOCOL_ERROR, "http1.codec_error")
@@ -471,10 +381,10 @@ class H1Connection(Dialled):
             self.reset()
 
     def _close(self, with_active_request: bool) -> None:
-        if self._state == _CLOSED:
+        if self._state == CLOSED:
             return
-        connecting = self._state == _CONNECTING
-        self._state = _CLOSED
+        connecting = self._state == CONNECTING
+        self._state = CLOSED
         self._pool.on_closed(self, local=True, with_active_request=with_active_request)
         if not connecting:
             self.transport.abort()
