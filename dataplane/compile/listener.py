@@ -19,10 +19,11 @@ from dataplane.compile import fields
 from dataplane.compile.access_log import compile_access_logs
 from dataplane.compile.context import CompileContext
 from dataplane.compile.filter_chain import check_distinct, compile_filter_chain
+from dataplane.compile.filter_chain_matcher import compile_filter_chain_matcher
 from dataplane.compile.listener_filters import compile_listener_filters
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import metadata_dict, seconds_or, wrapped
-from dataplane.routing.filter_chain_match import FilterChainIndex
+from dataplane.routing.filter_chain_match import FilterChainIndex, NamedChains
 from dataplane.snapshot.listener import FilterChain, Listener
 
 supports(
@@ -120,8 +121,16 @@ def compile_listener(message: ListenerMessage, at: FieldPath, context: CompileCo
         secret_references=frozenset(context.secret_references),
         metadata=metadata_dict(message.metadata),
         added_via_api=context.added_via_api,
-        filter_chain_index=FilterChainIndex(chains),
+        filter_chain_index=_index(message, chains, address, at),
     )
+
+
+def _index(
+    message: ListenerMessage, chains: tuple[FilterChain, ...], address: Address, at: FieldPath
+) -> FilterChainIndex | NamedChains:
+    if message.HasField("filter_chain_matcher"):
+        return compile_filter_chain_matcher(message, chains, address, at)
+    return FilterChainIndex(chains)
 
 
 def _internal_address(message: ListenerMessage, at: FieldPath, context: CompileContext) -> InternalAddress:
@@ -167,7 +176,7 @@ def _chains(message: ListenerMessage, at: FieldPath, context: CompileContext) ->
         with context.problems.collect():
             compiled.append(compile_filter_chain(chain, at / index, context))
             messages.append(chain)
-    if len(compiled) == len(message.filter_chains):
+    if len(compiled) == len(message.filter_chains) and not message.HasField("filter_chain_matcher"):
         check_distinct(messages, compiled, at, context)
     return tuple(compiled)
 

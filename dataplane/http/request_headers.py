@@ -24,13 +24,14 @@ from dataplane.http.config import (
     UnderscoresAction,
 )
 from dataplane.http.local_address import local_address
+from dataplane.matching.cidr import LOOPBACK
 from dataplane.semantics import forwarded, hop_by_hop, noticed, path
 from dataplane.semantics.header_map import Field, RequestHeaders
 
 if TYPE_CHECKING:
     from dataplane.api.network_filter import ServerContext
     from dataplane.http.stats import Http1Stats, HttpStats
-    from dataplane.observe.tls_facts import TlsFacts
+from dataplane.observe.tls_facts import TlsFacts
 
 _PROTO: Final = b"x-forwarded-proto"
 _PORT: Final = b"x-forwarded-port"
@@ -130,8 +131,7 @@ class RequestPreparation:
             peer = Peer(remote, told, b"", self._is_internal(remote), port)
         else:
             text = remote.host.encode()
-            loopback = ipaddress.ip_address(remote.host.partition("%")[0]).is_loopback
-            peer = Peer(remote, self._local if loopback else text, text, self._is_internal(remote), port)
+            peer = Peer(remote, self._local if remote.host in LOOPBACK else text, text, self._is_internal(remote), port)
         if tls is not None:
             certificate = tls.peer_certificate
             shown = None if certificate is None else element(tls, certificate, self._config.client_cert_details)

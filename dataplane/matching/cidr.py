@@ -9,6 +9,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Final
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
+"""What Envoy takes for the loopback: not the rest of 127.0.0.0/8."""
 
 IpAddress = IPv4Address | IPv6Address
 IpNetwork = IPv4Network | IPv6Network

@@ -8,14 +8,15 @@ Not here: whether two chains contradict each other (compile.filter_chain).  Envo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dataplane.base.address import Address, SocketAddress
-from dataplane.matching.cidr import IpAddress, IpNetwork, parse_address
+from dataplane.matching.cidr import LOOPBACK, IpAddress, IpNetwork, parse_address
 
 if TYPE_CHECKING:
+    from dataplane.matching.tree import Node
     from dataplane.snapshot.listener import FilterChain, Listener
 
 SOURCE_ANY: Final = 0  # FilterChainMatch.ConnectionSourceType
@@ -74,6 +75,11 @@ class FilterChainIndex:
         # Most listeners have one chain that takes everything.
         self._only = chains[0] if len(chains) == 1 and self._by_port.get(0, [(None, None)])[0][0] == ANY else None
 
+    def choose(self, facts: ConnectionFacts, default: FilterChain | None) -> FilterChain | None:
+        """The best chain, *default* where none matches."""
+        found = self.find(facts)
+        return default if found is None else found
+
     def find(self, facts: ConnectionFacts) -> FilterChain | None:
         """The best chain, None where none matches."""
         if self._only is not None:
@@ -83,6 +89,21 @@ class FilterChainIndex:
         for narrow in _STEPS:
             entries = narrow(entries, facts)
         return entries[0][1] if entries else None
+
+
+class NamedChains:
+    """The chains of a listener by name, and a tree that names one for each connection.  Envoy: Listener.filter_chain_matcher."""
+
+    __slots__ = ("_by_name", "_tree")
+
+    def __init__(self, by_name: Mapping[str, FilterChain], tree: Node[str]) -> None:
+        self._by_name = by_name
+        self._tree = tree
+
+    def choose(self, facts: ConnectionFacts, default: FilterChain | None) -> FilterChain | None:
+        """As FilterChainIndex.choose.  As in Envoy, *default* does not stand in for a chain that the tree names and nobody has."""
+        name = self._tree.find(facts)
+        return default if name is None else self._by_name.get(name)
 
 
 def find_filter_chain(
@@ -100,8 +121,7 @@ def find_filter_chain(
     facts = ConnectionFacts(
         local, remote, direct_remote or remote, server_name.lower(), transport_protocol or RAW_BUFFER, application_protocols
     )
-    found = index.find(facts)
-    return listener.default_filter_chain if found is None else found
+    return index.choose(facts, listener.default_filter_chain)
 
 
 _Step = Callable[[list[_Entry], ConnectionFacts], list[_Entry]]
@@ -200,8 +220,54 @@ def _names_of(server_name: str) -> list[str]:
 
 
 def _is_local(facts: ConnectionFacts) -> bool:
-    """The peer is this machine: over a Unix socket, from our own address, or from a loopback address."""
+    """The peer is this machine: over a Unix socket, from our own address, or from the loopback address."""
     if not isinstance(facts.source, SocketAddress) or not isinstance(facts.local, SocketAddress):
         return True
-    source = parse_address(facts.source.host)
-    return facts.source.host == facts.local.host or (source is not None and source.is_loopback)
+    return facts.source.host == facts.local.host or facts.source.host in LOOPBACK
+
+
+# What a tree may ask of a connection (matching.tree.Input).
+
+
+def destination_ip(facts: ConnectionFacts) -> str | None:
+    return _host(facts.local)
+
+
+def destination_port(facts: ConnectionFacts) -> str | None:
+    return _port(facts.local)
+
+
+def source_ip(facts: ConnectionFacts) -> str | None:
+    return _host(facts.source)
+
+
+def source_port(facts: ConnectionFacts) -> str | None:
+    return _port(facts.source)
+
+
+def direct_source_ip(facts: ConnectionFacts) -> str | None:
+    return _host(facts.direct_source)
+
+
+def source_type(facts: ConnectionFacts) -> str | None:
+    return "local" if _is_local(facts) else None
+
+
+def server_name(facts: ConnectionFacts) -> str | None:
+    return facts.server_name or None
+
+
+def transport_protocol(facts: ConnectionFacts) -> str | None:
+    return facts.transport_protocol or None
+
+
+def application_protocols(facts: ConnectionFacts) -> str | None:
+    return ",".join(f"'{each}'" for each in facts.application_protocols) or None
+
+
+def _host(address: Address) -> str | None:
+    return address.host if isinstance(address, SocketAddress) else None
+
+
+def _port(address: Address) -> str | None:
+    return str(address.port) if isinstance(address, SocketAddress) else None

@@ -17,7 +17,7 @@ from dataplane.snapshot.secret import SecretReference
 if TYPE_CHECKING:
     from dataplane.api.access_logger import AccessLogger
     from dataplane.api.network_filter import NetworkFilterFactory
-    from dataplane.routing.filter_chain_match import FilterChainIndex
+    from dataplane.routing.filter_chain_match import FilterChainIndex, NamedChains
 
 _EMPTY: Mapping[str, object] = MappingProxyType({})
 
@@ -88,4 +88,4 @@ class Listener:
     added_via_api: bool = False
     api_listener: bool = False
     secret_references: frozenset[SecretReference] = frozenset()  # secrets that its TLS takes from SDS
-    filter_chain_index: FilterChainIndex | None = field(default=None, hash=False, compare=False)  # of filter_chains
+    filter_chain_index: FilterChainIndex | NamedChains | None = field(default=None, hash=False, compare=False)  # of filter_chains
