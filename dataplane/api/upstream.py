@@ -6,6 +6,7 @@ All calls are synchronous, made in the event loop; a callee may call back before
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
@@ -139,6 +140,9 @@ class LiveHost(Protocol):
 
     address: Address
     hostname: str
+    priority: int
+    canary: bool
+    metadata: Mapping[str, object]
     rq_success: int
     rq_error: int
     rq_timeout: int
@@ -177,6 +181,12 @@ class BalancingContext(DestinationContext, Protocol):
 
     def excluded(self, host: LiveHost) -> bool:
         """True for hosts that a retry wants to avoid."""
+
+    def priority_loads(self, availability: Callable[[], Sequence[int]]) -> Sequence[int] | None:
+        """Per cent of the load for each priority, in the place of the cluster's own; None: that will do.  Envoy: RetryPolicy.retry_priority.
+
+        availability: per cent of its share that each priority can carry.
+        """
 
     def selection_attempts(self) -> int:
         """How often to pick again while the picked host is excluded.  Envoy: RetryPolicy.host_selection_retry_max_attempts."""

@@ -24,8 +24,7 @@ class PriorityLoad:
 
 def spread(sets: Sequence[HostSet[HostT]], panic_threshold: int) -> PriorityLoad:
     """Spread the load.  sets: at least one.  panic_threshold: per cent; 0 turns panic off."""
-    healthy = [_availability(hosts, len(hosts.healthy)) for hosts in sets]
-    degraded = [_availability(hosts, len(hosts.degraded)) for hosts in sets]
+    healthy, degraded = map(list, zip(*map(availability, sets), strict=True))
     total = min(100, sum(healthy) + sum(degraded))
     nothing = [0] * len(sets)
     if total == 0 and panic_threshold == 0:
@@ -54,7 +53,12 @@ def choose(load: PriorityLoad, chance: float) -> tuple[int, bool]:
     raise AssertionError("priority loads do not add up to 100")
 
 
-def _availability(hosts: HostSet[HostT], available: int) -> int:
+def availability(hosts: HostSet[HostT]) -> tuple[int, int]:
+    """Per cent of the priority's share that its healthy and its degraded hosts can carry."""
+    return _carries(hosts, len(hosts.healthy)), _carries(hosts, len(hosts.degraded))
+
+
+def _carries(hosts: HostSet[HostT], available: int) -> int:
     """Per cent of the priority's share that *available* hosts can carry, given over-provisioning."""
     if hosts.counted <= 0:
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from envoy.config.route.v3.route_components_pb2 import RetryPolicy as RetryPolicyMessage
@@ -12,7 +13,7 @@ from dataplane.compile.fields import find_extension
 from dataplane.compile.matcher import compile_header_matchers
 from dataplane.compile.support import supports
 from dataplane.compile.units import seconds, seconds_or, wrapped
-from dataplane.resilience.retry import RateLimitedBackOff, ResetHeader, RetryPolicy, parse_retry_on
+from dataplane.resilience.retry import HostPredicate, RateLimitedBackOff, ResetHeader, RetryPolicy, parse_retry_on
 
 supports(
     RetryPolicyMessage,
@@ -20,6 +21,7 @@ supports(
     "num_retries",
     "per_try_timeout",
     "retry_host_predicate",
+    "retry_priority",
     "host_selection_retry_max_attempts",
     "retriable_status_codes",
     "retry_back_off",
@@ -31,13 +33,29 @@ supports(RetryPolicyMessage.RetryBackOff, "base_interval", "max_interval")
 supports(RetryPolicyMessage.RateLimitedRetryBackOff, "reset_headers", "max_interval")
 supports(RetryPolicyMessage.ResetHeader, "name", "format")
 supports(RetryPolicyMessage.RetryHostPredicate, "name", "typed_config")
+supports(RetryPolicyMessage.RetryPriority, "name", "typed_config")
 
 HOST_PREDICATE_KIND: Final = "envoy.retry_host_predicates"
+PRIORITY_KIND: Final = "envoy.retry_priorities"
 _RATE_LIMITED_MAX: Final = 300.0
 
 
 class PreviousHosts:
     """What the extension `envoy.retry_host_predicates.previous_hosts` compiles to: hosts that were tried are avoided."""
+
+
+@dataclass(frozen=True, slots=True)
+class AvoidedHosts:
+    """What any other host predicate compiles to."""
+
+    matches: HostPredicate
+
+
+@dataclass(frozen=True, slots=True)
+class PriorityUpdates:
+    """What the extension `envoy.retry_priorities.previous_priorities` compiles to."""
+
+    frequency: int
 
 
 def compile_retry_policy(message: RetryPolicyMessage, at: FieldPath, context: CompileContext) -> RetryPolicy:
@@ -59,8 +77,20 @@ def compile_retry_policy(message: RetryPolicyMessage, at: FieldPath, context: Co
         ),
         rate_limited=_rate_limited(message, at / "rate_limited_retry_back_off"),
         avoid_previous_hosts=any(isinstance(each, PreviousHosts) for each in predicates),
+        avoids=tuple(each.matches for each in predicates if isinstance(each, AvoidedHosts)),
+        priority_update_frequency=_priority_updates(message, at / "retry_priority", context),
         host_selection_attempts=max(message.host_selection_retry_max_attempts, 1),
     )
+
+
+def _priority_updates(message: RetryPolicyMessage, at: FieldPath, context: CompileContext) -> int:
+    if not message.HasField("retry_priority"):
+        return 0
+    priority, at = message.retry_priority, at / "typed_config"
+    compile_config, config = find_extension(PRIORITY_KIND, priority.typed_config, priority.name, at)
+    compiled = compile_config(config, at, context)
+    assert isinstance(compiled, PriorityUpdates), "the only extension of its kind"
+    return compiled.frequency
 
 
 def _host_predicate(message: Any, at: FieldPath, context: CompileContext) -> object:

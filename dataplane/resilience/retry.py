@@ -7,13 +7,23 @@ Envoy: config.route.v3.RetryPolicy; configuration/http/http_filters/router_filte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
 
 HeaderPredicate = Callable[[HeaderMap], bool]
+
+
+class RetriedHost(Protocol):
+    """What a predicate may look at.  metadata: namespace → fields."""
+
+    canary: bool
+    metadata: Mapping[str, object]
+
+
+HostPredicate = Callable[[RetriedHost], bool]
 
 # Bits of RetryPolicy.retry_on, by the word that sets them.
 WORDS: Final[dict[str, int]] = {
@@ -122,7 +132,14 @@ class RetryPolicy:
     retriable_request_headers: tuple[HeaderPredicate, ...] = ()
     rate_limited: RateLimitedBackOff | None = None
     avoid_previous_hosts: bool = False
+    avoids: tuple[HostPredicate, ...] = ()  # other hosts that a retry does not want
     host_selection_attempts: int = 1
+    priority_update_frequency: int = 0  # see resilience.retry_priority; 0: priorities as for any request
+
+    @property
+    def is_choosy(self) -> bool:
+        """Whether retries care where they go."""
+        return self.avoid_previous_hosts or bool(self.avoids) or bool(self.priority_update_frequency)
 
     def after_response(self, response: ResponseHeaders) -> bool:
         """Whether a response with this head asks for another try."""

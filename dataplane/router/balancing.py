@@ -7,7 +7,7 @@ Envoy: Router::Filter as a LoadBalancerContext.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dataplane.matching.criteria import LB_NAMESPACE, Criteria
@@ -45,7 +45,10 @@ class BalancedRequest(TimedRequest):
         return Criteria(own) if wanted is None else wanted.merged(own)
 
     def excluded(self, host: LiveHost) -> bool:
-        return self._retries is not None and self._retries.policy.avoid_previous_hosts and host in self._retries.tried
+        return self._retries is not None and self._retries.avoids(host)
+
+    def priority_loads(self, availability: Callable[[], Sequence[int]]) -> Sequence[int] | None:
+        return None if self._retries is None else self._retries.priority_loads(availability)
 
     def selection_attempts(self) -> int:
-        return self._retries.policy.host_selection_attempts if self._retries is not None else 0
+        return 0 if self._retries is None else self._retries.selection_attempts

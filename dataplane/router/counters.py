@@ -13,29 +13,29 @@ if TYPE_CHECKING:
 
 
 class AnswerCounters:
-    """Of one cluster.  internal: the request came from inside (x-envoy-internal)."""
+    """Of one cluster.  internal: the request came from inside (x-envoy-internal).  canary: it was answered by one."""
 
     __slots__ = ("_answers", "_times", "scope")
 
     def __init__(self, scope: Scope) -> None:
         """scope: `cluster.<name>.`"""
         self.scope: Final = scope
-        self._answers: dict[tuple[int, bool, str], tuple[Counter, ...]] = {}
-        self._times: dict[tuple[bool, str], tuple[Histogram, ...]] = {}
+        self._answers: dict[tuple[int, bool, str, bool], tuple[Counter, ...]] = {}
+        self._times: dict[tuple[bool, str, bool], tuple[Histogram, ...]] = {}
 
-    def count(self, status: int, internal: bool, alt_name: str = "") -> None:
-        key = (status, internal, alt_name)
+    def count(self, status: int, internal: bool, alt_name: str = "", canary: bool = False) -> None:
+        key = (status, internal, alt_name, canary)
         counters = self._answers.get(key)
         if counters is None:
-            counters = self._answers[key] = self._make(status, internal, alt_name)
+            counters = self._answers[key] = self._make(status, internal, alt_name, canary)
         for counter in counters:
             counter.value += 1
 
-    def record_time(self, milliseconds: int, internal: bool, alt_name: str = "") -> None:
-        key = (internal, alt_name)
+    def record_time(self, milliseconds: int, internal: bool, alt_name: str = "", canary: bool = False) -> None:
+        key = (internal, alt_name, canary)
         histograms = self._times.get(key)
         if histograms is None:
-            prefixes = _prefixes(internal, alt_name)
+            prefixes = _prefixes(internal, alt_name, canary)
             histograms = self._times[key] = tuple(self.scope.histogram(f"{prefix}upstream_rq_time") for prefix in prefixes)
         for histogram in histograms:
             histogram.record(milliseconds)
@@ -45,8 +45,8 @@ class AnswerCounters:
         for name in _names(status):
             self.scope.counter(f"retry.{name}").inc()
 
-    def _make(self, status: int, internal: bool, alt_name: str) -> tuple[Counter, ...]:
-        prefixes = _prefixes(internal, alt_name)
+    def _make(self, status: int, internal: bool, alt_name: str, canary: bool) -> tuple[Counter, ...]:
+        prefixes = _prefixes(internal, alt_name, canary)
         return tuple(self.scope.counter(prefix + name) for prefix in prefixes for name in _names(status))
 
 
@@ -54,6 +54,6 @@ def _names(status: int) -> tuple[str, str, str]:
     return "upstream_rq_completed", f"upstream_rq_{status // 100}xx", f"upstream_rq_{status}"
 
 
-def _prefixes(internal: bool, alt_name: str) -> tuple[str, ...]:
-    origin = "internal." if internal else "external."
-    return ("", origin, f"{alt_name}.", f"{alt_name}.{origin}") if alt_name else ("", origin)
+def _prefixes(internal: bool, alt_name: str, canary: bool) -> list[str]:
+    kinds = ["", "internal." if internal else "external.", *(["canary."] if canary else [])]
+    return [name + kind for name in (["", f"{alt_name}."] if alt_name else [""]) for kind in kinds]

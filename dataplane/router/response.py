@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dataplane.routing.route import ForwardAction
     from dataplane.semantics.header_map import Field, ResponseHeaders
 
+_CANARY: Final = b"x-envoy-upstream-canary"
 _SERVICE_TIME: Final = b"x-envoy-upstream-service-time"
 _SERVICE_TIMES: Final = tuple((_SERVICE_TIME, b"%d" % milliseconds) for milliseconds in range(256))
 
@@ -89,7 +90,9 @@ class ResponseSide(RequestState):
         if not granted:
             self._body = None
         if self._bound.config.dynamic_stats and (granted or not (self._awaits_tunnel and 200 <= status < 300)):
-            self._counters.count(status, self._internal, self._alt_name)
+            if (headers.noticed is None or _CANARY in headers.noticed) and headers.get(_CANARY) == b"true":
+                self._canary = True
+            self._counters.count(status, self._internal, self._alt_name, self._canary)
         if self._bound.tells and self.request_complete:
             spent = int((now - info.request_end_at) * 1000)
             took = _SERVICE_TIMES[spent] if 0 <= spent < 256 else (_SERVICE_TIME, b"%d" % spent)
@@ -128,7 +131,7 @@ class ResponseSide(RequestState):
         self.info.upstream_response_end_at = now
         if self.request_complete:
             milliseconds = int((now - self.info.request_end_at) * 1000)
-            self._counters.record_time(milliseconds, self._internal, self._alt_name)
+            self._counters.record_time(milliseconds, self._internal, self._alt_name, self._canary)
 
     def _reply(self, status: int, body: bytes, details: str, flag: int, own: tuple[Field, ...] = ()) -> None:
         """An answer of ours in the place of the upstream's."""

@@ -6,10 +6,13 @@ Envoy: RetryStateImpl.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from enum import Enum
 from random import random
 from time import time
 from typing import TYPE_CHECKING, Final
+
+from dataplane.resilience.retry_priority import PreviousPriorities
 
 if TYPE_CHECKING:
     from dataplane.api.upstream import LiveCluster, LiveHost
@@ -39,12 +42,13 @@ _RATE_LIMIT_JITTER: Final = 0.5
 class Retries:
     """delay: seconds to wait before the next try, after a verdict of RETRY."""
 
-    __slots__ = ("_cluster", "_done", "_holds", "_left", "_priority", "delay", "policy", "tried")
+    __slots__ = ("_cluster", "_done", "_holds", "_left", "_priorities", "_priority", "_tried", "delay", "policy")
 
     def __init__(self, policy: RetryPolicy, cluster: LiveCluster, priority: int) -> None:
         self.policy = policy
         self.delay = 0.0
-        self.tried: list[LiveHost] = []
+        self._tried: list[LiveHost] = []
+        self._priorities: PreviousPriorities | None = None
         self._left = policy.num_retries
         self._done = 0
         self._holds = False
@@ -71,6 +75,32 @@ class Retries:
         if verdict is RETRY:
             self._set_delay(None)
         return verdict
+
+    # Where the next try goes: a first try goes anywhere
+
+    def on_tried(self, host: LiveHost) -> None:
+        self._tried.append(host)
+        if self.policy.priority_update_frequency:
+            if self._priorities is None:
+                self._priorities = PreviousPriorities(self.policy.priority_update_frequency)
+            self._priorities.on_tried(host.priority)
+
+    @property
+    def is_choosy(self) -> bool:
+        """Whether the next try wants to be asked where it goes."""
+        return bool(self._tried) and self.policy.is_choosy
+
+    @property
+    def selection_attempts(self) -> int:
+        return self.policy.host_selection_attempts if self._tried else 0
+
+    def avoids(self, host: LiveHost) -> bool:
+        if self.policy.avoid_previous_hosts and host in self._tried:
+            return True
+        return any(avoids(host) for avoids in self.policy.avoids)
+
+    def priority_loads(self, availability: Callable[[], Sequence[int]]) -> Sequence[int] | None:
+        return None if self._priorities is None else self._priorities.loads(availability())
 
     def release(self) -> None:
         """Give the place in the breaker back."""

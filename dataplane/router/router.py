@@ -215,8 +215,8 @@ class RouterStream(BalancedRequest):
         self.info.attempts += 1
         attempt = self._attempt = Attempt(self)
         action = self._action
-        avoids = self._retries is not None and self._retries.policy.avoid_previous_hosts
-        context = self if avoids or self.cluster.wants_context else None
+        choosy = self._retries is not None and self._retries.is_choosy
+        context = self if choosy or self.cluster.wants_context else None
         try:
             if action.connect is not None and action.connect.terminates(self.headers.method):
                 pending = self._dial(attempt, action.connect)
@@ -245,6 +245,7 @@ class RouterStream(BalancedRequest):
             info.upstream_tls = connection.tls
         if host.monitor is not None:
             host.monitor.on_connected()
+        self._canary = host.canary
         asked = self._wishes.stream_duration
         limit = self.cluster.max_stream_duration if asked is None else asked
         if limit:
@@ -334,10 +335,11 @@ class RouterStream(BalancedRequest):
         if verdict is not RETRY or self._retries is None:
             return False
         if attempt.host is not None:
-            self._retries.tried.append(attempt.host)
+            self._retries.on_tried(attempt.host)
         self._log_attempt(attempt)
         attempt.abandon()
         self._attempt = None
+        self.info.upstream_transport_failure_reason = ""  # of the last try alone
         self._backoff = self._bound.deadlines.arm(self._retries.delay, self._retry)
         return True
 

@@ -68,6 +68,7 @@ class RequestState:
         "_body",
         "_body_size",
         "_bound",
+        "_canary",
         "_choice",
         "_counters",
         "_deadline",
@@ -96,6 +97,7 @@ class RequestState:
     _action: ForwardAction
     _wishes: RequestWishes
     _counters: AnswerCounters
+    _canary: bool  # who answers is one
 
     def __init__(self, bound: BoundRouter, stream: HttpStream) -> None:
         self._bound = bound

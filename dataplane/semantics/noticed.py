@@ -31,7 +31,7 @@ REQUEST: Final = (
     }
 )
 
-RESPONSE: Final = hop_by_hop.RESPONSE_NAMES | {b"date", b"server", b"x-envoy-upstream-service-time"}
+RESPONSE: Final = hop_by_hop.RESPONSE_NAMES | {b"date", b"server", b"x-envoy-upstream-canary", b"x-envoy-upstream-service-time"}
 
 
 def among(names: frozenset[bytes], fields: Iterable[Field]) -> tuple[bytes, ...]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataplane.balancing import policies
 from dataplane.balancing.balancer import BalancerSettings, build
+from dataplane.balancing.by_priority import ByPriority
 from dataplane.balancing.hashing import Table, TableMaker, Weighted, build_hashed
 from dataplane.balancing.hosts import HostSet
 from dataplane.balancing.maglev import Maglev, MaglevTable
 from dataplane.balancing.policies import Chance, Picker, PickerMaker
+from dataplane.balancing.priority import spread
 from dataplane.balancing.ring_hash import Ring, RingHash
 from dataplane.balancing.subset import Subsets, SubsetStats
 from dataplane.snapshot.cluster import Cluster, LeastRequest
@@ -35,15 +38,31 @@ class Balancers:
 
     def picker(self, cluster: Cluster, sets: Sequence[HostSet[UpstreamHost]]) -> Picker[UpstreamHost]:
         """Over the hosts as they stand."""
-        build_one = self._builder(cluster)
+        return self._picker(cluster, sets, _settings(cluster))
+
+    def single_priorities(self, cluster: Cluster, sets: Sequence[HostSet[UpstreamHost]]) -> ByPriority[UpstreamHost]:
+        """Over the same hosts, for requests that choose the priority.  Whether one is in panic depends on all of them."""
+        settings = _settings(cluster)
+        panic = spread(sets, settings.panic_threshold).panic if sets else ()
+        calm = replace(settings, panic_threshold=0)
+
+        def make(priority: int) -> Picker[UpstreamHost]:
+            return self._picker(cluster, sets[priority : priority + 1], settings if panic[priority] else calm)
+
+        return ByPriority(sets, make, self._chance)
+
+    def _picker(
+        self, cluster: Cluster, sets: Sequence[HostSet[UpstreamHost]], settings: BalancerSettings
+    ) -> Picker[UpstreamHost]:
+        build_one = self._builder(cluster, settings)
         if cluster.subsets is None:
             return build_one(sets)
         if self._subset_stats is None:
             self._subset_stats = SubsetStats(self._stats.scope)
         return Subsets(sets, cluster.subsets, build_one, self._subset_stats).pick
 
-    def _builder(self, cluster: Cluster) -> Build:
-        how, chance, panics = _settings(cluster), self._chance, self._stats.membership.lb_healthy_panic
+    def _builder(self, cluster: Cluster, how: BalancerSettings) -> Build:
+        chance, panics = self._chance, self._stats.membership.lb_healthy_panic
         if cluster.lb_policy in ("RING_HASH", "MAGLEV"):
             make_table = _table_maker(cluster, self._stats.scope)
             return lambda sets: build_hashed(sets, make_table, how, chance, panics)

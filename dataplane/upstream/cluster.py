@@ -32,6 +32,7 @@ from dataplane.upstream.original_dst import OriginalDestinations
 from dataplane.upstream.pool_settings import DEFAULT_IDLE_TIMEOUT, PoolSettings
 from dataplane.upstream.pool_tcp import TcpPool
 from dataplane.upstream.pools import ALPN, AS_DOWNSTREAM, FIRST_SLOTS, http2_settings, make_pool, pools_of
+from dataplane.upstream.selection import pick_wanted
 from dataplane.upstream.tls_dial import Secrets, SecureConnector, socket_of
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from dataplane.api.tcp_upstream import PendingTcp, TcpReceiver
     from dataplane.api.transport_socket import UpstreamTransportSocket
     from dataplane.api.upstream import BalancingContext, Pending, RoutedReceiver
+    from dataplane.balancing.by_priority import ByPriority
     from dataplane.balancing.policies import Picker
     from dataplane.base.address import Address
     from dataplane.base.deadlines import DeadlineWheel
@@ -79,6 +81,7 @@ class UpstreamCluster:
         "_assignment",
         "_balancers",
         "_breakers",
+        "_by_priority",
         "_draining",
         "_first_slot",
         "_health",
@@ -122,6 +125,7 @@ class UpstreamCluster:
         self.retired = False
         self._assignment: LoadAssignment | None = None
         self._rebuilding = False
+        self._by_priority: ByPriority[UpstreamHost] | None = None  # made when a request asks, and anew after each change
         self._original = self._make_original(config)
         self.wants_context = self._original is not None or asks_requests(config)
         self._show_membership()
@@ -132,9 +136,7 @@ class UpstreamCluster:
 
     def open_stream(self, receiver: RoutedReceiver, context: BalancingContext | None, priority: int) -> Pending | None:
         """See api.upstream.LiveCluster."""
-        host = self._pick(context)
-        if context is not None and host is not None:
-            host = self._pick_wanted(context, host)
+        host = self._pick(None) if context is None else pick_wanted(context, self._pick, self._single_priorities)
         if host is None:
             self.stats.connection.cx_none_healthy.inc()
             raise NoHealthyHost
@@ -183,14 +185,10 @@ class UpstreamCluster:
             names = Names(introduction=socket.header(receiver.stream_info))
         return self._tcp.connect(host, self._settings_for(host, None, names), receiver)
 
-    def _pick_wanted(self, context: BalancingContext, host: UpstreamHost) -> UpstreamHost | None:
-        """Pick again while the request does not want *host*, but not for ever: an unwanted host is better than none."""
-        picked: UpstreamHost | None = host
-        for _ in range(context.selection_attempts()):
-            if picked is None or not context.excluded(picked):
-                break
-            picked = self._pick(context)
-        return picked
+    def _single_priorities(self) -> ByPriority[UpstreamHost]:
+        if self._by_priority is None:
+            self._by_priority = self._balancers.single_priorities(self.config, self._members.sets())
+        return self._by_priority
 
     def breakers(self, priority: int) -> Breakers:
         """The circuit breakers of a routing priority, 0 default or 1 high."""
@@ -265,6 +263,7 @@ class UpstreamCluster:
         if self._original is not None:
             self._show_membership()
             return
+        self._by_priority = None
         self._pick = self._balancers.picker(self.config, self._members.sets())
         self._show_membership()
 

@@ -82,6 +82,11 @@ def _unseen(endpoints: Iterable[Endpoint], hosts: Mapping[Address, UpstreamHost]
             yield endpoint
 
 
+def _is_canary(metadata: Mapping[str, object]) -> bool:
+    balancing = metadata.get("envoy.lb")
+    return isinstance(balancing, Mapping) and balancing.get("canary") is True
+
+
 def _host(
     hosts: dict[Address, UpstreamHost], before: Membership, endpoint: Endpoint, locality: LocalityEndpoints
 ) -> UpstreamHost:
@@ -93,6 +98,7 @@ def _host(
     host.locality = locality.locality
     host.priority = locality.priority
     host.metadata = endpoint.metadata
+    host.canary = _is_canary(endpoint.metadata)
     host.health_check_port = endpoint.health_check_port
     host.health_check_hostname = endpoint.health_check_hostname
     host.health_check_disabled = endpoint.health_check_disabled

@@ -6,7 +6,7 @@ Time stands still until a test moves it; what is called soon runs after every st
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, cast
@@ -126,6 +126,9 @@ class FakeTransport(asyncio.Transport):
 class FakeHost:
     address: Address = HOST
     hostname: str = "backend.test"
+    priority: int = 0
+    canary: bool = False
+    metadata: Mapping[str, object] = field(default_factory=dict)
     rq_success: int = 0
     rq_error: int = 0
     rq_timeout: int = 0

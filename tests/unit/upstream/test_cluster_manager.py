@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -565,9 +565,10 @@ def test_a_logical_host_moves_with_its_connections(monkeypatch: pytest.MonkeyPat
 
 
 class Wanting:
-    """A context that does not want some ports."""
+    """A context that does not want some ports, or has its own loads by priority."""
 
-    def __init__(self, unwanted: set[int], attempts: int) -> None:
+    def __init__(self, unwanted: set[int], attempts: int, loads: Sequence[int] | None = None) -> None:
+        self.loads = loads
         self.unwanted = unwanted
         self.attempts = attempts
 
@@ -576,6 +577,9 @@ class Wanting:
 
     def excluded(self, host: Any) -> bool:
         return host.address.port in self.unwanted
+
+    def priority_loads(self, availability: Callable[[], Sequence[int]]) -> Sequence[int] | None:
+        return self.loads
 
     def selection_attempts(self) -> int:
         return self.attempts
@@ -594,5 +598,20 @@ def test_a_retry_gets_another_host_where_there_is_one(monkeypatch: pytest.Monkey
             world.cluster().open_stream(request, Wanting({first.port, second.port}, 3), 0)
             await ended(request)
             assert first.requests + second.requests == 5
+
+    run(test)
+
+
+def test_a_request_may_bring_its_own_loads_by_priority() -> None:
+    async def test(world: World) -> None:
+        async with UpstreamServer() as first, UpstreamServer() as second:
+            here, there = endpoints(first.port).localities[0], endpoints(second.port).localities[0]
+            both = LoadAssignment("c", (here, replace(there, priority=1)))
+            world.apply(Cluster("c", DiscoveryType.STATIC, load_assignment=both))
+            for loads in ([0, 100], [0, 100], None):
+                request = Recorder()
+                world.cluster().open_stream(request, Wanting(set(), 0, loads), 0)
+                await ended(request)
+            assert (first.requests, second.requests) == (1, 2)
 
     run(test)

@@ -5,7 +5,7 @@ Envoy: TcpProxy.{hash_policy, metadata_match}; TcpProxy::Filter as a LoadBalance
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -63,6 +63,9 @@ class ConnectionContext:
 
     def excluded(self, host: LiveHost) -> bool:
         return False
+
+    def priority_loads(self, availability: Callable[[], Sequence[int]]) -> None:
+        return None
 
     def selection_attempts(self) -> int:
         return 0
