@@ -28,7 +28,10 @@ _WRAPPER: Final = FilterConfig.DESCRIPTOR.full_name
 def compile_per_filter_config(
     configs: Mapping[str, AnyMessage], inherited: Mapping[str, object], at: FieldPath, context: CompileContext
 ) -> Mapping[str, object]:
-    """What this level says, over what the levels above it said.  Errors go to the context."""
+    """What this level says, over what the levels above it said.  Errors go to the context.
+
+    A configuration takes the place of the one above, unless it has a method `over` that makes one of both.
+    """
     if not configs:
         return inherited
     merged = dict(inherited)
@@ -36,7 +39,8 @@ def compile_per_filter_config(
         with context.problems.collect():
             compiled = _compile(name, packed, at / name, context)
             if compiled is not None:
-                merged[name] = compiled
+                put_over = getattr(compiled, "over", None)
+                merged[name] = compiled if put_over is None else put_over(inherited.get(name))
     return MappingProxyType(merged)
 
 

@@ -43,6 +43,8 @@ class ResponseSide(StreamState):
         self.response_flags |= flags
         self.response_code_details = details
         request = self.request_headers
+        if self._run is not None:
+            self._name_cluster()
         reply, text = local_reply.make(request, self, self.manager.config.local_reply, status, body, headers, grpc_status)
         head_only = not text or (request is not None and request.method == b"HEAD")
         self.response_headers = reply

@@ -9,6 +9,8 @@ from time import time
 from typing import TYPE_CHECKING
 
 from dataplane.observe.stream_info import StreamInfo
+from dataplane.routing.actions import choose_cluster, choose_weighted
+from dataplane.routing.route import ForwardAction
 from dataplane.routing.table import find_route
 
 if TYPE_CHECKING:
@@ -161,7 +163,22 @@ class StreamState(StreamInfo):
 
     def filter_config(self, name: str) -> object | None:
         route = self.route
-        return None if route is None else route.per_filter_config.get(name)
+        if route is None:
+            return None
+        action = route.action
+        if isinstance(action, ForwardAction) and action.weighted_clusters and self.request_headers is not None:
+            return choose_weighted(action, self.request_headers, self.random_value).per_filter_config.get(name)
+        return route.per_filter_config.get(name)
+
+    def _name_cluster(self) -> None:
+        """A filter answers: the log tells where the request would have gone.  The router says so itself."""
+        route, headers = self._route, self.request_headers
+        if self.upstream_cluster or headers is None or route is None or not isinstance(route.action, ForwardAction):
+            return
+        name, _ = choose_cluster(route.action, headers, self.random_value)
+        cluster = self.snapshot.clusters.get(name)
+        if cluster is not None:
+            self.upstream_cluster, self.upstream_cluster_stat_name = name, cluster.stat_name
 
     def _find_route(self, headers: RequestHeaders) -> None:
         self._route_stale = False
