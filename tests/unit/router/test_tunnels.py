@@ -1,0 +1,131 @@
+"""Requests for tunnels: their form by protocol, and the end of a CONNECT whose bytes go on as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dataplane.api.upstream import PoolFailure, StreamReset
+from dataplane.base.address import SocketAddress
+from dataplane.observe.stream_info import StreamInfo
+from dataplane.router.tunnels import TerminatedConnect, request_for, take_response
+from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
+
+HOST: Any = object()
+CONNECT = RequestHeaders(b"CONNECT", b"", b"a.test:443")
+UPGRADE = RequestHeaders(b"GET", b"/", b"a.test", b"http", [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")])
+
+
+def test_only_an_upgrade_over_http2_changes_its_form() -> None:
+    assert request_for("HTTP/1.1", UPGRADE) is UPGRADE
+    assert request_for("HTTP/2", CONNECT) is CONNECT
+    assert request_for("HTTP/2", UPGRADE).protocol == b"websocket"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "request_headers", "status", "granted"),
+    [
+        ("HTTP/1.1", UPGRADE, 101, True),
+        ("HTTP/1.1", UPGRADE, 200, False),
+        ("HTTP/2", UPGRADE, 200, True),
+        ("HTTP/2", UPGRADE, 404, False),
+        ("HTTP/2", CONNECT, 200, True),
+        ("HTTP/1.1", CONNECT, 403, False),
+    ],
+)
+def test_what_grants_it(protocol: str, request_headers: RequestHeaders, status: int, granted: bool) -> None:
+    response = ResponseHeaders(status)
+    assert take_response(protocol, request_headers, response) is granted
+    assert response.status == (101 if granted and request_headers is UPGRADE else status)
+
+
+class Calls:
+    """Keeps what it is told, whatever that is."""
+
+    connection_id = 7
+    local_address = SocketAddress("10.0.0.2", 1)
+
+    def __init__(self) -> None:
+        self.log: list[Any] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *arguments, **named: self.log.append((name, *arguments, *named.values()))
+
+
+class World:
+    def __init__(self, proxy_protocol: int = 0) -> None:
+        info = StreamInfo()
+        info.downstream_remote_address = SocketAddress("10.0.0.1", 1)
+        info.downstream_local_address = SocketAddress("10.0.0.2", 2)
+        self.upstream: Any = Calls()
+        self.attempt: Any = Calls()
+        self.connect = TerminatedConnect(self.attempt, info, proxy_protocol)
+
+    def take(self, calls: Any) -> list[Any]:
+        taken, calls.log = calls.log, []
+        return taken  # type: ignore[no-any-return]  # a list of its own
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.connect.on_tcp_ready(world.upstream, HOST)
+    world.attempt.log.clear()
+    return world
+
+
+def test_the_attempt_hears_of_the_connection_and_of_its_facts() -> None:
+    world = World()
+    world.connect.on_tcp_ready(world.upstream, HOST)
+    assert world.take(world.attempt) == [("on_pool_ready", world.connect, HOST, world.connect)]
+    assert (world.connect.connection_id, world.connect.protocol, world.connect.tls) == (7, "", None)
+
+
+def test_a_head_is_answered_at_once(world: World) -> None:
+    world.connect.encode_headers(CONNECT, False)
+    [(what, headers, end_stream)] = world.take(world.attempt)
+    assert (what, headers.status, end_stream) == ("on_headers", 200, False)
+    assert world.take(world.upstream) == []
+
+
+def test_a_header_of_the_proxy_protocol_goes_first() -> None:
+    world = World(proxy_protocol=1)
+    world.connect.on_tcp_ready(world.upstream, HOST)
+    world.connect.encode_headers(RequestHeaders(b"POST", b"/", b"a.test"), True)
+    assert world.take(world.upstream) == [("write", b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n"), ("end_writing",)]
+
+
+def test_bytes_and_ends_go_both_ways(world: World) -> None:
+    world.connect.encode_data(b"ping", False)
+    world.connect.encode_data(b"", True)
+    assert world.take(world.upstream) == [("write", b"ping"), ("end_writing",)]
+    world.connect.on_upstream_data(b"pong")
+    world.connect.on_upstream_end()
+    assert world.take(world.attempt) == [("on_data", b"pong", False), ("on_data", b"", True)]
+    assert world.take(world.upstream) == [("close", False)]
+
+
+def test_trailers_end_it_too(world: World) -> None:
+    world.connect.encode_trailers(HeaderMap())
+    assert world.take(world.upstream) == [("end_writing",)]
+
+
+def test_back_pressure_passes(world: World) -> None:
+    world.connect.pause_reading()
+    world.connect.resume_reading()
+    assert world.take(world.upstream) == [("pause_reading",), ("resume_reading",)]
+    world.connect.on_upstream_blocked()
+    world.connect.on_upstream_ready()
+    assert world.take(world.attempt) == [("on_write_blocked",), ("on_write_ready",)]
+
+
+def test_failures(world: World) -> None:
+    world.connect.on_pool_failure(PoolFailure.TIMEOUT, "late", None)
+    world.connect.on_upstream_close("reset")
+    assert world.take(world.attempt) == [
+        ("on_pool_failure", PoolFailure.TIMEOUT, "late", None),
+        ("on_reset", StreamReset.CONNECTION_TERMINATION, ""),
+    ]
+    world.connect.reset()
+    assert world.take(world.upstream) == [("close",)]
