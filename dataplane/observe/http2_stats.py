@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _NEVER_COUNTED: Final = (
     "cookies_total_bytes_too_large",
     "headers_cb_no_stream",
-    "inbound_priority_frames_flood",  # the protocol library ignores the frames, at no cost that grows
+    "inbound_priority_frames_flood",  # the protocol library ends the connection and does not say why
     "metadata_empty_frames",
     "oghttp2_downstream_connections",
     "oghttp2_upstream_connections",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dataplane.api.upstream import PoolFailure, StreamReset
 from dataplane.base.address import Address, address_of
 from dataplane.semantics import h2_session
+from dataplane.semantics.h2_floods import PeerFrames, flood_of
 from dataplane.semantics.h2_headers import header_bytes, response_headers
 from dataplane.semantics.h2_keepalive import Keepalive
 from dataplane.semantics.h2_session import H2Session
@@ -58,6 +59,7 @@ class H2Connection(H2Writer):
         "connected_at",
         "connection_id",
         "deadline",
+        "frames",
         "going_away",
         "idle_since",
         "local_address",
@@ -80,6 +82,7 @@ class H2Connection(H2Writer):
         self.connected_at = 0.0
         self.idle_since = 0.0
         self.requests = 0
+        self.frames = PeerFrames(pool.http2.options)
         self.active = 0
         self.going_away = False
         self.deadline = None
@@ -203,7 +206,7 @@ class H2Connection(H2Writer):
         if self._state != _OPEN:
             return
         if session.error:
-            self._break_off(_PROTOCOL_ERROR, local=True)
+            self._on_flood(flood_of(session.error))
         elif session.wants_write:
             self.enlist()
 
@@ -270,7 +273,20 @@ class H2Connection(H2Writer):
             self.session.acknowledge(event.stream_id, len(data))
             self._end(stream).on_data(data, True)
         elif data:
+            self.frames.empty = 0
             stream.decode_data(data)
+        elif self.frames.one_more_empty():
+            self._on_flood("inbound_empty_frames_flood")
+
+    def _on_window(self, event: h2_session.WindowUpdated) -> None:
+        if self.frames.one_more_update(self.requests):
+            self._on_flood("inbound_window_update_frames_flood")
+
+    def _on_flood(self, statistic: str) -> None:
+        """The host sends more than is good for us, or than the session bears.  statistic: below `http2.`, "" for none."""
+        if statistic:
+            getattr(self._http2, statistic).inc()
+        self._break_off(_PROTOCOL_ERROR, local=True)
 
     def _on_trailers(self, event: h2_session.TrailersReceived) -> None:
         stream = self.streams.get(event.stream_id)
@@ -319,7 +335,7 @@ class H2Connection(H2Writer):
 
     def _on_ended(self, event: h2_session.ConnectionClosed) -> None:
         """The session has given up on the host; after a GOAWAY of the host's it only says that all streams are done."""
-        if event.error_code and not self.going_away:
+        if event.error_code and (self.active or not self.going_away):
             self._break_off(_PROTOCOL_ERROR, local=True)
 
     # ---- ends
@@ -400,6 +416,7 @@ _HANDLERS: Final[dict[type[Any], Callable[[H2Connection, Any], None]]] = {
     h2_session.StreamClosed: H2Connection._on_stream_closed,
     h2_session.SettingsReceived: H2Connection._on_settings,
     h2_session.GoAwayReceived: H2Connection._on_goaway,
+    h2_session.WindowUpdated: H2Connection._on_window,
     h2_session.PingAcknowledged: H2Connection._on_pong,
     h2_session.ConnectionClosed: H2Connection._on_ended,
 }

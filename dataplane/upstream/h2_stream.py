@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataplane.api.upstream import StreamReset
+from dataplane.semantics.h2_floods import DATA_FRAME
 from dataplane.semantics.h2_headers import request_fields
 from dataplane.semantics.h2_session import SessionError
 
@@ -53,6 +54,7 @@ class H2ClientStream:
             self._connection.session.send_data(self.stream_id, data, end_stream=end_stream)
         except SessionError:  # the host reset the stream; the event follows
             return
+        self._connection.frames.data_frames += len(data) // DATA_FRAME + 1
         self._connection.on_data_queued(self)
 
     def encode_trailers(self, trailers: HeaderMap) -> None:

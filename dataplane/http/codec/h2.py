@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dataplane.http.codec.h2_stream import Http2Stream
 from dataplane.observe import flags
 from dataplane.semantics import h2_session
+from dataplane.semantics.h2_floods import DATA_FRAME, PeerFrames, flood_of
 from dataplane.semantics.h2_headers import from_extended_connect, header_bytes, request_headers
 from dataplane.semantics.h2_keepalive import Keepalive
 from dataplane.semantics.h2_session import H2Session
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from dataplane.base.errors import ProtocolError
     from dataplane.http.connection_manager import HttpConnection
     from dataplane.http.stream import Stream
-
-_FRAME: Final = 16384
-_UPDATES_AHEAD: Final = 5  # window updates that need no reason, as Envoy
 
 # Envoy: overload.premature_reset_total_stream_count and overload.premature_reset_min_stream_lifetime_seconds.
 _PREMATURE_TOTAL: Final = 500
@@ -44,10 +42,9 @@ class Http2Codec:
     __slots__ = (
         "_closed",
         "_connection",
-        "_data_frames",
-        "_empty_frames",
         "_ended",
         "_enlisted",
+        "_frames",
         "_http2",
         "_keepalive",
         "_lingering",
@@ -58,7 +55,6 @@ class Http2Codec:
         "_premature",
         "_resets",
         "_streams",
-        "_updates",
         "_waiting",
         "_write",
         "_wrote",
@@ -90,9 +86,7 @@ class Http2Codec:
         self._waiting: set[Http2Stream] = set()  # blocked by the client's window
         self._enlisted = False
         self._closed = False
-        self._empty_frames = 0
-        self._data_frames = 0
-        self._updates = 0
+        self._frames = PeerFrames(config.http2)
         self._ended = 0
         self._premature = 0
         self._keepalive: Keepalive | None = None
@@ -156,7 +150,7 @@ class Http2Codec:
 
     def on_data_queued(self, stream: Http2Stream, size: int) -> None:
         """A piece of a response waits to be sent."""
-        self._data_frames += size // _FRAME + 1
+        self._frames.data_frames += size // DATA_FRAME + 1
         if not stream.local_ended:
             self._wrote.append(stream)
         self.enlist()
@@ -183,7 +177,7 @@ class Http2Codec:
     # Events, in the order of their frames
 
     def _on_request(self, event: h2_session.RequestReceived) -> None:
-        self._empty_frames = 0
+        self._frames.empty = 0
         connection = self._connection
         received = event.headers
         encoder = Http2Stream(self, event.stream_id, event.end_stream)
@@ -213,13 +207,11 @@ class Http2Codec:
     def _on_body(self, event: h2_session.DataReceived) -> None:
         data = event.data
         if data:
-            self._empty_frames = 0
-        elif not event.end_stream:
-            self._empty_frames += 1
-            if self._empty_frames > self._options.max_consecutive_inbound_frames_with_empty_payload:
-                self._http2.inbound_empty_frames_flood.inc()
-                self._fail("http2.inbound_empty_frames_flood", h2_session.ENHANCE_YOUR_CALM)
-                return
+            self._frames.empty = 0
+        elif not event.end_stream and self._frames.one_more_empty():
+            self._http2.inbound_empty_frames_flood.inc()
+            self._fail("http2.inbound_empty_frames_flood", h2_session.ENHANCE_YOUR_CALM)
+            return
         encoder = self._streams.get(event.stream_id)
         if encoder is not None:
             encoder.decode_data(data, event.end_stream)
@@ -230,7 +222,7 @@ class Http2Codec:
 
     def _on_trailers(self, event: h2_session.TrailersReceived) -> None:
         self._http2.trailers.inc()
-        self._empty_frames = 0
+        self._frames.empty = 0
         encoder = self._streams.get(event.stream_id)
         if encoder is None:
             if (lingering := self._lingering.get(event.stream_id)) is not None:
@@ -284,10 +276,7 @@ class Http2Codec:
         self._resets.discard(stream_id)
 
     def _on_window(self, event: h2_session.WindowUpdated) -> None:
-        """Envoy's measure: so many for each stream and each frame that we sent."""
-        self._updates += 1
-        for_data = self._options.max_inbound_window_update_frames_per_data_frame_sent * self._data_frames
-        if self._updates > _UPDATES_AHEAD + 2 * (self._ended + len(self._streams) + for_data):
+        if self._frames.one_more_update(self._ended + len(self._streams)):
             self._http2.inbound_window_update_frames_flood.inc()
             self._fail("codec_error:Too_many_WINDOW_UPDATE_frames", h2_session.ENHANCE_YOUR_CALM)
 
@@ -316,8 +305,10 @@ class Http2Codec:
 
     def _on_unbearable(self, reason: str) -> None:
         """The session is broken and says nothing more."""
-        if "flood" in reason.lower():
-            self._http2.outbound_control_flood.inc()
+        statistic = flood_of(reason)
+        if statistic:
+            getattr(self._http2, statistic).inc()
+        if statistic == "outbound_control_flood":
             reason = "Too_many_control_frames_in_the_outbound_queue."
         self._fail(f"codec_error:{reason.replace(' ', '_')}", None)
 
