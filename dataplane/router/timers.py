@@ -29,6 +29,8 @@ class TimedRequest(ResponseSide):
     def _arm_timeout(self) -> None:
         total = self._wishes.times.total
         if total and not self._over:
+            if self._deadline is not None:  # of a tunnel that is still asked for: its client has ended already
+                self._deadline.cancel()
             self._deadline = self._bound.deadlines.arm(total, self._on_timeout)
 
     def _arm_per_try(self, attempt: Attempt) -> None:

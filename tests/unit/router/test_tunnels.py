@@ -8,9 +8,12 @@ import pytest
 
 from dataplane.api.upstream import PoolFailure, StreamReset
 from dataplane.base.address import SocketAddress
+from dataplane.observe import flags
 from dataplane.observe.stream_info import StreamInfo
 from dataplane.router.tunnels import TerminatedConnect, request_for, take_response
+from dataplane.routing.route import ForwardAction, Route
 from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
+from tests.support.engine import Engine
 
 HOST: Any = object()
 CONNECT = RequestHeaders(b"CONNECT", b"", b"a.test:443")
@@ -129,3 +132,67 @@ def test_failures(world: World) -> None:
     ]
     world.connect.reset()
     assert world.take(world.upstream) == [("close",)]
+
+
+class TestTheRouter:
+    """From an HTTP/1.1 client; the upstream is scripted."""
+
+    def engine(self, *, timeout: float = 15.0) -> Engine:
+        action = ForwardAction(cluster="up", timeout=timeout, upgrades=((b"connect", True), (b"websocket", True)))
+        whole = Route("", lambda headers, path, query, random_value: True, action, b"", pathless=True)
+        return Engine(routes=[whole])
+
+    def test_what_comes_before_the_answer_is_held(self) -> None:
+        engine = self.engine()
+        client = engine.connect()
+        client.send(b"CONNECT a.test:443 HTTP/1.1\r\nhost: a.test:443\r\n\r\nearly")
+        exchange = engine.up.last
+        assert (exchange.body, exchange.ended) == (b"", False)
+        exchange.receiver.on_headers(ResponseHeaders(200), False)
+        assert exchange.body == b"early"
+        client.send(b"more")
+        assert exchange.body == b"earlymore"
+        assert client.take().startswith(b"HTTP/1.1 200 OK\r\n")
+        exchange.receiver.on_data(b"back", False)
+        engine.loop.run_soon()
+        assert client.take() == b"back"
+        assert not client.closed
+
+    def test_a_tunnel_has_no_deadline(self) -> None:
+        engine = self.engine(timeout=1.0)
+        client = engine.connect()
+        client.send(b"CONNECT a.test:443 HTTP/1.1\r\nhost: a.test:443\r\n\r\n")
+        engine.up.last.receiver.on_headers(ResponseHeaders(200), False)
+        engine.loop.advance(5.0)
+        assert not engine.up.last.was_reset
+
+    def test_an_answer_that_does_not_come_is_waited_for_as_ever(self) -> None:
+        engine = self.engine(timeout=1.0)
+        client = engine.connect()
+        client.send(b"CONNECT a.test:443 HTTP/1.1\r\nhost: a.test:443\r\n\r\n")
+        engine.loop.advance(1.5)
+        assert client.take_response()[0] == 504
+        assert engine.counter("cluster.up.upstream_rq_timeout") == 1
+
+    def test_a_refusal_ends_the_connection_and_drops_what_was_held(self) -> None:
+        engine = self.engine()
+        client = engine.connect()
+        client.send(b"CONNECT a.test:443 HTTP/1.1\r\nhost: a.test:443\r\n\r\nearly")
+        engine.up.last.respond(403, b"no")
+        status, fields, body = client.take_response()
+        assert (status, fields[b"connection"], body) == (403, b"close", b"no")
+        assert engine.up.last.body == b""
+
+    def test_statistics_and_log(self) -> None:
+        engine = self.engine()
+        client = engine.connect()
+        client.send(b"GET / HTTP/1.1\r\nhost: a.test\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+        assert engine.counter("http.test.downstream_cx_upgrades_total") == 1
+        switching = ResponseHeaders(101, [(b"upgrade", b"websocket"), (b"connection", b"upgrade")])
+        engine.up.last.receiver.on_headers(switching, False)
+        assert client.take().startswith(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n")
+        client.send(b"ping")
+        engine.up.last.fail(StreamReset.CONNECTION_TERMINATION)
+        assert engine.log.last.response_code == 101
+        assert engine.log.last.response_flags == flags.UPSTREAM_CONNECTION_TERMINATION
+        assert (engine.log.last.bytes_received, engine.log.last.bytes_sent) == (4, 0)
