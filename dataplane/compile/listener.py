@@ -48,6 +48,7 @@ supports(
     "bind_to_port",
     "use_original_dst",
     "internal_listener",
+    drain_type=("DEFAULT", "MODIFY_ONLY"),
 )
 ignores(
     ListenerMessage,
@@ -60,11 +61,6 @@ ignores(
     "max_connections_to_accept_per_socket_event",
     "connection_balance_config",
     because="they tune how Envoy's threads share accepting; here the kernel spreads connections over workers by SO_REUSEPORT",
-)
-ignores(
-    ListenerMessage,
-    "drain_type",
-    because="it says whether /healthcheck/fail drains a listener; here it drains none",
 )
 supports(ListenerMessage.InternalListenerConfig)
 supports(AdditionalAddress, "address")

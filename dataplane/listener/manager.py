@@ -24,6 +24,7 @@ from dataplane.listener.listener import ActiveListener, addresses
 from dataplane.listener.options import bind as bind_socket
 from dataplane.listener.stats import ListenerManagerStats
 from dataplane.snapshot.diff import diff
+from dataplane.snapshot.listener import MODIFY_ONLY
 
 if TYPE_CHECKING:
     from dataplane.api.network_filter import ServerContext
@@ -116,12 +117,22 @@ class ListenerManager:
             self._remove(name)
         self._count()
 
-    def start_draining(self, drain_time: float | None = None, gradual: bool | None = None, inbound_only: bool = False) -> None:
-        """Ask every connection to end.  New ones are still accepted, and asked to end with their first answers."""
+    def start_draining(
+        self,
+        drain_time: float | None = None,
+        gradual: bool | None = None,
+        inbound_only: bool = False,
+        spares_modify_only: bool = False,
+    ) -> None:
+        """Ask every connection to end.  New ones are still accepted, and asked to end with their first answers.
+
+        spares_modify_only: leave listeners alone whose drain_type says that only changes of their configuration drain them.
+        """
         self._draining = True
         drain = self._new_drain(drain_time, gradual)
         for listener in self._chosen(inbound_only):
-            listener.start_draining(drain)
+            if not (spares_modify_only and listener.config.drain_type == MODIFY_ONLY):
+                listener.start_draining(drain)
 
     def stop_draining(self) -> None:
         """Take `start_draining` back: connections that are still open stay."""

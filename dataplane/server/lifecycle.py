@@ -42,6 +42,7 @@ class ProcessLifecycle:
         self._health_check_failed = False
         self._shutting_down = False
         self._handed_over = False
+        self._draining = False
         self._live = stats.gauge("server.live")
         self._state = stats.gauge("server.state")
         self.over = asyncio.Event()
@@ -61,8 +62,14 @@ class ProcessLifecycle:
         self._show()
 
     def drain_listeners(self, *, graceful: bool, inbound_only: bool, skip_exit: bool) -> None:
-        """Without graceful the sockets close at once.  With it they close after the drain time; with skip_exit not at all."""
+        """Without graceful the sockets close at once.  With it they close after the drain time; with skip_exit not at all.
+
+        A drain that is under way goes on as it was asked for first.
+        """
         if graceful or skip_exit:
+            if self._draining:
+                return
+            self._draining = True
             self._listeners.start_draining(self._options.drain_time, self._gradual, inbound_only)
         if skip_exit:
             return
@@ -75,7 +82,7 @@ class ProcessLifecycle:
     def fail_health_check(self, failed: bool) -> None:
         """Not ready from now on; every answer asks its connection to end."""
         if failed and not self._health_check_failed:
-            self._listeners.start_draining(0.0, False)
+            self._listeners.start_draining(0.0, False, spares_modify_only=True)
         elif not failed and self._health_check_failed:
             self._listeners.stop_draining()
         self._health_check_failed = failed

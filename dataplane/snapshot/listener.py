@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dataplane.base.address import Address
 from dataplane.snapshot.config_source import ConfigSource
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from dataplane.routing.filter_chain_match import FilterChainIndex, NamedChains
 
 _EMPTY: Mapping[str, object] = MappingProxyType({})
+
+
+MODIFY_ONLY: Final = 1
+"""Of Listener.DrainType: a health check that is made to fail drains nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class Listener:
     socket_options: tuple[tuple[int, int, int | bytes], ...] = ()  # (level, name, value)
     max_connections_to_accept_per_socket_event: int | None = None
     traffic_direction: int = 0  # enum TrafficDirection
-    drain_type: int = 0  # enum DrainType: 0 DEFAULT, 1 MODIFY_ONLY
+    drain_type: int = 0  # enum DrainType: DEFAULT (0) or MODIFY_ONLY
     ignore_global_conn_limit: bool = False
     access_log: tuple[AccessLogger, ...] = ()
     rds_names: frozenset[str] = frozenset()  # route configurations that its connection managers take from RDS

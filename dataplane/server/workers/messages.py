@@ -114,12 +114,13 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """The fact "drain".  seconds, gradual, keep_idle: see listener.manager.  closed: nothing is accepted any more."""
+    """The fact "drain".  seconds, gradual, spares_modify_only, keep_idle: see listener.manager.  closed: nothing is accepted any more."""
 
     asked: bool = False
     seconds: float | None = None
     gradual: bool | None = None
     inbound_only: bool = False
+    spares_modify_only: bool = False
     closed: bool = False
     closed_inbound_only: bool = False
     keep_idle: bool = False

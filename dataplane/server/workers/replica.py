@@ -152,7 +152,7 @@ class Replica:
             return
         before, self._drain = self._drain, drain
         if drain.asked and not before.asked:
-            self._listeners.start_draining(drain.seconds, drain.gradual, drain.inbound_only)
+            self._listeners.start_draining(drain.seconds, drain.gradual, drain.inbound_only, drain.spares_modify_only)
         elif before.asked and not drain.asked:
             self._listeners.stop_draining()
         if drain.asked or drain.closed:

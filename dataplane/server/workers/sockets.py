@@ -78,7 +78,7 @@ class KeptSockets:
     def status(self) -> tuple[ListenerStatus, ...]:
         """Listeners that accept, in the order they were added."""
         return tuple(
-            ListenerStatus(name, _bound(self._sockets.get(name, {})), config, 0)
+            ListenerStatus(name, _bound(self._sockets.get(name, {})) or addresses(config), config, 0)
             for name, config in self._configs.items()
             if not self._closed(config)
         )
@@ -126,8 +126,23 @@ class KeptSockets:
             self._release(name)
         self._stats.active.set(len(self._configs))
 
-    def start_draining(self, drain_time: float | None = None, gradual: bool | None = None, inbound_only: bool = False) -> None:
-        self._tell(replace(self._drain, asked=True, seconds=drain_time, gradual=gradual, inbound_only=inbound_only))
+    def start_draining(
+        self,
+        drain_time: float | None = None,
+        gradual: bool | None = None,
+        inbound_only: bool = False,
+        spares_modify_only: bool = False,
+    ) -> None:
+        self._tell(
+            replace(
+                self._drain,
+                asked=True,
+                seconds=drain_time,
+                gradual=gradual,
+                inbound_only=inbound_only,
+                spares_modify_only=spares_modify_only,
+            )
+        )
 
     def stop_draining(self) -> None:
         self._tell(replace(self._drain, asked=False))

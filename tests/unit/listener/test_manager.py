@@ -11,13 +11,14 @@ from typing import Any, cast
 import pytest
 import uvloop
 
+from dataplane.api.listener_filter import Inspected, Inspection
 from dataplane.api.network_filter import DownstreamConnection, ServerContext
 from dataplane.base.address import Address, PipeAddress, SocketAddress
 from dataplane.base.deadlines import DeadlineWheel
 from dataplane.listener.connection_limit import ConnectionLimit
 from dataplane.listener.manager import ListenerManager
 from dataplane.observe.stats import StatsStore
-from dataplane.snapshot.listener import FilterChain, Listener
+from dataplane.snapshot.listener import MODIFY_ONLY, FilterChain, Listener
 from dataplane.snapshot.snapshot import EMPTY, Holder, Snapshot
 from tests.support.waiting import wait_until_async
 
@@ -285,6 +286,47 @@ def test_draining_everything_and_taking_it_back() -> None:
         assert factory.made[1].connection.drain is not None
         world.manager.stop_draining()
         assert factory.made[0].connection.drain is None
+
+    run(scenario)
+
+
+def test_a_failed_health_check_spares_listeners_that_drain_for_changes_only() -> None:
+    async def scenario(world: World) -> None:
+        spared, drained = EchoFactory(b"a"), EchoFactory(b"b")
+        await world.publish(listener("one", spared, drain_type=MODIFY_ONLY), listener("two", drained))
+        for name in ("one", "two"):
+            await ask(await world.connect(name))
+        world.manager.start_draining(0.0, False, spares_modify_only=True)
+        assert spared.made[0].connection.drain is None
+        assert drained.made[0].connection.drain is not None
+        world.manager.start_draining(0.0, False)
+        assert spared.made[0].connection.drain is not None
+
+    run(scenario)
+
+
+def test_a_restored_destination_brings_a_connection_to_its_listener() -> None:
+    class Restores:
+        """A listener filter that learns another destination."""
+
+        def inspect(self, inspected: Inspected) -> Inspection:
+            inspected.local_address = SocketAddress("10.9.9.9", 99)
+            inspected.restored = True
+            return Inspection.DONE
+
+    async def scenario(world: World) -> None:
+        front, behind = EchoFactory(b"a"), EchoFactory(b"b")
+        owner = listener("two", behind, SocketAddress("0.0.0.0", 99), bind_to_port=False)
+        await world.publish(listener("one", front, listener_filters=(Restores(),), use_original_dst=True), owner)
+        assert await ask(await world.connect("one")) == b"b:x"
+        assert front.made == []
+        connection = behind.made[0].connection
+        assert connection.listener.name == "two"
+        assert connection.info.destination_restored
+        assert world.value("listener.0.0.0.0_99.downstream_cx_active") == 1
+        assert world.manager.connections == 1
+        await world.publish(listener("one", front, listener_filters=(Restores(),), use_original_dst=True))
+        assert await ask(await world.connect("one")) == b"a:x"
 
     run(scenario)
 
