@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from dataplane.base.address import Address
 from dataplane.upstream.facts import ClusterFacts, HostFacts
 
 _HEALTHY = "healthy"
@@ -20,15 +21,16 @@ def merged_clusters(own: Sequence[ClusterFacts], workers: Iterable[Sequence[Clus
 
 
 def _cluster(own: ClusterFacts, told: Sequence[ClusterFacts]) -> ClusterFacts:
-    by_address = [{host.address: host for host in cluster.hosts} for cluster in told]
-    return replace(
-        own,
-        hosts=[_host(host, [hosts[host.address] for hosts in by_address if host.address in hosts]) for host in own.hosts],
-    )
+    """Hosts of the main process first, then those that only workers have met (of an ORIGINAL_DST cluster)."""
+    by_address: dict[Address, list[HostFacts]] = {}
+    for cluster in (own, *told):
+        for host in cluster.hosts:
+            by_address.setdefault(host.address, []).append(host)
+    return replace(own, hosts=[_host(*each) for each in by_address.values()])
 
 
-def _host(own: HostFacts, told: Sequence[HostFacts]) -> HostFacts:
-    every = (own, *told)
+def _host(*every: HostFacts) -> HostFacts:
+    own, told = every[0], every
     rates = [host.success_rate for host in told if host.success_rate >= 0]
     local_rates = [host.local_origin_success_rate for host in told if host.local_origin_success_rate >= 0]
     return replace(

@@ -14,10 +14,19 @@ from dataplane.server.workers.messages import HistogramReport, StatsReport
 
 # The main process lives by the same configuration as the workers, and its numbers are everyone's.
 _OF_MAIN: Final = ("cluster_manager.", "listener_manager.", "runtime.", "pointsman.")
-_OF_MAIN_BY_END: Final = (".membership_change", ".membership_total", ".max_host_weight", ".update_no_rebuild")
 
-# Each worker knows its own breakers and ejections; the hosts of a cluster are the same ones for all.
+# What everybody finds out by the same configuration and endpoints, or one alone (an ORIGINAL_DST cluster has its hosts in the workers).
+_HIGHEST_COUNTERS: Final = (".membership_change", ".update_no_rebuild", ".lb_subsets_created", ".lb_subsets_removed")
 _HIGHEST: Final = (
+    ".membership_total",
+    ".max_host_weight",
+    ".ring_hash_lb.size",
+    "_lb.min_hashes_per_host",
+    "_lb.max_hashes_per_host",
+    "_lb.min_entries_per_host",
+    "_lb.max_entries_per_host",
+    ".lb_subsets_active",
+    ".lb_subsets_single_host_per_subset_duplicate",
     ".membership_degraded",
     ".membership_excluded",
     ".cx_open",
@@ -28,6 +37,7 @@ _HIGHEST: Final = (
     "listener_manager.total_filter_chains_draining",
     "listener_manager.total_listeners_draining",
 )
+# Each worker ejects by itself; the one that sees fewest hosts is told.  None at all is also who has not met any yet.
 _LOWEST: Final = (".membership_healthy",)
 
 
@@ -80,14 +90,18 @@ def merge_into(
 
 def _counters(own: StatsStore, workers: list[WorkerStats], predecessor: WorkerStats) -> dict[str, Counter]:
     sums: Tally[str] = Tally(predecessor.counters)
+    highest: dict[str, int] = {}
     for worker in workers:
         for name, value in worker.counters.items():
-            if not _is_mains(name):
+            if name.endswith(_HIGHEST_COUNTERS):
+                highest[name] = max(value, highest.get(name, 0))
+            elif not _is_mains(name):
                 sums[name] += value
     merged = {}
-    for name in (*own.counters, *(name for name in sums if name not in own.counters)):
+    for name in {**own.counters, **sums, **highest}:
         stat = merged[name] = Counter(name)
-        stat.value = sums[name] + (own.counters[name].value if name in own.counters else 0)
+        value = own.counters[name].value if name in own.counters else 0
+        stat.value = sums[name] + max(value, highest.get(name, 0))
     return merged
 
 
@@ -110,7 +124,9 @@ def _gauges(own: StatsStore, workers: list[WorkerStats]) -> dict[str, Gauge]:
 def _combined(name: str, values: list[int]) -> int:
     if name.endswith(_HIGHEST):
         return max(values)
-    return min(values) if name.endswith(_LOWEST) else sum(values)
+    if name.endswith(_LOWEST):
+        return min(filter(None, values), default=0)
+    return sum(values)
 
 
 def _texts(own: StatsStore, workers: list[WorkerStats]) -> dict[str, TextReadout]:
@@ -143,4 +159,4 @@ def _added(one: HistogramReport, other: HistogramReport) -> HistogramReport:
 
 
 def _is_mains(name: str) -> bool:
-    return name.startswith(_OF_MAIN) or name.endswith(_OF_MAIN_BY_END)
+    return name.startswith(_OF_MAIN)

@@ -64,6 +64,33 @@ def test_the_worst_health_and_any_open_breaker_are_shown() -> None:
     assert sums.shown.gauges["cluster.app.circuit_breakers.default.rq_open"].value == 1
 
 
+def test_hosts_that_only_workers_know_are_shown() -> None:
+    """As of an ORIGINAL_DST cluster."""
+    own, one, other = StatsStore(), StatsStore(), StatsStore()
+    for store, hosts in ((own, 0), (one, 0), (other, 1)):
+        store.counter("cluster.app.membership_change").inc(hosts)
+        store.gauge("cluster.app.membership_total").set(hosts)
+        store.gauge("cluster.app.membership_healthy").set(hosts)
+    sums = Sums(own, lambda: reported(one, other))
+    sums.sum_up()
+    assert sums.shown.counters["cluster.app.membership_change"].value == 1
+    assert sums.shown.gauges["cluster.app.membership_total"].value == 1
+    assert sums.shown.gauges["cluster.app.membership_healthy"].value == 1
+
+
+def test_a_ring_that_everybody_builds_is_one_ring() -> None:
+    own, worker = StatsStore(), StatsStore()
+    for store in (own, worker):
+        store.gauge("cluster.app.ring_hash_lb.size").set(1024)
+        store.gauge("cluster.app.maglev_lb.max_entries_per_host").set(125)
+        store.counter("cluster.app.lb_subsets_created").inc(4)
+    sums = Sums(own, lambda: reported(worker, worker))
+    sums.sum_up()
+    assert sums.shown.gauges["cluster.app.ring_hash_lb.size"].value == 1024
+    assert sums.shown.gauges["cluster.app.maglev_lb.max_entries_per_host"].value == 125
+    assert sums.shown.counters["cluster.app.lb_subsets_created"].value == 4
+
+
 def test_histograms_are_merged() -> None:
     own, one, other = StatsStore(), StatsStore(), StatsStore()
     for store, values in ((one, (1, 1, 250)), (other, (1, 3))):
