@@ -7,6 +7,7 @@ Envoy: envoy.matching.inputs.* of the network, filter-chain-name.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from envoy.config.listener.v3.listener_pb2 import Listener as ListenerMessage
@@ -50,9 +51,14 @@ def compile_filter_chain_matcher(
                 at / "filter_chains" / index / "name", f"error adding listener '{address}': \"name\" field {problem}"
             )
         by_name[chain.name] = chain
-    names = {each.DESCRIPTOR.full_name: read for each, read in _INPUTS.items()}
+    names = {each.DESCRIPTOR.full_name: partial(_input, read) for each, read in _INPUTS.items()}
     tree = TreeCompiler(names, _chain_name).compile(message.filter_chain_matcher, at / "filter_chain_matcher")
     return filter_chain_match.NamedChains(by_name, tree)
+
+
+def _input(read: Input, message: object) -> Input:
+    """An input that has no settings."""
+    return read
 
 
 def _chain_name(action: Any, name: str, at: FieldPath) -> str:

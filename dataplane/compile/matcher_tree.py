@@ -54,9 +54,9 @@ _TESTS: Final[Mapping[str, Callable[[bytes, bool], string.StringPredicate]]] = {
 
 @dataclass(frozen=True, slots=True)
 class TreeCompiler(Generic[ResultT]):
-    """inputs: by the full name of their message.  action: from the message of an action to what the tree finds."""
+    """inputs: by the full name of their message, made from it.  action: from the message of an action to what the tree finds."""
 
-    inputs: Mapping[str, Input]
+    inputs: Mapping[str, Callable[[Any], Input]]
     action: Callable[[Any, str, FieldPath], ResultT]
 
     def compile(self, message: Matcher, at: FieldPath) -> Node[ResultT]:
@@ -141,7 +141,7 @@ class TreeCompiler(Generic[ResultT]):
         if name not in self.inputs:
             reason = f"Didn't find a registered implementation for '{packed.name}' with type URL: '{name}'"
             raise ConfigError(at / "typed_config", reason)
-        return self.inputs[name]
+        return self.inputs[name](unpack_typed(packed.typed_config, at / "typed_config"))
 
 
 def _string_test(message: StringMatcher, at: FieldPath) -> string.StringPredicate:

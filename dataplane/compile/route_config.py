@@ -21,11 +21,12 @@ from dataplane.compile.per_filter_config import compile_per_filter_config
 from dataplane.compile.retry_policy import compile_retry_policy
 from dataplane.compile.route import Inherited, buffer_limit, compile_route
 from dataplane.compile.route_action import cluster_names
+from dataplane.compile.route_matcher import compile_route_matcher
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import metadata_dict, wrapped
 from dataplane.matching.header import all_headers
 from dataplane.routing.route import HeaderMutations, Route, RouteConfiguration, VirtualCluster, VirtualHost
-from dataplane.routing.table import RouteIndex
+from dataplane.routing.table import RouteIndex, RouteLookUp
 
 supports(
     RouteConfigurationMessage,
@@ -48,6 +49,7 @@ supports(
     "name",
     "domains",
     "routes",
+    "matcher",
     "require_tls",
     "request_headers_to_add",
     "request_headers_to_remove",
@@ -94,7 +96,7 @@ def compile_route_configuration(
     return RouteConfiguration(
         name=message.name,
         virtual_hosts=tuple(hosts),
-        cluster_names=frozenset(name for _, name in named_clusters(hosts)),
+        cluster_names=frozenset(name for _, name in [*named_clusters(hosts), *_matched_clusters(hosts)]),
         exact_domains=domains.exact,
         suffix_domains=_longest_first(domains.suffixes),
         prefix_domains=_longest_first(domains.prefixes),
@@ -111,6 +113,13 @@ def named_clusters(hosts: Iterable[VirtualHost]) -> Iterator[tuple[str, str]]:
     """Every cluster that a route names, with the word before `cluster` in the message for one that is unknown."""
     for host in hosts:
         for route in host.routes:
+            yield from cluster_names(route.action)
+
+
+def _matched_clusters(hosts: Iterable[VirtualHost]) -> Iterator[tuple[str, str]]:
+    """Those of matchers, which as in Envoy need not be known."""
+    for host in hosts:
+        for route in host.matched_routes:
             yield from cluster_names(route.action)
 
 
@@ -134,6 +143,14 @@ def _compile_virtual_host(message: VirtualHostMessage, config: Inherited, at: Fi
     for index, route in enumerate(message.routes):
         with context.problems.collect():
             routes.append(compile_route(route, inherited, at / "routes" / index, context))
+    find: RouteLookUp = RouteIndex(routes)
+    matched: tuple[Route, ...] = ()
+    if message.HasField("matcher"):
+        if message.routes:
+            raise ConfigError(at, "cannot set both matcher and routes on virtual host")
+        find, matched = compile_route_matcher(
+            message.matcher, lambda route, place: compile_route(route, inherited, place, context), at / "matcher"
+        )
     return VirtualHost(
         name=message.name,
         domains=tuple(message.domains),
@@ -142,7 +159,8 @@ def _compile_virtual_host(message: VirtualHostMessage, config: Inherited, at: Fi
         per_filter_config=inherited.per_filter_config,
         include_attempt_count=message.include_request_attempt_count,
         include_attempt_count_in_response=message.include_attempt_count_in_response,
-        find=RouteIndex(routes),
+        find=find,
+        matched_routes=matched,
         virtual_clusters=_virtual_clusters(message, at / "virtual_clusters", context),
         metadata=metadata_dict(message.metadata),
     )

@@ -52,10 +52,16 @@ def answer_directly(
         stream.local_reply(action.status, details="direct_response", headers=added)
     elif isinstance(action, DirectResponse):
         stats.rq_direct_response.inc()
-        added = route_headers(levels, headers, stream, action.status, ())
+        own = ((b"location", _own_uri(headers)),) if action.status == 201 or 300 <= action.status < 400 else ()
+        added = route_headers(levels, headers, stream, action.status, own)
         stream.local_reply(action.status, action.body, details="direct_response", headers=added)
     else:  # only gRPC servers know what a NonForwardingAction is
         stream.local_reply(500, details="route_not_found")
+
+
+def _own_uri(headers: RequestHeaders) -> bytes:
+    """Where the request wanted to go.  As Envoy: such statuses have a location (RFC 9110 section 10.2.2), and there is no other."""
+    return b"%b://%b%b" % (headers.scheme, headers.authority, headers.path)
 
 
 def route_headers(

@@ -172,6 +172,7 @@ class VirtualHost:
     find: Callable[[RequestHeaders, bytes, bytes, int], Route | None] | None = (
         None  # routing.table.RouteIndex; None: try one by one
     )
+    matched_routes: tuple[Route, ...] = ()  # those that `find` gives where it is a matcher; routes is empty then
     virtual_clusters: tuple[VirtualCluster, ...] = ()
     metadata: Mapping[str, object] = field(default_factory=lambda: NO_CONFIG)
 

@@ -14,9 +14,11 @@ from operator import itemgetter
 from typing import Final
 
 from dataplane.matching.regex import match_together
+from dataplane.matching.tree import Node
 from dataplane.routing.route import HeaderMutations, RedirectAction, Route, RouteConfiguration, VirtualCluster, VirtualHost
 from dataplane.semantics.header_map import RequestHeaders
 
+RouteLookUp = Callable[[RequestHeaders, bytes, bytes, int], Route | None]  # (headers, path, query, random_value)
 Test = Callable[[RequestHeaders, bytes, bytes, int], bool]
 _Entry = tuple[Test | None, Route]  # None: nothing but the literal is asked for
 _Choice = tuple[int, Test | None, Route]  # the number in the bucket's regexes, -1 for none; what is left to test
@@ -88,6 +90,22 @@ def without_port(host: bytes) -> bytes:
     if host.count(b":") > 1 and not host.startswith(b"["):
         return host
     return host[:colon]
+
+
+class MatchedRoutes:
+    """The routes of a virtual host that has a matcher: a tree over the request's headers finds the index of those to try.
+
+    What it finds is all there is: where none of them matches there is no route.
+    """
+
+    __slots__ = ("_tree",)
+
+    def __init__(self, tree: Node[RouteIndex]) -> None:
+        self._tree = tree
+
+    def __call__(self, headers: RequestHeaders, path: bytes, query: bytes, random_value: int) -> Route | None:
+        found = self._tree.find(headers)
+        return None if found is None else found(headers, path, query, random_value)
 
 
 class RouteIndex:
