@@ -77,12 +77,14 @@ class HttpFilter(Protocol):
 
     def new_stream(self) -> HttpFilter
     def decode_headers(self, headers: RequestHeaders, end_stream: bool, stream: StreamCallbacks) -> FilterStatus
-    def decode_data(self, data: bytes, end_stream: bool, stream: StreamCallbacks) -> FilterStatus
-    def decode_trailers(self, trailers: HeaderMap, stream: StreamCallbacks) -> FilterStatus
+    def decode_data(self, data: bytes, end_stream: bool, stream: StreamCallbacks) -> FilterStatus | bytes
+    def decode_trailers(self, trailers: HeaderMap, stream: StreamCallbacks) -> FilterStatus | bytes
     def encode_headers(self, headers: ResponseHeaders, end_stream: bool, stream: StreamCallbacks) -> FilterStatus
-    def encode_data(self, data: bytes, end_stream: bool, stream: StreamCallbacks) -> FilterStatus
-    def encode_trailers(self, trailers: HeaderMap, stream: StreamCallbacks) -> FilterStatus
+    def encode_data(self, data: bytes, end_stream: bool, stream: StreamCallbacks) -> FilterStatus | bytes
+    def encode_trailers(self, trailers: HeaderMap, stream: StreamCallbacks) -> FilterStatus | bytes
     def on_destroy(self, stream: StreamCallbacks) -> None
+
+    Bytes go on in the place of the piece that was given, or ahead of the trailers.
     """
 
 

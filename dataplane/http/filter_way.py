@@ -3,6 +3,7 @@
 Here: the run of one direction, whatever it carries.  Not here: which filters, replies, limits and their consequences (http.filter_chain).
 Rules, Envoy's: headers, body and trailers pass every filter in order.  A filter that stopped the headers still sees the body that
 follows; CONTINUE from there lets headers and held body go on together.  A filter may also let the headers pass and stop the body.
+A filter that answers a piece of body, or the trailers, with bytes puts these in the place of the piece, or ahead of the trailers.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _NOWHERE: Final = -1
 
-Method = Callable[..., "FilterStatus"]
+Method = Callable[..., "FilterStatus | bytes"]
 
 
 class Step(NamedTuple):
@@ -128,6 +129,10 @@ class Way:
             status = CONTINUE if step is None else step(data, last, self._stream)
             if self.closed:
                 return
+            if isinstance(status, bytes):  # the filter changed the body
+                data, status = status, CONTINUE
+                if not data and not last:
+                    return
             if index == self._stopped_at:
                 self._hold(data, step is not None)
                 if step is not None and status is CONTINUE:
@@ -143,6 +148,9 @@ class Way:
         for index in range(start, len(self._steps)):
             step = self._steps[index].trailers
             status = CONTINUE if step is None else step(self._trailers, self._stream)
+            if isinstance(status, bytes) and not self.closed:  # the end of a body that the filter changed
+                self._pass_data(index + 1, status)
+                status = CONTINUE
             if self.closed:
                 return
             if index == self._stopped_at:

@@ -96,5 +96,6 @@ class StreamInfo:
 
     # what filters left for others: metadata namespace → value
     dynamic_metadata: Mapping[str, object] | None = None
+    filter_state: dict[str, object] | None = None  # what filters of one kind share while the stream lives
     connection_metadata: Mapping[str, object] | None = None  # the same, of the connection that carries a stream
     original_path: bytes = b""  # the path before rewrites; b"" when it was not rewritten
