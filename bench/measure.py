@@ -11,7 +11,7 @@ from typing import Any
 from bench import proxies
 from bench.cores import LOAD_CORE
 from bench.proxies import RunningProxy
-from bench.scenario import Load, LoadResult, Place, Scenario
+from bench.scenario import HeldLoad, Load, LoadResult, Place, Scenario
 from bench.upstream import free_port, start_upstream
 from bench.usage import Memory, cpu_seconds, memory
 
@@ -25,9 +25,10 @@ class Sample:
     load: LoadResult
     cpu_us_per_request: float
     memory: Memory
+    bytes_per_connection: float = 0.0  # of connections that were held
 
     def figure(self, name: str) -> float:
-        return self.load.p99_ms if name == "p99" else self.cpu_us_per_request
+        return {"p99": self.load.p99_ms, "bytes": self.bytes_per_connection}.get(name, self.cpu_us_per_request)
 
 
 @dataclass(slots=True)
@@ -77,6 +78,14 @@ def _generator(scenario: Scenario, running: Sequence[RunningProxy], seconds: flo
     return scenario.half_of_envoy(scenario.load.run(envoy.place.listen_port, seconds, LOAD_CORE).per_second / 2)
 
 
+def _held_sample(proxy: RunningProxy, load: HeldLoad) -> Sample:
+    """Memory that is not given back would count as free the next time: each proxy is asked once."""
+    before = memory(proxy.process.pid)
+    with load.hold(proxy.place.listen_port) as count:
+        held = memory(proxy.process.pid)
+    return Sample(LoadResult(count, 1.0, 0.0, 0.0, 0), 0.0, held, (held.pss - before.pss) / count)
+
+
 def measure(scenario: Scenario, names: Sequence[str], rounds: int, seconds: float, directory: Path) -> Result:
     """Run *scenario* with the proxies of *names* that are installed."""
     upstream, upstream_port = start_upstream(directory, scenario.upstream_http2, scenario.upstream)
@@ -90,6 +99,11 @@ def measure(scenario: Scenario, names: Sequence[str], rounds: int, seconds: floa
                 running.append(proxy)
         for proxy in running:
             scenario.load.run(proxy.place.listen_port, WARM_UP_SECONDS, LOAD_CORE)
+        if scenario.figure == "bytes":
+            assert isinstance(scenario.load, HeldLoad)
+            for proxy in running:
+                result.samples[proxy.name] = [_held_sample(proxy, scenario.load)]
+            return result
         generator = _generator(scenario, running, seconds)
         for _ in range(rounds):
             for proxy in running:

@@ -20,9 +20,10 @@ MIB = 1024 * 1024
 
 def _row(name: str, samples: Sequence[Sample], result: Result) -> list[str]:
     ratio = result.ratio(name)
+    shown = "bytes" if result.scenario.figure == "bytes" else "cpu"
     return [
         name,
-        f"{median(sample.cpu_us_per_request for sample in samples):.1f}",
+        f"{median(sample.figure(shown) for sample in samples):.1f}",
         "-" if ratio is None else f"{ratio:.2f}",
         f"{median(sample.load.per_second for sample in samples):.0f}",
         f"{median(sample.load.p50_ms for sample in samples):.2f}",
@@ -37,7 +38,7 @@ def print_table(result: Result, console: Console) -> None:
     table.add_column("proxy")
     unit = result.scenario.unit
     for heading in (
-        f"CPU µs/{unit}",
+        f"{'bytes' if result.scenario.figure == 'bytes' else 'CPU µs'}/{unit}",
         f"ratio to {result.scenario.reference}",
         f"{unit}s/s",
         "p50 ms",

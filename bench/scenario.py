@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,20 @@ class Load(Protocol):
     def run(self, port: int, seconds: float, core: int) -> LoadResult: ...
 
 
+@runtime_checkable
+class HeldLoad(Protocol):
+    """Connections that stay open while the memory is looked at."""
+
+    def hold(self, port: int) -> AbstractContextManager[int]:
+        """How many there are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """One path through the proxy.
 
     target: the ratio of the figure that we promise, of `subject` to `reference`, both names of proxies.COMMANDS;
-    figure: "cpu", time per unit, or "p99", latency; unit: what is counted;
+    figure: "cpu", time per unit, "p99", latency, or "bytes", memory per connection of a load that can be held; unit: what is counted;
     half_of_envoy: gives a load of so many requests a second: half of what Envoy can carry of *load* is measured;
     only: the proxies that it makes sense for, empty for those that are asked for; all_cores: proxies are not kept on one core;
     other_configs: the equivalent configuration text of proxies that do not read a bootstrap, by proxy name;
