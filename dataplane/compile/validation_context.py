@@ -17,6 +17,7 @@ from envoy.extensions.transport_sockets.tls.v3.common_pb2 import CertificateVali
 
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.data_source import directories, read_data_source
+from dataplane.compile.fields import find_extension
 from dataplane.compile.matcher import compile_string_matcher
 from dataplane.compile.support import supports
 from dataplane.snapshot.secret import SanMatcher, SanType, ValidationContext
@@ -34,10 +35,12 @@ supports(
     "only_verify_leaf_cert_crl",
     "trust_chain_verification",
     "watched_directory",
+    "custom_validator_config",
 )
 supports(CertificateValidationContext.SystemRootCerts)
 supports(SubjectAltNameMatcher, "san_type", "matcher", "oid")
 
+VALIDATOR_KIND: Final = "envoy.tls.cert_validator"
 _HASH_BYTES: Final = 32
 _OID: Final = re.compile(r"[0-2](\.\d+)+")
 # A name without a type may be in any of these.
@@ -60,8 +63,18 @@ def compile_validation(message: CertificateValidationContext, at: FieldPath) -> 
         allow_expired=message.allow_expired_certificate,
         accept_untrusted=message.trust_chain_verification == CertificateValidationContext.ACCEPT_UNTRUSTED,
         only_verify_leaf_crl=message.only_verify_leaf_cert_crl,
+        trust_domains=_trust_domains(message, at / "custom_validator_config"),
         directories=directories(message.watched_directory, message.trusted_ca, message.crl),
     )
+
+
+def _trust_domains(message: CertificateValidationContext, at: FieldPath) -> tuple[tuple[str, bytes], ...]:
+    if not message.HasField("custom_validator_config"):
+        return ()
+    validator = message.custom_validator_config
+    compile_config, config = find_extension(VALIDATOR_KIND, validator.typed_config, validator.name, at / "typed_config")
+    found: tuple[tuple[str, bytes], ...] = compile_config(config, at / "typed_config")
+    return found
 
 
 def check_validation(validation: ValidationContext, at: FieldPath) -> None:

@@ -54,7 +54,7 @@ class SanMatcher:
 class ValidationContext:
     """What makes a peer's certificate a good one.  Nothing of it set: any certificate, and none.
 
-    directories: as of TlsCertificate.
+    directories: as of TlsCertificate.  trust_domains: SPIFFE, name and authorities of each; they take the place of other authorities.
     """
 
     trusted_ca: bytes = b""
@@ -68,10 +68,16 @@ class ValidationContext:
     accept_untrusted: bool = False
     only_verify_leaf_crl: bool = False
     directories: frozenset[str] = frozenset()
+    trust_domains: tuple[tuple[str, bytes], ...] = ()
 
     @property
     def has_authority(self) -> bool:
-        return bool(self.trusted_ca) or self.system_roots
+        return bool(self.trusted_ca) or self.system_roots or bool(self.trust_domains)
+
+    @property
+    def authorities(self) -> bytes:
+        """PEM: of all trust domains, or else the trusted ones."""
+        return b"\n".join(pem for _, pem in self.trust_domains) or self.trusted_ca
 
     def merged(self, other: ValidationContext) -> ValidationContext:
         """This one with what *other* sets on top: lists are joined, single values are those of *other*."""
@@ -86,6 +92,7 @@ class ValidationContext:
             allow_expired=other.allow_expired or self.allow_expired,
             accept_untrusted=other.accept_untrusted or self.accept_untrusted,
             only_verify_leaf_crl=other.only_verify_leaf_crl or self.only_verify_leaf_crl,
+            trust_domains=other.trust_domains or self.trust_domains,
         )
 
 

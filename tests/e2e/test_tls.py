@@ -226,3 +226,39 @@ def dump(proxy: ProxyProcess) -> str:
 
 def refusals(proxy: ProxyProcess) -> int:
     return sum(count for name, count in proxy.admin.stats("update_rejected").items() if "sds.server." in name)
+
+
+def test_a_workload_is_known_by_an_authority_of_its_own_trust_domain(tmp_path: Path) -> None:
+    """Each authority vouches for its domain alone, whoever else is trusted."""
+    east, west = Authority("east"), Authority("west")
+    domains = [
+        {"name": name, "trust_bundle": pem(authority.certificate)}
+        for name, authority in (("east.test", east), ("west.test", west))
+    ]
+    validator = {
+        "name": "envoy.tls.cert_validator.spiffe",
+        "typed_config": {"@type": f"{TLS}SPIFFECertValidatorConfig", "trust_domains": domains},
+    }
+    common = {
+        "tls_certificates": [pair(east.sign("a.test"))],
+        "validation_context": {
+            "custom_validator_config": validator,
+            "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": {"suffix": "/one"}}],
+        },
+    }
+    chain = {"transport_socket": tls_socket("Downstream", common, require_client_certificate=True)}
+    with running(bootstraps.static([secure_listener(HELLO, chain)], []), tmp_path) as (proxy, port):
+        for authority, name in ((east, "east.test"), (west, "west.test")):
+            for _ in range(2):
+                assert get(port, "a.test", client_context(east, authority.sign(f"spiffe://{name}/one"))).endswith(b"hello")
+        for keys in (
+            west.sign("spiffe://east.test/one"),  # the authority of another domain
+            east.sign("spiffe://north.test/one"),  # a domain that nobody knows
+            east.sign("one.test"),  # no identity
+            east.sign("spiffe://east.test/two"),  # not one of those that are wanted
+            None,
+        ):
+            with pytest.raises((OSError, AssertionError)):
+                assert get(port, "a.test", client_context(east, keys))
+        failures = proxy.admin.stats("ssl.fail_verify")
+        assert [failures[f"listener.127.0.0.1_0.ssl.fail_verify_{kind}"] for kind in ("error", "san", "no_cert")] == [3, 1, 1]

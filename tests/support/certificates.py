@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 _DAY = datetime.timedelta(days=1)
+_SIGNATURES_ONLY = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         alternatives = x509.SubjectAlternativeName([_general_name(name) for name in names])
         builder = _builder(_name(names[0]), self._name, key).add_extension(alternatives, critical=False)
-        certificate = builder.sign(self._key, hashes.SHA256())
+        certificate = builder.add_extension(_SIGNATURES_ONLY, critical=True).sign(self._key, hashes.SHA256())
         return KeyPair(
             certificate.public_bytes(serialization.Encoding.PEM),
             key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),

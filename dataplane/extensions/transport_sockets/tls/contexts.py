@@ -31,7 +31,8 @@ def server_context(
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     else:
         context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
-    if not config.stateless_resumption:
+    # A ticket does not carry the chain, and without it the trust domain of who comes back is not certain.
+    if not config.stateless_resumption or (validation is not None and validation.trust_domains):
         context.options |= ssl.OP_NO_TICKET
         context.num_tickets = 0
     for certificate in certificates:
@@ -88,7 +89,7 @@ def _ask_for_client_certificate(
         return
     # As Envoy: who asks for a name or for certain certificates asks for a certificate.
     wanted = validation.subject_alt_names or validation.certificate_hashes or validation.spki_hashes
-    required = config.require_client_certificate or bool(wanted)
+    required = config.require_client_certificate or bool(wanted or validation.trust_domains)
     context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
     _load_authorities(context, validation, at)
 
@@ -101,7 +102,7 @@ def _load_authorities(context: ssl.SSLContext, validation: ValidationContext, at
         flags |= ssl.VERIFY_CRL_CHECK_LEAF if validation.only_verify_leaf_crl else ssl.VERIFY_CRL_CHECK_CHAIN
     context.verify_flags = ssl.VerifyFlags(flags | _NO_CHECK_TIME) if validation.allow_expired else flags
     try:
-        for pem in (validation.trusted_ca, validation.crl):
+        for pem in (validation.authorities, validation.crl):
             if b"-----BEGIN" in pem:
                 with _in_memory(pem) as path:
                     context.load_verify_locations(cafile=path)

@@ -21,7 +21,8 @@ from dataplane.extensions.transport_sockets.tls.facts import ConnectionFacts
 from dataplane.extensions.transport_sockets.tls.live_contexts import LiveContexts, Materials
 from dataplane.extensions.transport_sockets.tls.stats import StatsByScope, TlsStats
 from dataplane.extensions.transport_sockets.tls.transport import TlsTransport
-from dataplane.extensions.transport_sockets.tls.verify import Verdict, verify
+from dataplane.extensions.transport_sockets.tls.verdict import Verdict
+from dataplane.extensions.transport_sockets.tls.verify import Verifier, looks_at_certificates
 from dataplane.observe.stats import Scope
 from dataplane.snapshot.secret import TlsCertificate, ValidationContext
 from dataplane.snapshot.tls import DownstreamTls
@@ -40,6 +41,8 @@ class ServerContexts:
         self._by_name: Final[dict[str, ssl.SSLContext]] = {}
         self._locals: Final[dict[int, Certificate]] = {}
         self._validation: Final = validation
+        looks = validation is not None and looks_at_certificates(validation)
+        self._verifier: Final = Verifier(validation) if validation is not None and looks else None
         made: dict[tuple[int, ...], ssl.SSLContext] = {}
 
         def context_for(chosen: list[int]) -> ssl.SSLContext:
@@ -67,11 +70,10 @@ class ServerContexts:
         return ConnectionFacts(tls, name, local, self._validation is not None)
 
     def verdict(self, facts: ConnectionFacts) -> Verdict:
-        validation = self._validation
-        if validation is None or not (validation.subject_alt_names or validation.certificate_hashes or validation.spki_hashes):
+        if self._verifier is None:
             return Verdict.GOOD
         certificate = facts.peer_certificate
-        return Verdict.GOOD if certificate is None else verify(certificate, validation)
+        return Verdict.GOOD if certificate is None else self._verifier.verdict(certificate, facts)
 
     def _on_server_name(self, tls: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
         """Runs inside the handshake: remember the name, turn to the certificate that is for it."""

@@ -10,7 +10,7 @@ import ssl
 from typing import Final
 
 from dataplane.extensions.transport_sockets.tls.certificate import Certificate
-from dataplane.extensions.transport_sockets.tls.verify import Verdict
+from dataplane.extensions.transport_sockets.tls.verdict import Verdict
 
 _LIBRARY: Final = 16 << 24  # ERR_LIB_SSL where BoringSSL packs it
 _ALERT: Final = 1000  # reasons from here on are alerts of the peer

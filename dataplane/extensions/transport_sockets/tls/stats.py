@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import Final
 
-from dataplane.extensions.transport_sockets.tls.verify import Verdict
+from dataplane.extensions.transport_sockets.tls.verdict import Verdict
 from dataplane.observe.stats import Counter, Scope
 
 
@@ -50,7 +50,13 @@ class TlsStats:
             self.connection_error.inc()
 
     def on_verdict(self, verdict: Verdict) -> None:
-        (self.fail_verify_san if verdict is Verdict.SAN else self.fail_verify_cert_hash).inc()
+        match verdict:
+            case Verdict.SAN | Verdict.IDENTITY:
+                self.fail_verify_san.inc()
+            case Verdict.HASH:
+                self.fail_verify_cert_hash.inc()
+            case _:
+                self.fail_verify_error.inc()
 
     def _kind(self, kind: str, value: str) -> Counter:
         found = self._by_kind.get((kind, value))

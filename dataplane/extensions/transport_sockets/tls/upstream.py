@@ -24,12 +24,11 @@ from dataplane.extensions.transport_sockets.tls.facts import ConnectionFacts
 from dataplane.extensions.transport_sockets.tls.live_contexts import LiveContexts, Materials
 from dataplane.extensions.transport_sockets.tls.stats import StatsByScope, TlsStats
 from dataplane.extensions.transport_sockets.tls.transport import TlsTransport
-from dataplane.extensions.transport_sockets.tls.verify import Verdict, dns_name_matches, is_named, verify
+from dataplane.extensions.transport_sockets.tls.verdict import Verdict
+from dataplane.extensions.transport_sockets.tls.verify import Verifier, dns_name_matches, is_named, looks_at_certificates
 from dataplane.observe.stats import Scope
 from dataplane.snapshot.secret import TlsCertificate, ValidationContext
 from dataplane.snapshot.tls import UpstreamTls
-
-_NOTHING: Final = ValidationContext()
 
 
 class ClientContext:
@@ -43,7 +42,7 @@ class ClientContext:
         at: FieldPath,
     ) -> None:
         self._config: Final = config
-        self._validation: Final = validation or _NOTHING
+        self._verifier: Final = Verifier(validation) if validation is not None and looks_at_certificates(validation) else None
         certificate = certificates[0] if certificates else None
         self._make: Final = partial(client_context, config, certificate, validation, at)
         self._contexts: Final = {config.common.alpn: self._make(config.common.alpn)}
@@ -66,7 +65,7 @@ class ClientContext:
         return ConnectionFacts(tls, tls.server_hostname or "", self._local, self._verifies)
 
     def verdict(self, facts: ConnectionFacts, wanted_name: str) -> Verdict:
-        validation, config = self._validation, self._config
+        config = self._config
         certificate = facts.peer_certificate
         if wanted_name and self._verifies:
             return Verdict.GOOD if certificate is not None and is_named(certificate, wanted_name) else Verdict.SAN
@@ -74,8 +73,8 @@ class ClientContext:
             names = certificate.dns_names if certificate is not None else ()
             if not any(dns_name_matches(facts.server_name, name) for name in names):
                 return Verdict.SAN
-        elif validation.subject_alt_names or validation.certificate_hashes or validation.spki_hashes:
-            return Verdict.HASH if certificate is None else verify(certificate, validation)
+        elif self._verifier is not None:
+            return Verdict.HASH if certificate is None else self._verifier.verdict(certificate, facts)
         return Verdict.GOOD
 
     def keep_session(self, tls: ssl.SSLObject) -> None:

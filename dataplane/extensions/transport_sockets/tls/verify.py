@@ -7,18 +7,37 @@ Envoy: extensions/transport_sockets/tls/cert_validator/default_validator.cc.
 from __future__ import annotations
 
 import hashlib
-from enum import Enum
 
 from dataplane.extensions.transport_sockets.tls.certificate import Certificate
+from dataplane.extensions.transport_sockets.tls.trust_domains import TrustDomains
+from dataplane.extensions.transport_sockets.tls.verdict import Verdict
+from dataplane.observe.tls_facts import TlsFacts
 from dataplane.snapshot.secret import SanMatcher, SanType, ValidationContext
 
 
-class Verdict(Enum):
-    """The value is Envoy's reason, after `verify cert failed: `."""
+def looks_at_certificates(validation: ValidationContext) -> bool:
+    """Whether there is anything to verify that OpenSSL was not told."""
+    wanted = validation.subject_alt_names or validation.certificate_hashes or validation.spki_hashes
+    return bool(wanted or validation.trust_domains)
 
-    GOOD = ""
-    SAN = "SAN matcher"
-    HASH = "cert hash and spki"
+
+class Verifier:
+    """`verify`, made ready for many certificates."""
+
+    def __init__(self, validation: ValidationContext) -> None:
+        self._validation = validation
+        self._domains = TrustDomains(validation.trust_domains) if validation.trust_domains else None
+        uris = tuple(matcher for matcher in validation.subject_alt_names if matcher.san_type is SanType.URI)
+        self._identities = ValidationContext(subject_alt_names=uris)
+
+    def verdict(self, certificate: Certificate, facts: TlsFacts) -> Verdict:
+        """facts: of its connection.  Of a workload with a SPIFFE ID only URIs are looked at, and no pins, as in Envoy."""
+        if self._domains is None:
+            return verify(certificate, self._validation)
+        verdict = self._domains.verdict(certificate, facts.peer_chain)
+        if verdict is Verdict.GOOD and verify(certificate, self._identities) is Verdict.SAN:
+            return Verdict.IDENTITY
+        return verdict
 
 
 def verify(certificate: Certificate, validation: ValidationContext) -> Verdict:

@@ -7,7 +7,8 @@ import hashlib
 import pytest
 
 from dataplane.extensions.transport_sockets.tls.certificate import Certificate
-from dataplane.extensions.transport_sockets.tls.verify import Verdict, dns_name_matches, verify
+from dataplane.extensions.transport_sockets.tls.verdict import Verdict
+from dataplane.extensions.transport_sockets.tls.verify import dns_name_matches, verify
 from dataplane.matching import string
 from dataplane.snapshot.secret import SanMatcher, SanType, ValidationContext
 from tests.support.certificates import Authority
