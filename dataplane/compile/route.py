@@ -24,7 +24,7 @@ from dataplane.compile.units import metadata_dict
 from dataplane.matching.path import PathSpecifier
 from dataplane.resilience.retry import RetryPolicy
 from dataplane.routing.mirror import MirrorPolicy
-from dataplane.routing.route import Action, HeaderMutations, NonForwardingAction, Route
+from dataplane.routing.route import Action, HeaderMutations, NonForwardingAction, Route, VirtualCluster
 
 supports(
     RouteMessage,
@@ -55,6 +55,7 @@ class Inherited:
     """
 
     virtual_host: str
+    virtual_clusters: tuple[VirtualCluster, ...]
     outer: tuple[HeaderMutations, ...]
     most_specific_wins: bool
     per_filter_config: Mapping[str, object]
@@ -83,6 +84,7 @@ def compile_route(message: RouteMessage, inherited: Inherited, at: FieldPath, co
         metadata=metadata_dict(message.metadata),
         request_buffer_limit=inherited.request_buffer_limit if limit is None else limit,
         virtual_host=inherited.virtual_host,
+        virtual_clusters=inherited.virtual_clusters,
         path=match.path,
         condition=match.condition,
         pathless=match.pathless,

@@ -50,6 +50,7 @@ supports(
     "domains",
     "routes",
     "matcher",
+    "virtual_clusters",
     "require_tls",
     "request_headers_to_add",
     "request_headers_to_remove",
@@ -70,7 +71,6 @@ ignores(
     because="rate limit filters read them, and those are refused; without one Envoy ignores them, too",
 )
 ignores(VirtualHostMessage, "cors", because="the CORS filter reads it, and that is refused; without it Envoy ignores it, too")
-ignores(VirtualHostMessage, "virtual_clusters", because="they name statistics, which are not kept by virtual cluster yet")
 supports(VirtualClusterMessage, "headers", "name")
 
 _MAX_DIRECT_RESPONSE_BODY = 4096
@@ -127,6 +127,7 @@ def _config_level(message: RouteConfigurationMessage, at: FieldPath, context: Co
     mutations = compile_mutations(message, at, context)
     return Inherited(
         virtual_host="",
+        virtual_clusters=(),
         outer=() if mutations is None else (mutations,),
         most_specific_wins=message.most_specific_header_mutations_wins,
         per_filter_config=compile_per_filter_config(message.typed_per_filter_config, {}, at / "typed_per_filter_config", context),
@@ -161,7 +162,7 @@ def _compile_virtual_host(message: VirtualHostMessage, config: Inherited, at: Fi
         include_attempt_count_in_response=message.include_attempt_count_in_response,
         find=find,
         matched_routes=matched,
-        virtual_clusters=_virtual_clusters(message, at / "virtual_clusters", context),
+        virtual_clusters=inherited.virtual_clusters,
         metadata=metadata_dict(message.metadata),
     )
 
@@ -174,6 +175,7 @@ def _host_level(message: VirtualHostMessage, config: Inherited, at: FieldPath, c
             retry = compile_retry_policy(message.retry_policy, at / "retry_policy", context)
     return Inherited(
         virtual_host=message.name,
+        virtual_clusters=_virtual_clusters(message, at / "virtual_clusters", context),
         outer=_with_own(own, config),
         most_specific_wins=config.most_specific_wins,
         per_filter_config=compile_per_filter_config(

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from dataplane.observe.stats import Counter, Histogram, Scope
+    from dataplane.router.virtual_clusters import VirtualClusterStats
 
 
 class AnswerCounters:
     """Of one cluster.  internal: the request came from inside (x-envoy-internal).  canary: it was answered by one."""
 
     __slots__ = ("_answers", "_times", "scope")
+
+    virtual: VirtualClusterStats | None = None  # what else counts the request (router.virtual_clusters)
 
     def __init__(self, scope: Scope) -> None:
         """scope: `cluster.<name>.`"""
@@ -39,6 +42,14 @@ class AnswerCounters:
             histograms = self._times[key] = tuple(self.scope.histogram(f"{prefix}upstream_rq_time") for prefix in prefixes)
         for histogram in histograms:
             histogram.record(milliseconds)
+
+    def count_plain(self, status: int) -> None:
+        """Without regard to who asked and who answered."""
+        for name in _names(status):
+            self.scope.counter(name).inc()
+
+    def record_plain_time(self, milliseconds: int) -> None:
+        self.scope.histogram("upstream_rq_time").record(milliseconds)
 
     def count_retried(self, status: int) -> None:
         """An answer that was not passed on because the request is tried again."""

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from dataplane.resilience.circuit import Resource
     from dataplane.resilience.retry import RetryPolicy
     from dataplane.router.failures import Failure
+    from dataplane.router.virtual_clusters import VirtualClusterStats
     from dataplane.semantics.header_map import ResponseHeaders
+    from dataplane.upstream.cluster_stats import RequestStats
 
 
 class Verdict(Enum):
@@ -42,9 +44,13 @@ _RATE_LIMIT_JITTER: Final = 0.5
 class Retries:
     """delay: seconds to wait before the next try, after a verdict of RETRY."""
 
-    __slots__ = ("_cluster", "_done", "_holds", "_left", "_priorities", "_priority", "_tried", "delay", "policy")
+    __slots__ = ("_cluster", "_done", "_holds", "_left", "_priorities", "_priority", "_tried", "_virtual", "delay", "policy")
 
-    def __init__(self, policy: RetryPolicy, cluster: LiveCluster, priority: int) -> None:
+    def __init__(
+        self, policy: RetryPolicy, cluster: LiveCluster, priority: int, virtual: VirtualClusterStats | None = None
+    ) -> None:
+        """virtual: what else counts the retries."""
+        self._virtual = virtual
         self.policy = policy
         self.delay = 0.0
         self._tried: list[LiveHost] = []
@@ -58,7 +64,8 @@ class Retries:
     def accept(self) -> None:
         """The answer is one that the policy does not ask to try again."""
         if self._holds:
-            self._cluster.stats.request.rq_retry_success.inc()
+            for stats in self._stats:
+                stats.rq_retry_success.inc()
             self.release()
 
     def after_response(self, response: ResponseHeaders) -> Verdict:
@@ -117,19 +124,26 @@ class Retries:
             self.accept()
             return NO
         self.release()
-        stats = self._cluster.stats.request
         if not self._left:
-            stats.rq_retry_limit_exceeded.inc()
+            for stats in self._stats:
+                stats.rq_retry_limit_exceeded.inc()
             return EXHAUSTED
         self._left -= 1
         if not self._breaker.can_create():
-            stats.rq_retry_overflow.inc()
+            for stats in self._stats:
+                stats.rq_retry_overflow.inc()
             return Verdict.OVERFLOW
         self._breaker.inc()
         self._holds = True
         self._done += 1
-        stats.rq_retry.inc()
+        for stats in self._stats:
+            stats.rq_retry.inc()
         return RETRY
+
+    @property
+    def _stats(self) -> tuple[RequestStats | VirtualClusterStats, ...]:
+        stats = self._cluster.stats.request
+        return (stats,) if self._virtual is None else (stats, self._virtual)
 
     def _set_delay(self, response: ResponseHeaders | None) -> None:
         rate_limited = self.policy.rate_limited

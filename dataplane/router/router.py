@@ -25,6 +25,7 @@ from dataplane.router.retries import EXHAUSTED, RETRY, Retries, Verdict
 from dataplane.router.state import BoundRouter
 from dataplane.routing.actions import choose_cluster, expected_after
 from dataplane.routing.route import ConnectConfig, ForwardAction, Route
+from dataplane.routing.table import virtual_cluster_of
 from dataplane.semantics import grpc
 from dataplane.semantics.header_map import HeaderMap, RequestHeaders
 
@@ -99,6 +100,9 @@ class RouterStream(BalancedRequest):
             return
         self.cluster = cluster
         self._counters = bound.counters_of(cluster)
+        if route.virtual_clusters:
+            info.virtual_cluster_name = kind = virtual_cluster_of(route.virtual_clusters, headers)
+            self._counters = bound.counters_of_both(self._counters, route.virtual_host, kind)
         info.upstream_cluster = name
         info.upstream_cluster_stat_name = cluster.stat_name
         self._internal = (headers.noticed is None or _INTERNAL[0] in headers.noticed) and _INTERNAL in headers.fields
@@ -145,7 +149,7 @@ class RouterStream(BalancedRequest):
         wishes = self._wishes = request_plan.take_wishes(action, headers, bound.config.respect_expected_rq_timeout)
         self._alt_name = wishes.alt_stat_name
         if wishes.policy is not None and wishes.policy.retry_on:
-            self._retries = Retries(wishes.policy, self.cluster, action.priority)
+            self._retries = Retries(wishes.policy, self.cluster, action.priority, self._counters.virtual)
             self._body = []
         if bound.tells and wishes.times.expected_ms:
             field = request_plan.expected_timeout(wishes.times.expected_ms)
@@ -246,6 +250,8 @@ class RouterStream(BalancedRequest):
         if host.monitor is not None:
             host.monitor.on_connected()
         self._canary = host.canary
+        if self._counters.virtual is not None:
+            self._counters.virtual.rq_total.inc()
         asked = self._wishes.stream_duration
         limit = self.cluster.max_stream_duration if asked is None else asked
         if limit:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from dataplane.router.answers import RouterStats
 from dataplane.router.config import RouterConfig
 from dataplane.router.counters import AnswerCounters
+from dataplane.router.virtual_clusters import CountersOfBoth, VirtualClusterStats
 
 if TYPE_CHECKING:
     from dataplane.api.http_filter import HttpStream
@@ -39,6 +40,7 @@ class BoundRouter:
         self.tells: Final = not config.suppress_envoy_headers
         self._server: Final = server
         self._counters: dict[str, AnswerCounters] = {}
+        self._virtual: dict[str, VirtualClusterStats] = {}
         self._for_mirrors: BoundRouter | None = None
 
     @property
@@ -54,6 +56,14 @@ class BoundRouter:
         if counters is None or counters.scope is not cluster.stats.scope:
             counters = self._counters[cluster.name] = AnswerCounters(cluster.stats.scope)
         return counters
+
+    def counters_of_both(self, counters: AnswerCounters, host: str, name: str) -> CountersOfBoth:
+        """Those of a cluster, and of the virtual cluster *name* of the virtual host *host*."""
+        key = f"vhost.{host}.vcluster.{name}."
+        virtual = self._virtual.get(key)
+        if virtual is None:
+            virtual = self._virtual[key] = VirtualClusterStats(self._server.stats.scope(key))
+        return CountersOfBoth(counters, virtual)
 
 
 class RequestState:

@@ -42,6 +42,8 @@ class TimedRequest(ResponseSide):
         """The whole response took too long."""
         self._deadline = None
         self.cluster.stats.request.rq_timeout.inc()
+        if self._counters.virtual is not None:
+            self._counters.virtual.rq_timeout.inc()
         self._give_up("response_timeout")
 
     def _on_per_try_timeout(self) -> None:

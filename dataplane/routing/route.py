@@ -144,6 +144,7 @@ class Route:
     stat_prefix: str = ""
     request_buffer_limit: int | None = None
     virtual_host: str = ""
+    virtual_clusters: tuple[VirtualCluster, ...] = ()  # its virtual host's
     # `matches` in two halves, for the index of routing.table; path None: not known, condition None: nothing beside the path.
     path: PathSpecifier | None = None
     condition: Callable[[RequestHeaders, bytes, int], bool] | None = None  # (headers, query, random_value)
@@ -172,8 +173,8 @@ class VirtualHost:
     find: Callable[[RequestHeaders, bytes, bytes, int], Route | None] | None = (
         None  # routing.table.RouteIndex; None: try one by one
     )
-    matched_routes: tuple[Route, ...] = ()  # those that `find` gives where it is a matcher; routes is empty then
     virtual_clusters: tuple[VirtualCluster, ...] = ()
+    matched_routes: tuple[Route, ...] = ()  # those that `find` gives where it is a matcher; routes is empty then
     metadata: Mapping[str, object] = field(default_factory=lambda: NO_CONFIG)
 
 

@@ -74,12 +74,12 @@ def first_match(routes: Iterable[Route], headers: RequestHeaders, path: bytes, q
     return None
 
 
-def find_virtual_cluster(host: VirtualHost, headers: RequestHeaders) -> VirtualCluster | None:
-    """The first virtual cluster that matches; Envoy counts requests that match none of several under `other`."""
-    for candidate in host.virtual_clusters:
+def virtual_cluster_of(clusters: Iterable[VirtualCluster], headers: RequestHeaders) -> str:
+    """The name of the first virtual cluster that matches; as Envoy has it `other` for requests that match none of several."""
+    for candidate in clusters:
         if candidate.matches(headers):
-            return candidate
-    return None
+            return candidate.name
+    return "other"
 
 
 def without_port(host: bytes) -> bytes:

@@ -25,7 +25,7 @@ from dataplane.router.request_plan import levels_of, rewrite, rewrite_path
 from dataplane.routing.actions import choose_cluster
 from dataplane.routing.header_mutations import mutate_response
 from dataplane.routing.route import DirectResponse, ForwardAction, RedirectAction, Route, RouteConfiguration
-from dataplane.routing.table import find_route, find_virtual_cluster, find_virtual_host
+from dataplane.routing.table import find_route, find_virtual_host, virtual_cluster_of
 from dataplane.semantics.header_map import RequestHeaders, ResponseHeaders
 from tests.support.compiling import compiled, message
 
@@ -160,8 +160,7 @@ def forward(outcome: Outcome, route: Route, action: ForwardAction, random_value:
     host = find_virtual_host(outcome.config, request.authority)
     assert host is not None
     if host.virtual_clusters:
-        found = find_virtual_cluster(host, request)
-        outcome.virtual_cluster = "other" if found is None else found.name
+        outcome.virtual_cluster = virtual_cluster_of(host.virtual_clusters, request)
     outcome.cluster, choice = choose_cluster(action, request, random_value)
     levels = levels_of(route, choice)
     rewrite(request, action, choice, levels, info, tell=False)

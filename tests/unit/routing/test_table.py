@@ -11,9 +11,9 @@ from dataplane.routing.table import (
     TLS_REDIRECT,
     RouteIndex,
     find_route,
-    find_virtual_cluster,
     find_virtual_host,
     first_match,
+    virtual_cluster_of,
     without_port,
 )
 from dataplane.semantics.header_map import RequestHeaders
@@ -194,10 +194,9 @@ def test_the_redirect_to_tls_keeps_the_target() -> None:
 def test_virtual_clusters() -> None:
     clusters = [{"name": "posts", "headers": [{"name": ":method", "string_match": {"exact": "POST"}}]}]
     host = table({"prefix": "/"}, virtual_clusters=clusters).virtual_hosts[0]
-    found = find_virtual_cluster(host, request(method="POST"))
-    assert found is not None
-    assert found.name == "posts"
-    assert find_virtual_cluster(host, request()) is None
+    assert virtual_cluster_of(host.virtual_clusters, request(method="POST")) == "posts"
+    assert virtual_cluster_of(host.virtual_clusters, request()) == "other"
+    assert host.routes[0].virtual_clusters == host.virtual_clusters
 
 
 def test_a_virtual_host_without_an_index_is_tried_route_by_route() -> None:
