@@ -40,6 +40,8 @@ _INTERNAL: Final = b"x-envoy-internal"
 _CLIENT_CERT: Final = b"x-forwarded-client-cert"
 _EXTERNAL_ADDRESS: Final = b"x-envoy-external-address"
 
+_TE_ALONE: Final = (b"te",)  # of every gRPC call, with `trailers`: it goes on as it is, and nobody needs to notice it
+
 _IN_AUTHORITY: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$&'()*+,;=:@[]"
 _SCHEMES: Final = (b"http", b"https")
 
@@ -153,6 +155,8 @@ class RequestPreparation:
         special: Sequence[bytes] | None = headers.noticed
         if special is None:
             special = noticed.among(noticed.REQUEST, headers.fields)
+        if special == _TE_ALONE and headers.get(b"te") == b"trailers":
+            special = ()
         if special or self._judges_underscores:
             had_host = headers.authority
             refusal = self._take_connection_fields(headers, special, stream)

@@ -55,6 +55,7 @@ class H2Connection(H2Writer):
         "_limit",
         "_resets",
         "_state",
+        "_streams_active",
         "active",
         "connected_at",
         "connection_id",
@@ -75,6 +76,7 @@ class H2Connection(H2Writer):
         limits = {"max_header_bytes": pool.max_head_bytes, "max_header_count": pool.http2.max_headers_count}
         super().__init__(pool, H2Session(pool.http2.options, client=True, **limits))
         self._http2 = pool.http2.stats
+        self._streams_active = pool.http2.stats.streams_active
         self.connection_id = connection_id
         self.local_address: Address | None = None
         self.tls: TlsFacts | None = None
@@ -139,7 +141,7 @@ class H2Connection(H2Writer):
             self._ping_after_idleness(self._keepalive)
         self.active += 1
         self.requests += 1
-        self._http2.streams_active.value += 1
+        self._streams_active.value += 1
         return H2ClientStream(self, receiver)
 
     def _ping_after_idleness(self, keepalive: Keepalive) -> None:
@@ -150,18 +152,20 @@ class H2Connection(H2Writer):
             keepalive.ping()
 
     def _take_out(self, stream: H2ClientStream) -> None:
-        """The stream carries nothing more."""
+        """The stream carries nothing more, and its window is given back."""
+        if stream.unacknowledged:
+            stream.acknowledge()
         self.streams.pop(stream.stream_id, None)
-        self._waiting.discard(stream)
+        if self._waiting:
+            self._waiting.discard(stream)
         self.active -= 1
-        self._http2.streams_active.value -= 1
+        self._streams_active.value -= 1
 
     def _end(self, stream: H2ClientStream) -> ResponseReceiver:
         """The response is complete.  A request that is not goes no further."""
         receiver = stream.receiver
         assert receiver is not None
         stream.receiver = None
-        stream.acknowledge()
         self._take_out(stream)
         if not stream.request_done:
             self._reset(stream.stream_id, h2_session.NO_ERROR)
@@ -170,7 +174,6 @@ class H2Connection(H2Writer):
 
     def on_given_up(self, stream: H2ClientStream) -> None:
         """Our side resets the stream."""
-        stream.acknowledge()
         self._take_out(stream)
         if self._state != _OPEN:
             self._pool.on_stream_ended()
@@ -186,7 +189,6 @@ class H2Connection(H2Writer):
         if receiver is None:
             return
         stream.receiver = None
-        stream.acknowledge()
         self._take_out(stream)
         self._pool.on_exchange_done(self)
         receiver.on_reset(reason, "")
@@ -211,29 +213,47 @@ class H2Connection(H2Writer):
             self.enlist()
 
     def _handle(self, events: list[Any]) -> None:
-        handled = None
-        for index, event in enumerate(events, 1):
+        """A head waits for the next event of its stream: a response that came whole in one read is handed over whole."""
+        streams, resets = self.streams, self._resets
+        heads: dict[int, h2_session.ResponseReceived] = {}
+        for event in events:
             kind = type(event)
-            if kind is h2_session.ResponseReceived and index < len(events) and self._on_whole(event, events[index]):
-                handled = events[index]
-            elif event is not handled and (handler := _HANDLERS.get(kind)) is not None:
-                handler(self, event)
+            if kind is _DATA:
+                head = heads.pop(event.stream_id, None)
+                if head is None:
+                    self._on_data(event)
+                else:
+                    self._on_head_and_data(head, event)
+            elif kind is _RESPONSE and not event.end_stream:
+                heads[event.stream_id] = event
+            elif kind is not _STREAM_CLOSED or event.stream_id in streams or event.stream_id in resets:
+                if heads:
+                    self._on_responses(heads)
+                if (handler := _HANDLERS.get(kind)) is not None:
+                    handler(self, event)
             if self._state != _OPEN:
                 return
+        if heads:
+            self._on_responses(heads)
 
-    def _on_whole(self, head: h2_session.ResponseReceived, body: h2_session.DataReceived) -> bool:
-        """Hand a response over at once, if the event behind its head is its whole body.  Returns whether it was."""
-        if type(body) is not h2_session.DataReceived or not body.end_stream or body.stream_id != head.stream_id or not body.data:
-            return False
+    def _on_responses(self, heads: dict[int, h2_session.ResponseReceived]) -> None:
+        """Heads that have waited long enough."""
+        while heads and self._state == _OPEN:
+            self._on_response(heads.pop(next(iter(heads))))
+
+    def _on_head_and_data(self, head: h2_session.ResponseReceived, body: h2_session.DataReceived) -> None:
         stream = self.streams.get(head.stream_id)
         if stream is None or stream.receiver is None or self._is_too_large(stream, head.headers):
-            return False
-        headers = response_headers(head.headers)
-        if not stream.receiver.takes_whole(headers):
-            return False
-        self.session.acknowledge(head.stream_id, len(body.data))
-        self._end(stream).on_whole(headers, body.data)
-        return True
+            self._on_data(body)
+            return
+        headers, receiver = response_headers(head.headers), stream.receiver
+        if body.end_stream and body.data and receiver.takes_whole(headers):
+            self.session.acknowledge(head.stream_id, len(body.data))
+            self._end(stream)
+            receiver.on_whole(headers, body.data)
+        else:
+            receiver.on_headers(headers, False)
+            self._on_data(body)
 
     def _on_informational(self, event: h2_session.InformationalResponseReceived) -> None:
         stream = self.streams.get(event.stream_id)
@@ -406,6 +426,10 @@ class H2Connection(H2Writer):
         away = " going away" if self.going_away else ""
         return f"<{type(self).__name__} C{self.connection_id} {self._pool.host.address} {state}{away} active={self.active}>"
 
+
+_RESPONSE: Final = h2_session.ResponseReceived
+_DATA: Final = h2_session.DataReceived
+_STREAM_CLOSED: Final = h2_session.StreamClosed
 
 _HANDLERS: Final[dict[type[Any], Callable[[H2Connection, Any], None]]] = {
     h2_session.ResponseReceived: H2Connection._on_response,

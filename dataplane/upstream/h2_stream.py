@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class H2ClientStream:
     """Implements api.upstream.RequestEncoder.  receiver: None once nothing more may be told to it."""
 
-    __slots__ = ("_connection", "_paused", "_unacknowledged", "blocks", "receiver", "request_done", "stream_id")
+    __slots__ = ("_connection", "_paused", "blocks", "receiver", "request_done", "stream_id", "unacknowledged")
 
     def __init__(self, connection: H2Connection, receiver: ResponseReceiver) -> None:
         self._connection = connection
@@ -31,7 +31,7 @@ class H2ClientStream:
         self.request_done = False
         self.blocks = 0
         self._paused = 0
-        self._unacknowledged = 0
+        self.unacknowledged = 0
 
     # The request (api.upstream.RequestEncoder)
 
@@ -77,7 +77,7 @@ class H2ClientStream:
     def decode_data(self, data: bytes) -> None:
         receiver = self.receiver
         assert receiver is not None
-        self._unacknowledged += len(data)
+        self.unacknowledged += len(data)
         receiver.on_data(data, False)
         if not self._paused:
             self.acknowledge()
@@ -97,7 +97,7 @@ class H2ClientStream:
 
     def acknowledge(self) -> None:
         """The host may send as much again as was taken."""
-        size, self._unacknowledged = self._unacknowledged, 0
+        size, self.unacknowledged = self.unacknowledged, 0
         if size:
             self._connection.session.acknowledge(self.stream_id, size)
 

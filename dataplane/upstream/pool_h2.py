@@ -86,7 +86,8 @@ class H2Pool(HttpPool[H2Connection]):
     def on_exchange_done(self, connection: H2Connection) -> None:
         """A stream is over, well or not, and its connection lives on."""
         self.on_stream_ended()
-        self._offer(connection)
+        if self._waiting or not connection.active or connection not in self._ready:
+            self._offer(connection)
 
     def on_room(self, connection: H2Connection) -> None:
         """The host allows more streams than before."""

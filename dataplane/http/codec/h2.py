@@ -55,6 +55,7 @@ class Http2Codec:
         "_premature",
         "_resets",
         "_streams",
+        "_streams_active",
         "_waiting",
         "_write",
         "_wrote",
@@ -75,6 +76,7 @@ class Http2Codec:
         self._max_count = config.max_headers_count
         self.stats = manager.stats
         self._http2 = manager.http2_stats
+        self._streams_active = manager.http2_stats.streams_active
         self._http2.nghttp2_downstream_connections.inc()
         self.session = H2Session(
             config.http2, client=False, max_header_bytes=self._max_bytes, max_header_count=config.max_headers_count
@@ -107,9 +109,12 @@ class Http2Codec:
             self.enlist()
 
     def _handle(self, events: list[Any]) -> None:
+        lingering, resets = self._lingering, self._resets
         for event in events:
-            handler = _HANDLERS.get(type(event))
-            if handler is not None:
+            kind = type(event)
+            if kind is _STREAM_CLOSED and not event.error_code and event.stream_id not in resets:
+                lingering.pop(event.stream_id, None)  # as nearly every stream ends
+            elif (handler := _HANDLERS.get(kind)) is not None:
                 handler(self, event)
                 if self._closed:
                     return
@@ -184,7 +189,7 @@ class Http2Codec:
         headers, size = request_headers(received)
         stream = encoder.stream = connection.begin_stream(encoder, self._manager.clock())
         self._streams[event.stream_id] = encoder
-        self._http2.streams_active.value += 1
+        self._streams_active.value += 1
         stream.request_headers_bytes = size
         if len(received) > self._max_count or size > self._max_bytes:
             self._refuse_size(encoder, size)
@@ -267,7 +272,7 @@ class Http2Codec:
             encoder = Http2Stream(self, stream_id, False)
             encoder.stream = self._connection.begin_stream(encoder, self._manager.clock())
             self._streams[stream_id] = encoder
-            self._http2.streams_active.value += 1
+            self._streams_active.value += 1
             details = "http2.invalid.header.field"
         else:
             details = "http2.violation.of.messaging.rule"
@@ -331,8 +336,9 @@ class Http2Codec:
         if self._streams.pop(stream_id, None) is None:
             return
         self._ended += 1
-        self._http2.streams_active.value -= 1
-        self._waiting.discard(encoder)
+        self._streams_active.value -= 1
+        if self._waiting:
+            self._waiting.discard(encoder)
         stream = encoder.stream
         del encoder.stream  # each knows the other: a circle that only the garbage collector would open
         if encoder.local_ended:
@@ -397,6 +403,8 @@ class Http2Codec:
     def __repr__(self) -> str:
         return f"<Http2Codec streams={len(self._streams)} lingering={len(self._lingering)}{' closed' if self._closed else ''}>"
 
+
+_STREAM_CLOSED: Final = h2_session.StreamClosed
 
 _HANDLERS: Final[dict[type[Any], Callable[[Http2Codec, Any], None]]] = {
     h2_session.RequestReceived: Http2Codec._on_request,  # its own methods

@@ -94,8 +94,14 @@ class Http2Stream:
         self._codec.on_data_queued(self, len(data))
 
     def encode_whole(self, headers: ResponseHeaders, body: bytes) -> None:
-        self.encode_headers(headers, False)
-        self.encode_data(body, True)
+        self.local_ended = True
+        session, stream_id = self._session, self.stream_id
+        try:
+            session.send_response(stream_id, response_fields(headers))
+            session.send_data(stream_id, body, end_stream=True)
+        except SessionError:
+            return
+        self._codec.on_data_queued(self, len(body))
 
     def encode_trailers(self, trailers: HeaderMap) -> None:
         self.local_ended = True

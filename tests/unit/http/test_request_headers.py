@@ -205,3 +205,12 @@ def test_proxy_connection_close_ends_the_connection() -> None:
     engine.up.last.respond()
     assert client.take_response()[1][b"connection"] == b"close"
     assert engine.up.last.field(b"proxy-connection") is None
+
+
+@pytest.mark.parametrize("settings", [EDGE, {**EDGE, "via": b"me"}])
+def test_te_keeps_trailers_and_nothing_else(settings: dict[str, Any]) -> None:
+    assert seen(settings, b"te: trailers", b"a: b")[b"te"] == b"trailers"
+    assert seen(settings, b"te: gzip, trailers")[b"te"] == b"trailers"
+    assert b"te" not in seen(settings, b"te: gzip")
+    twice = seen(settings, b"te: trailers", b"te: gzip")
+    assert twice[b"te"] == b"trailers"

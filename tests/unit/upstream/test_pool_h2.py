@@ -58,6 +58,27 @@ def test_a_response_that_came_in_one_read_may_be_handed_over_at_once() -> None:
     assert wire.counted()["upstream_rq_active"] == 1
 
 
+def test_heads_may_all_come_before_the_bodies() -> None:
+    wire = open_wire()
+    first, second, slow = Recorder(whole=True), Recorder(whole=True), Recorder(whole=True)
+    _, host = wire.exchange(first, second, slow)
+    for stream_id in (1, 3, 5):
+        host.session.send_response(stream_id, [(b":status", b"200")])
+        host.session.send_data(stream_id, b"%d" % stream_id, end_stream=stream_id != 5)
+    host.pump()
+    assert first.events == ["ready", "whole 200 1"]
+    assert second.events == ["ready", "whole 200 3"]
+    assert slow.events == ["ready", "headers 200", "data 5"]
+
+
+def test_a_head_before_a_reset_is_not_lost() -> None:
+    wire = open_wire()
+    request, host = wire.exchange(Recorder(whole=True))
+    response = frames.headers(1, frames.block((b":status", b"200")), end_stream=False)
+    host.peer.send(response + frames.reset(1))
+    assert request.events == ["ready", "headers 200", "reset: remote reset"]
+
+
 def test_bodies_and_trailers_both_ways() -> None:
     wire = open_wire()
     request, host = wire.exchange(Recorder(head=head(), end_stream=False))
