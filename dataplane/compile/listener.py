@@ -6,9 +6,11 @@ Not here: filter chains (filter_chain), access logs (access_log), sockets (liste
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
-from envoy.config.core.v3.socket_option_pb2 import SocketOption
+from envoy.config.core.v3.socket_option_pb2 import SocketOption, SocketOptionsOverride
 from envoy.config.listener.v3.listener_components_pb2 import FilterChain as FilterChainMessage
 from envoy.config.listener.v3.listener_pb2 import AdditionalAddress
 from envoy.config.listener.v3.listener_pb2 import Listener as ListenerMessage
@@ -25,6 +27,7 @@ from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import metadata_dict, seconds_or, wrapped
 from dataplane.routing.filter_chain_match import FilterChainIndex, NamedChains
 from dataplane.snapshot.listener import FilterChain, Listener
+from dataplane.snapshot.listener import SocketOption as CompiledOption
 
 supports(
     ListenerMessage,
@@ -48,6 +51,7 @@ supports(
     "bind_to_port",
     "use_original_dst",
     "internal_listener",
+    "max_connections_to_accept_per_socket_event",
     drain_type=("DEFAULT", "MODIFY_ONLY"),
 )
 ignores(
@@ -58,12 +62,15 @@ ignores(
 )
 ignores(
     ListenerMessage,
-    "max_connections_to_accept_per_socket_event",
     "connection_balance_config",
-    because="they tune how Envoy's threads share accepting; here the kernel spreads connections over workers by SO_REUSEPORT",
+    because="it tunes how Envoy's threads share connections; here the kernel spreads connections over workers by SO_REUSEPORT",
 )
 supports(ListenerMessage.InternalListenerConfig)
-supports(AdditionalAddress, "address")
+supports(AdditionalAddress, "address", "socket_options")
+supports(SocketOptionsOverride, "socket_options")
+supports(SocketOption.SocketType, "stream", "datagram")
+supports(SocketOption.SocketType.Stream)
+supports(SocketOption.SocketType.Datagram)
 supports(
     SocketOption,
     "level",
@@ -71,6 +78,7 @@ supports(
     "int_value",
     "buf_value",
     "description",
+    "type",
     state=("STATE_PREBIND", "STATE_BOUND", "STATE_LISTENING"),
 )
 
@@ -105,7 +113,9 @@ def compile_listener(message: ListenerMessage, at: FieldPath, context: CompileCo
         transparent=wrapped(message, "transparent", False),
         tcp_backlog_size=wrapped(message, "tcp_backlog_size", 0),
         tcp_fast_open_queue_length=wrapped(message, "tcp_fast_open_queue_length", None),
-        socket_options=_socket_options(message),
+        socket_options=_socket_options(message.socket_options),
+        additional_socket_options=_additional_options(message),
+        max_connections_to_accept_per_socket_event=wrapped(message, "max_connections_to_accept_per_socket_event", None),
         traffic_direction=message.traffic_direction,
         drain_type=message.drain_type,
         ignore_global_conn_limit=message.ignore_global_conn_limit,
@@ -185,8 +195,26 @@ def _additional(message: ListenerMessage, at: FieldPath, context: CompileContext
     return tuple(compiled)
 
 
-def _socket_options(message: ListenerMessage) -> tuple[tuple[int, int, int | bytes], ...]:
+def _additional_options(message: ListenerMessage) -> tuple[tuple[Address, tuple[CompiledOption, ...]], ...]:
+    """By address, of those that have options of their own.  What is wrong with an address is told elsewhere."""
+    compiled = []
+    for each in message.additional_addresses:
+        if each.HasField("socket_options"):
+            with suppress(ConfigError):
+                address = fields.address(each.address, FieldPath())
+                compiled.append((address, _socket_options(each.socket_options.socket_options)))
+    return tuple(compiled)
+
+
+def _socket_options(options: Iterable[SocketOption]) -> tuple[CompiledOption, ...]:
+    """Those of sockets for streams."""
     return tuple(
-        (option.level, option.name, option.int_value if option.WhichOneof("value") == "int_value" else bytes(option.buf_value))
-        for option in message.socket_options
+        CompiledOption(
+            option.level,
+            option.name,
+            option.int_value if option.WhichOneof("value") == "int_value" else bytes(option.buf_value),
+            option.state,
+        )
+        for option in options
+        if option.type.HasField("stream") or not option.type.HasField("datagram")
     )

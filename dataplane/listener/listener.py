@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 from dataplane.base.address import Address, PipeAddress
 from dataplane.listener.connection import Connection
 from dataplane.listener.connection_limit import ConnectionLimit, Unwanted
-from dataplane.listener.options import backlog, bound_address
+from dataplane.listener.limited_accepting import LimitedAccepting
+from dataplane.listener.options import backlog, bound_address, set_options
 from dataplane.listener.stats import ListenerStats, stat_prefix
 from dataplane.routing.filter_chain_match import find_filter_chain
+from dataplane.snapshot.listener import LISTENING
 
 if TYPE_CHECKING:
     from dataplane.api.listener_filter import Inspected
@@ -67,7 +69,7 @@ class ActiveListener:
         self._find_by_address = find_by_address
         self.scope = server.stats.scope(self.stat_prefix)
         self.stats = ListenerStats(self.scope, worker)
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | LimitedAccepting] = []
         self._sockets: Sockets = {}
 
     async def listen(self, sockets: Sockets) -> None:
@@ -77,13 +79,17 @@ class ActiveListener:
 
     async def _serve(self, sockets: Sockets) -> None:
         self._sockets = sockets
-        length = backlog(self.config)
+        length, most = backlog(self.config), self.config.max_connections_to_accept_per_socket_event
         for address, sock in sockets.items():
-            if isinstance(address, PipeAddress):
+            server: asyncio.Server | LimitedAccepting
+            if most is not None:
+                server = LimitedAccepting(self.server.loop, sock, length, self.new_connection, most)
+            elif isinstance(address, PipeAddress):
                 server = await self.server.loop.create_unix_server(self.new_connection, sock=sock, backlog=length)
             else:
                 server = await self.server.loop.create_server(self.new_connection, sock=sock, backlog=length)
             self._servers.append(server)
+            set_options(sock, self.config, address, LISTENING)
 
     @property
     def owned(self) -> tuple[Address, ...]:

@@ -286,7 +286,7 @@ class ListenerManager:
 
 
 def same_addresses(old: Listener, new: Listener) -> bool:
-    return addresses(old) == addresses(new) and old.socket_options == new.socket_options
+    return addresses(old) == addresses(new) and all(old.options_of(each) == new.options_of(each) for each in addresses(new))
 
 
 def _close(sockets: Iterable[socket.socket]) -> None:

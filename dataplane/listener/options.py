@@ -12,7 +12,7 @@ import stat
 from typing import Final
 
 from dataplane.base.address import Address, PipeAddress, SocketAddress
-from dataplane.snapshot.listener import Listener
+from dataplane.snapshot.listener import BOUND, PREBIND, Listener
 
 _IP_FREEBIND: Final = 15  # not in the socket module of Python 3.11
 _IP_TRANSPARENT: Final = 19
@@ -28,8 +28,10 @@ def bind(address: Address, listener: Listener) -> socket.socket:
     sock = socket.socket(socket.AF_INET6 if address.is_ipv6 else socket.AF_INET, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
-        _set_options(sock, listener)
+        _prepare(sock, listener)
+        set_options(sock, listener, address, PREBIND)
         sock.bind((address.host, address.port))
+        set_options(sock, listener, address, BOUND)
     except OSError:
         sock.close()
         raise
@@ -49,7 +51,15 @@ def backlog(listener: Listener) -> int:
     return listener.tcp_backlog_size or _system_backlog()
 
 
-def _set_options(sock: socket.socket, listener: Listener) -> None:
+def set_options(sock: socket.socket, listener: Listener, address: Address, state: int) -> None:
+    """Those that *listener* asks for in a *state* of its socket at *address*.  Unix sockets have none.  Raises OSError."""
+    if isinstance(address, SocketAddress):
+        for option in listener.options_of(address):
+            if option.state == state:
+                sock.setsockopt(option.level, option.name, option.value)
+
+
+def _prepare(sock: socket.socket, listener: Listener) -> None:
     ipv6 = sock.family == socket.AF_INET6
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if listener.reuse_port:
@@ -64,8 +74,6 @@ def _set_options(sock: socket.socket, listener: Listener) -> None:
         sock.setsockopt(level, name, 1)
     if listener.tcp_fast_open_queue_length is not None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, listener.tcp_fast_open_queue_length)
-    for level, name, value in listener.socket_options:
-        sock.setsockopt(level, name, value)
 
 
 def _bind_pipe(address: PipeAddress) -> socket.socket:

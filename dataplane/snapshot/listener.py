@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _EMPTY: Mapping[str, object] = MappingProxyType({})
 
 
+PREBIND, BOUND, LISTENING = range(3)  # SocketOption.SocketState
+
 MODIFY_ONLY: Final = 1
 """Of Listener.DrainType: a health check that is made to fail drains nothing."""
 
@@ -58,6 +60,16 @@ class SrdsSource:
 
 
 @dataclass(frozen=True, slots=True)
+class SocketOption:
+    """`SocketOption`.  state: PREBIND, BOUND or LISTENING, when it is set."""
+
+    level: int
+    name: int
+    value: int | bytes
+    state: int = PREBIND
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """A compiled `Listener`."""
 
@@ -78,7 +90,8 @@ class Listener:
     transparent: bool = False
     tcp_backlog_size: int = 0  # 0: the system's maximum
     tcp_fast_open_queue_length: int | None = None
-    socket_options: tuple[tuple[int, int, int | bytes], ...] = ()  # (level, name, value)
+    socket_options: tuple[SocketOption, ...] = ()
+    additional_socket_options: tuple[tuple[Address, tuple[SocketOption, ...]], ...] = ()  # of addresses that have their own
     max_connections_to_accept_per_socket_event: int | None = None
     traffic_direction: int = 0  # enum TrafficDirection
     drain_type: int = 0  # enum DrainType: DEFAULT (0) or MODIFY_ONLY
@@ -93,3 +106,7 @@ class Listener:
     api_listener: bool = False
     secret_references: frozenset[SecretReference] = frozenset()  # secrets that its TLS takes from SDS
     filter_chain_index: FilterChainIndex | NamedChains | None = field(default=None, hash=False, compare=False)  # of filter_chains
+
+    def options_of(self, address: Address) -> tuple[SocketOption, ...]:
+        """What the socket of one of its addresses is to have."""
+        return dict(self.additional_socket_options).get(address, self.socket_options)

@@ -12,7 +12,7 @@ from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.context import CompileContext
 from dataplane.compile.listener import compile_listener
 from dataplane.routing.filter_chain_match import FilterChainMatch, find_filter_chain
-from dataplane.snapshot.listener import Listener
+from dataplane.snapshot.listener import BOUND, LISTENING, Listener, SocketOption
 from tests.support.compiling import compiled, errors, message
 
 LISTENER = "envoy.config.listener.v3.Listener"
@@ -78,7 +78,7 @@ def test_fields() -> None:
     assert made.additional_addresses == (PipeAddress("/x", 448),)
     assert (made.stat_prefix, made.per_connection_buffer_limit, made.drain_type) == ("s", 5, 1)
     assert (made.transparent, made.freebind, made.reuse_port, made.bind_to_port) == (True, True, False, False)
-    assert made.socket_options == ((1, 2, 3), (1, 4, b"a"))
+    assert made.socket_options == (SocketOption(1, 2, 3), SocketOption(1, 4, b"a"))
     assert (made.tcp_fast_open_queue_length, made.tcp_backlog_size, made.traffic_direction) == (7, 9, 1)
     assert made.metadata == {"n": {"k": "v"}}
     assert len(made.access_log) == 1
@@ -265,3 +265,18 @@ def test_an_internal_listener_needs_an_extension_of_the_process() -> None:
     with pytest.raises(ConfigError, match="InternalListener bootstrap extension is mandatory"):
         compile_listener(made, FieldPath(), CompileContext(internal_listeners=False))
     assert compile_listener(made, FieldPath(), CompileContext()).address == InternalAddress("in")
+
+
+def test_socket_options_by_state_by_type_and_by_address() -> None:
+    other = {"socket_address": {"address": "127.0.0.2", "port_value": 80}}
+    option = {"level": 1, "name": 9, "int_value": 1}
+    made = listener(
+        socket_options=[
+            {**option, "state": "STATE_BOUND", "type": {"stream": {}}},
+            {**option, "type": {"datagram": {}}},
+            {**option, "name": 7, "state": "STATE_LISTENING"},
+        ],
+        additional_addresses=[{"address": other, "socket_options": {"socket_options": [option]}}],
+    )
+    assert made.options_of(made.address) == (SocketOption(1, 9, 1, BOUND), SocketOption(1, 7, 1, LISTENING))
+    assert made.options_of(made.additional_addresses[0]) == (SocketOption(1, 9, 1),)

@@ -18,7 +18,7 @@ from dataplane.base.deadlines import DeadlineWheel
 from dataplane.listener.connection_limit import ConnectionLimit
 from dataplane.listener.manager import ListenerManager
 from dataplane.observe.stats import StatsStore
-from dataplane.snapshot.listener import MODIFY_ONLY, FilterChain, Listener
+from dataplane.snapshot.listener import BOUND, LISTENING, MODIFY_ONLY, FilterChain, Listener, SocketOption
 from dataplane.snapshot.snapshot import EMPTY, Holder, Snapshot
 from tests.support.waiting import wait_until_async
 
@@ -327,6 +327,36 @@ def test_a_restored_destination_brings_a_connection_to_its_listener() -> None:
         assert world.manager.connections == 1
         await world.publish(listener("one", front, listener_filters=(Restores(),), use_original_dst=True))
         assert await ask(await world.connect("one")) == b"a:x"
+
+    run(scenario)
+
+
+def test_options_are_set_in_their_state() -> None:
+    keepalive = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    priority = (socket.SOL_SOCKET, socket.SO_PRIORITY)
+
+    async def scenario(world: World) -> None:
+        options = (SocketOption(*keepalive, 1, BOUND), SocketOption(*priority, 3, LISTENING))
+        await world.publish(listener("one", EchoFactory(b"a"), socket_options=options))
+        (active,) = world.manager._active.values()
+        ((_, sock),) = active.sockets
+        assert sock.getsockopt(*keepalive) == 1
+        assert sock.getsockopt(*priority) == 3
+
+    run(scenario)
+
+
+def test_few_connections_at_a_time_are_connections_all_the_same() -> None:
+    async def scenario(world: World) -> None:
+        config = listener("one", EchoFactory(b"a"), max_connections_to_accept_per_socket_event=1)
+        await world.publish(config)
+        streams = await asyncio.gather(*(world.connect("one") for _ in range(5)))
+        assert [await ask(each) for each in streams] == [b"a:x"] * 5
+        address = world.address("one")
+        world.manager.stop_accepting()
+        with pytest.raises(ConnectionRefusedError):
+            await world.open(address)
+        assert await ask(streams[0]) == b"a:x"
 
     run(scenario)
 
