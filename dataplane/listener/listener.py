@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from random import random
 from typing import TYPE_CHECKING
@@ -79,17 +80,21 @@ class ActiveListener:
 
     async def _serve(self, sockets: Sockets) -> None:
         self._sockets = sockets
-        length, most = backlog(self.config), self.config.max_connections_to_accept_per_socket_event
         for address, sock in sockets.items():
-            server: asyncio.Server | LimitedAccepting
-            if most is not None:
-                server = LimitedAccepting(self.server.loop, sock, length, self.new_connection, most)
-            elif isinstance(address, PipeAddress):
-                server = await self.server.loop.create_unix_server(self.new_connection, sock=sock, backlog=length)
-            else:
-                server = await self.server.loop.create_server(self.new_connection, sock=sock, backlog=length)
-            self._servers.append(server)
+            self._servers.append(await self._accept_on(address, sock))
             set_options(sock, self.config, address, LISTENING)
+
+    async def _accept_on(self, address: Address, sock: socket.socket) -> asyncio.Server | LimitedAccepting:
+        loop, length = self.server.loop, backlog(self.config)
+        most = self.config.max_connections_to_accept_per_socket_event
+        if most is not None:
+            return LimitedAccepting(loop, sock, length, self.new_connection, most)
+        if not isinstance(address, PipeAddress):
+            return await loop.create_server(self.new_connection, sock=sock, backlog=length)
+        if sys.version_info >= (3, 13):
+            # Another process may go on listening: its file must not go with us.
+            return await loop.create_unix_server(self.new_connection, sock=sock, backlog=length, cleanup_socket=False)
+        return await loop.create_unix_server(self.new_connection, sock=sock, backlog=length)
 
     @property
     def owned(self) -> tuple[Address, ...]:

@@ -78,6 +78,8 @@ class ListenerManager:
         self._stats = ListenerManagerStats(server.stats)
         self._stats.workers_started.set(1)
         self._draining = False
+        self._closed = False  # for good: an update brings no new socket
+        self._closed_inbound = False
         self._paused = False
         self._shortage: Shortage | None = None
 
@@ -89,7 +91,9 @@ class ListenerManager:
         failed: dict[str, OSError] = {}
         for name, config in listeners.items():
             active = self._active.get(name)
-            if not config.bind_to_port or (active is not None and same_addresses(active.config, config)):
+            if not config.bind_to_port or self._is_closed(config):
+                continue
+            if active is not None and same_addresses(active.config, config):
                 continue
             before = self._bound.get(name)
             if before is not None:
@@ -153,7 +157,12 @@ class ListenerManager:
             listener.ask_to_end(self._shortage)
 
     def stop_accepting(self, inbound_only: bool = False, keep_idle: bool = False) -> None:
-        """Close the sockets; connections live on, in a drain only while they have work under way, unless idle ones are kept."""
+        """Close the sockets; connections live on, in a drain only while they have work under way, unless idle ones are kept.
+
+        As in Envoy it is for good: listeners that an update brings later are not opened.
+        """
+        self._closed_inbound = True
+        self._closed = self._closed or not inbound_only
         for listener in self._chosen(inbound_only):
             if not listener.stopped:
                 listener.stop()
@@ -271,6 +280,9 @@ class ListenerManager:
                 if not listener.stopped and each in listener.owned:
                     return listener
         return None
+
+    def _is_closed(self, config: Listener) -> bool:
+        return self._closed or (self._closed_inbound and config.traffic_direction == 1)
 
     def _new_drain(self, drain_time: float | None = None, gradual: bool | None = None) -> Drain:
         spread = self._gradual if gradual is None else gradual

@@ -81,8 +81,8 @@ class Replica:
             self._forget(key)
         for key, fact in facts.changed.items():
             self._learn(key, fact)
+        self._follow_drain(facts.changed)  # first: where nothing is accepted any more, no listener is opened
         await self._swap()
-        self._follow_drain(facts.changed)
         return Applied(self._generation, refused)
 
     def _take_sockets(self, changed: Mapping[Key, object], descriptors: Sequence[int]) -> None:

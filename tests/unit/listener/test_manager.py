@@ -405,3 +405,27 @@ def test_connections_beyond_the_limit_of_the_process_are_closed() -> None:
         assert await ask(await world.connect("two")) == b"a:x"
 
     run(scenario, limit=2)
+
+
+def test_after_the_end_of_accepting_an_update_opens_nothing() -> None:
+    """Another process may have the sockets: what came here would be cut off with us."""
+
+    async def scenario(world: World) -> None:
+        factory = EchoFactory(b"a")
+        await world.publish(listener("edge", factory))
+        world.manager.stop_accepting()
+        assert not await world.publish(listener("edge", EchoFactory(b"b")), listener("late", factory))
+        assert not world.manager.status
+        assert not world.manager.sockets
+
+    run(scenario)
+
+
+def test_after_the_end_of_accepting_for_inbound_listeners_others_are_opened() -> None:
+    async def scenario(world: World) -> None:
+        world.manager.stop_accepting(inbound_only=True)
+        inbound, outbound = (listener(name, EchoFactory(b"a"), traffic_direction=way) for name, way in (("in", 1), ("out", 2)))
+        await world.publish(inbound, outbound)
+        assert [status.name for status in world.manager.status] == ["out"]
+
+    run(scenario)
