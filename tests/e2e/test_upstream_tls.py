@@ -86,6 +86,7 @@ def answer(port: int, host: str, *fields: str) -> bytes:
         return received
 
 
+RAW = {"@type": bootstraps.TYPE + "transport_sockets.raw_buffer.v3.RawBuffer"}
 NAMED = {"explicit_http_config": {"http_protocol_options": {}}}
 
 
@@ -139,3 +140,54 @@ def test_a_handshake_that_fails_is_a_failure_to_connect(tmp_path: Path) -> None:
         received = answer(port, "a.test")
     assert received.startswith(b"HTTP/1.1 503")
     assert received.endswith(b"reset reason: remote connection failure")
+
+
+def test_the_metadata_of_an_endpoint_choose_its_transport_socket(tmp_path: Path) -> None:
+    """As meshes do it: TLS for those endpoints that are known to speak it, plain bytes for the others."""
+    authority = Authority()
+    secure, plain = NamedOrigin(authority.sign("a.test")), Origin("plain")
+    with in_a_thread(secure), in_a_thread(plain):
+        made = cluster(secure.port, authority, NAMED, sni="a.test")
+        tls = made.pop("transport_socket")
+        made["transport_socket_matches"] = [
+            {"name": "tls", "match": {"tlsMode": "istio"}, "transport_socket": tls},
+            {"name": "plain", "match": {}, "transport_socket": {"name": "raw", "typed_config": RAW}},
+        ]
+        (endpoints,) = made["load_assignment"]["endpoints"]
+        known = {"filter_metadata": {"envoy.transport_socket_match": {"tlsMode": "istio"}}}
+        endpoints["lb_endpoints"][0]["metadata"] = known
+        endpoints["lb_endpoints"].append({"endpoint": {"address": bootstraps.address(plain.port)}})
+        with running(made, tmp_path) as port:
+            bodies = {answer(port, "a.test").rpartition(b"\r\n\r\n")[2] for _ in range(8)}
+    assert bodies == {b"origin", b"plain"}
+    assert set(secure.asked) == {"a.test"}
+
+
+def test_a_certificate_that_was_revoked_is_not_trusted(tmp_path: Path) -> None:
+    authority = Authority()
+    good, revoked = authority.sign("a.test"), authority.sign("a.test")
+    validation = {
+        "trusted_ca": {"inline_string": authority.certificate.decode()},
+        "crl": {"inline_string": authority.revoke(revoked).decode()},
+    }
+    for name, keys, expected in (("good", good, 200), ("revoked", revoked, 503)):
+        origin = NamedOrigin(keys)
+        with in_a_thread(origin):
+            made = cluster(origin.port, authority, NAMED)
+            made["transport_socket"]["typed_config"]["common_tls_context"]["validation_context"] = validation
+            with running(made, tmp_path / name) as port:
+                assert status(port, "a.test") == expected
+
+
+def test_an_other_name_may_be_what_is_looked_for(tmp_path: Path) -> None:
+    authority = Authority()
+    origin = NamedOrigin(authority.sign("a.test", "1.3.6.1.4.1.311.20.2.3=somebody@a.test"))
+    trusted = {"inline_string": authority.certificate.decode()}
+    with in_a_thread(origin):
+        for wanted, expected in (("somebody@a.test", 200), ("else@a.test", 503)):
+            matcher = {"san_type": "OTHER_NAME", "oid": "1.3.6.1.4.1.311.20.2.3", "matcher": {"exact": wanted}}
+            made = cluster(origin.port, authority, NAMED)
+            context = made["transport_socket"]["typed_config"]["common_tls_context"]
+            context["validation_context"] = {"trusted_ca": trusted, "match_typed_subject_alt_names": [matcher]}
+            with running(made, tmp_path / wanted) as port:
+                assert status(port, "a.test") == expected

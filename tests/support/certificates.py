@@ -36,8 +36,21 @@ class Authority:
     def certificate(self) -> bytes:
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
+    def revoke(self, *pairs: KeyPair) -> bytes:
+        """A list of certificates that are revoked, PEM."""
+        now = datetime.datetime.now(datetime.UTC)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self._name).last_update(now - _DAY).next_update(now + _DAY)
+        for pair in pairs:
+            serial = x509.load_pem_x509_certificate(pair.certificate).serial_number
+            revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now - _DAY).build()
+            builder = builder.add_revoked_certificate(revoked)
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
     def sign(self, *names: str) -> KeyPair:
-        """A key pair whose certificate has *names* as its subject alternative names: DNS names, IP addresses or URIs."""
+        """A key pair whose certificate has *names* as its subject alternative names.
+
+        DNS names, IP addresses, URIs; other names as `OID=text`.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         alternatives = x509.SubjectAlternativeName([_general_name(name) for name in names])
         builder = _builder(_name(names[0]), self._name, key).add_extension(alternatives, critical=False)
@@ -66,6 +79,10 @@ def _name(text: str) -> x509.Name:
 
 
 def _general_name(name: str) -> x509.GeneralName:
+    kind, is_other, text = name.partition("=")
+    if is_other:
+        value = b"\x0c" + bytes([len(text)]) + text.encode()  # a UTF8String of the short form
+        return x509.OtherName(x509.ObjectIdentifier(kind), value)
     if "://" in name:
         return x509.UniformResourceIdentifier(name)
     try:
