@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from dataplane.semantics.header_map import HeaderMap, RequestHeaders
 
 
+# So many clusters' counters, and then twice as many as last time, may be there before those of removed ones are looked for.
+_FEW_COUNTERS: Final = 64
+
+
 class BoundRouter:
     """What the requests of one connection manager share."""
 
@@ -41,6 +45,7 @@ class BoundRouter:
         self._server: Final = server
         self._counters: dict[str, AnswerCounters] = {}
         self._virtual: dict[str, VirtualClusterStats] = {}
+        self._most_counters = _FEW_COUNTERS
         self._for_mirrors: BoundRouter | None = None
 
     @property
@@ -54,6 +59,8 @@ class BoundRouter:
         """A cluster that was removed and came back has new stats."""
         counters = self._counters.get(cluster.name)
         if counters is None or counters.scope is not cluster.stats.scope:
+            if len(self._counters) >= self._most_counters:
+                self._forget_removed()
             counters = self._counters[cluster.name] = AnswerCounters(cluster.stats.scope)
         return counters
 
@@ -64,6 +71,12 @@ class BoundRouter:
         if virtual is None:
             virtual = self._virtual[key] = VirtualClusterStats(self._server.stats.scope(key))
         return CountersOfBoth(counters, virtual)
+
+    def _forget_removed(self) -> None:
+        """Clusters come and go; a manager may stay for ever."""
+        clusters = self.clusters
+        self._counters = {name: known for name, known in self._counters.items() if clusters.get(name) is not None}
+        self._most_counters = max(_FEW_COUNTERS, 2 * len(self._counters))
 
 
 class RequestState:

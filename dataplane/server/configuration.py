@@ -397,8 +397,8 @@ class Configuration:
         scopes = {name: f"sds.{name}." for names in wanted.values() for name in names}
         self._subscribe(SECRET, wanted, scopes)
 
-    def _subscribe(self, type_url: str, wanted: Mapping[ConfigSource, set[str]], scopes: Mapping[str, str]) -> None:
-        """scopes: the prefix of the statistics by name."""
+    def _subscribe(self, type_url: str, wanted: Mapping[ConfigSource, set[str]], scopes: dict[str, str]) -> None:
+        """scopes: the prefix of the statistics by name; those of names that are not wanted are taken off."""
         client = self._client
         if client is None:
             return
@@ -416,7 +416,10 @@ class Configuration:
                 continue
             # Config sources that differ in their timeout alone are one source: a stream carries a type once.
             by_source.setdefault(source, {}).update(dict.fromkeys(names, config_source.initial_fetch_timeout))
-        self._forget_others(type_url, {name for names in by_source.values() for name in names})
+        every = {name for names in by_source.values() for name in names}
+        self._forget_others(type_url, every)
+        for name in scopes.keys() - every:
+            del scopes[name]
         for source, timeouts in by_source.items():
             if source in known:
                 client.set_names(type_url, source, timeouts)
