@@ -11,7 +11,10 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import select
+import stat
 import threading
+from collections.abc import Iterator
 from typing import Final
 
 from dataplane.observe.stats import StatsStore
@@ -20,6 +23,9 @@ _log = logging.getLogger("file")
 
 MAX_BACKLOG: Final = 64 << 20
 """Bytes of one file that may wait for the disk; beyond it lines are dropped, since memory is worth more than a log."""
+
+_PIPE_BUF: Final = select.PIPE_BUF
+"""What goes into a pipe in one piece: more is mixed with the lines of other workers, which write to it, too."""
 
 _STREAMS: Final = {"/dev/stdout": 1, "/dev/stderr": 2}
 
@@ -151,6 +157,25 @@ class LogFiles:
 
 
 def _write_all(descriptor: int, piece: bytes) -> None:
+    if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        for part in whole_lines(piece, _PIPE_BUF):
+            _write(descriptor, part)
+    else:
+        _write(descriptor, piece)
+
+
+def _write(descriptor: int, piece: bytes) -> None:
     view = memoryview(piece)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def whole_lines(piece: bytes, limit: int) -> Iterator[bytes]:
+    """*piece* in parts of whole lines, each of at most *limit* bytes unless one line alone is longer."""
+    start = 0
+    while start < len(piece):
+        end = len(piece)
+        if end - start > limit:
+            end = piece.rfind(b"\n", start, start + limit) + 1 or piece.find(b"\n", start) + 1 or end
+        yield piece[start:end]
+        start = end

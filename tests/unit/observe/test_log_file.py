@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dataplane.observe import log_file
 from dataplane.observe.log_file import LogFiles
@@ -67,3 +70,33 @@ def test_what_the_disk_cannot_keep_up_with_is_dropped_and_counted(tmp_path: Path
     files.close()
     assert stats.counter("filesystem.write_dropped").value == 3
     assert not (tmp_path / "access.log").exists()
+
+
+@given(st.lists(st.binary(max_size=30).map(lambda line: line.replace(b"\n", b"") + b"\n")), st.integers(1, 40))
+def test_parts_for_a_pipe_are_whole_lines(lines: list[bytes], limit: int) -> None:
+    parts = list(log_file.whole_lines(b"".join(lines), limit))
+    assert b"".join(parts) == b"".join(lines)
+    for part in parts:
+        assert part.endswith(b"\n")
+        assert len(part) <= limit or part.count(b"\n") == 1
+
+
+def test_two_writers_of_a_pipe_do_not_mix_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(reader, True)
+    writers = [LogFiles(), LogFiles()]
+    lines = [letter * 300 + b"\n" for letter in (b"a", b"b")]
+    for files, line in zip(writers, lines, strict=True):
+        file = files.open(str(path))
+        for _ in range(500):
+            file.write(line)
+        file.flush()
+    received = b""
+    while len(received) < 2 * 500 * 301:
+        received += os.read(reader, 1 << 16)
+    for files in writers:
+        files.close()
+    os.close(reader)
+    assert sorted(received.splitlines(keepends=True)) == sorted(lines * 500)
