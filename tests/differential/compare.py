@@ -52,10 +52,16 @@ def expected_timeout(data: bytes) -> bytes:
     return re.sub(rb"((?:x-envoy-expected-rq-timeout-ms|grpc-timeout): )\d+", rb"\1<ms>", data)
 
 
+def last_words(data: bytes) -> bytes:
+    """Envoy closes a broken HTTP/2 connection without a word; we say why, with RST_STREAM and GOAWAY."""
+    return re.sub(rb"(?:^|\r\n)(?:stream 0\r\ngoaway \d+|stream \d+\r\nreset 1)(?=\r\n|$)", b"", data)
+
+
 OPTIONAL: dict[str, Callable[[bytes], bytes]] = {
     "merge chunks": merge_chunks,
     "sort headers": sort_headers,
     "expected timeout": expected_timeout,
+    "last words": last_words,
 }
 # For upstreams that close at once: how much of a request they got to see is a race.
 SKIP_UPSTREAM = "skip upstream"

@@ -7,6 +7,7 @@ import contextlib
 import socket
 from dataclasses import dataclass, field
 
+from tests.differential import h2_talk
 from tests.differential.case import Case, UpstreamScript
 from tests.differential.framing import HEAD_END, count_final_responses, read_head, read_request
 from tests.differential.script import Act, Await, Send, Step
@@ -144,6 +145,11 @@ class Actor:
             await scene.until(lambda: step.text in scene.client_bytes, f"client got {step.text!r}")
         elif step.kind == "upstream":
             await scene.until(lambda: step.text in scene.upstream_bytes, f"upstream got {step.text!r}")
+        elif step.kind == "streams":
+            wanted = int(step.text)
+            await scene.until(
+                lambda: wire.ended or h2_talk.ended_streams(bytes(wire.received)) >= wanted, f"{wanted} streams ended"
+            )
         elif step.kind == "mark":
             await scene.until(lambda: step.text.decode() in scene.marks, f"mark {step.text!r}")
         elif step.kind == "response":
@@ -201,7 +207,10 @@ class Conversation:
         await asyncio.gather(*(self._client(name, steps, port, clients, outcome) for name, steps in self.case.clients.items()))
         await self._scene.quiet(SETTLE)
         for name, wire in sorted(clients.items()):
-            outcome.clients[name] = Transcript(bytes(wire.received), wire.ended and not wire.closed_here)
+            received = bytes(wire.received)
+            if any(isinstance(step, Send) and step.http2 for step in self.case.clients[name]):
+                received = h2_talk.readable(received)
+            outcome.clients[name] = Transcript(received, wire.ended and not wire.closed_here)
         for name, upstream in self.upstreams.items():
             outcome.upstreams[name] = [
                 Transcript(bytes(wire.received), wire.ended and not wire.closed_here) for wire in upstream.wires

@@ -5,7 +5,8 @@ A step is a mapping with one of these keys (those marked * may carry a body: `bo
     head*        lines of a message head; lines end with CRLF, the empty line at the end is added
     bytes        exact text as YAML gives it; in double quotes \r, \n and \xNN are bytes
     repeat       {bytes, times}: long things
-    await        response, request, head, eof, continue, or {client: text}, {upstream: text}, {mark: name}
+    h2           frames of a client that speaks HTTP/2 (h2_talk.py)
+    await        response, request, head, eof, continue, or {client: text}, {upstream: text}, {mark: name}, {streams: how many have ended}
     mark         a name another connection may await
     close, half_close, reset, pause, resume    what is done to the connection
 
@@ -19,8 +20,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tests.differential import h2_talk
+
 ACTIONS = frozenset({"close", "half_close", "reset", "pause", "resume"})
-MAIN_KEYS = frozenset({"head", "bytes", "repeat", "await", "mark", *ACTIONS})
+MAIN_KEYS = frozenset({"head", "bytes", "repeat", "h2", "await", "mark", *ACTIONS})
 EXTRA_KEYS = frozenset({"body", "chunks", "trailers", "split"})
 
 
@@ -33,6 +36,7 @@ class Send:
     """Methods of the requests in it, as far as the step says: whoever sends them expects as many responses."""
     head_only: tuple[bytes, ...] = ()
     """The same message without its body: what answers a HEAD request."""
+    http2: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ def _parse_await(wanted: object) -> Await:
         return Await(wanted)
     assert isinstance(wanted, dict), f"await: {wanted!r}"
     [(kind, text)] = wanted.items()
-    if kind not in ("client", "upstream", "mark"):
+    if kind not in ("client", "upstream", "mark", "streams"):
         raise ValueError(f"await: unknown {kind!r}")
     return Await(kind, to_bytes(str(text)))
 
@@ -118,11 +122,13 @@ def parse_step(step: Mapping[str, Any] | str) -> Step:
         data = _message(step)
         methods = (data.split(b" ", 1)[0],)
         head_only = (_lines(step["head"]) + b"\r\n",)
+    elif key == "h2":
+        data = b"".join(map(h2_talk.encode, step["h2"]))
     elif key == "bytes":
         data = to_bytes(step["bytes"])
     else:
         data = to_bytes(step["repeat"]["bytes"]) * int(step["repeat"]["times"])
-    return Send(_split(data, step.get("split")), methods, head_only)
+    return Send(_split(data, step.get("split")), methods, head_only, key == "h2")
 
 
 def parse_script(steps: Any) -> tuple[Step, ...]:
