@@ -119,6 +119,14 @@ class CorsFilter:
         self._valid.inc()
         return policy if policy.enabled[0] else None
 
+    def keep_back(self, headers: RequestHeaders, stream: StreamCallbacks) -> FilterStatus:
+        """A preflight of an origin that is not allowed: it goes on, unless the policy says that it shall not."""
+        policy = stream.filter_config(self._name)
+        kept = (
+            isinstance(policy, Policy) and policy.forward_not_matching is False and policy.enabled[0] and headers.get(b"origin")
+        )
+        return stream.local_reply(200, details="cors_response") if kept else CONTINUE
+
 
 class CorsStream:
     """One request.  _policy: None where it is not a cross-origin request that is allowed."""
@@ -132,10 +140,11 @@ class CorsStream:
 
     def decode_headers(self, headers: RequestHeaders, end_stream: bool, stream: StreamCallbacks) -> FilterStatus:
         policy = self._policy = self._filter.judge(headers, stream)
+        is_preflight = headers.method == b"OPTIONS" and bool(headers.get(b"access-control-request-method"))
         if policy is None:
-            return CONTINUE
+            return self._filter.keep_back(headers, stream) if is_preflight else CONTINUE
         self._origin = headers.get(b"origin") or b""
-        if headers.method != b"OPTIONS" or not headers.get(b"access-control-request-method"):
+        if not is_preflight:
             return CONTINUE
         return stream.local_reply(200, details="cors_response", headers=tuple(self._preflight(policy, headers)))
 

@@ -70,6 +70,14 @@ def test_a_private_network(asked: bytes, told: bool) -> None:
     assert (b"access-control-allow-private-network" in fields) is told
 
 
+@pytest.mark.parametrize(("forward", "asked"), [(True, 1), (False, 0)])
+def test_a_preflight_that_is_not_allowed(forward: bool, asked: int) -> None:
+    engine = engine_with(http_filter(CORS, {}), policy(forward_not_matching_preflights=forward))
+    fields = ask(engine, b"access-control-request-method: PUT", method=b"OPTIONS", origin=b"http://bad.test")
+    assert len(engine.up.exchanges) == asked
+    assert (ALLOW_ORIGIN in fields) is forward
+
+
 def test_without_a_policy_nothing_happens() -> None:
     engine = engine_with(http_filter(CORS, {}))
     assert ask(engine)[ALLOW_ORIGIN] == b"other"
