@@ -70,9 +70,10 @@ async def _serve(options: Options, loaded: LoadedBootstrap, spawned: Sequence[Sp
     failed = running.done()  # it serves until it is cancelled
     if failed:
         _report(running.exception())
-    running.cancel()
     ending.cancel()
-    await asyncio.wait({running, ending})
+    while not running.done():
+        running.cancel()  # asyncio.wait_for of Python 3.11 may swallow one that comes while what it waits for is done
+        await asyncio.wait({running}, timeout=1.0)
     await server.stop()
     _log.info("exiting")
     sys.stdout.flush()
