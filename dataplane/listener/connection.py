@@ -265,7 +265,7 @@ class Connection(StreamInfo, asyncio.Protocol):
         if inspected.restored:
             self.destination_restored = True
         if inspected.dynamic_metadata:
-            self.dynamic_metadata = inspected.dynamic_metadata
+            self.dynamic_metadata = {**(self.dynamic_metadata or {}), **inspected.dynamic_metadata}
         if inspected.proxy_protocol_tlvs:
             self.proxy_protocol_tlvs = inspected.proxy_protocol_tlvs
 
@@ -339,6 +339,9 @@ class Connection(StreamInfo, asyncio.Protocol):
         self.downstream_remote_address = self.downstream_direct_remote_address = self.remote_address
         self.downstream_local_address = self.local_address
         self.listener_name = self.listener.name
+        passed = transport.get_extra_info("passed_metadata")  # by who dialled an internal listener
+        if passed:
+            self.dynamic_metadata = dict(passed)
 
     def __repr__(self) -> str:
         state = "closing" if self._closing else "open"

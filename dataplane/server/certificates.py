@@ -12,6 +12,8 @@ from dataplane.admin.context import TlsContextFacts
 from dataplane.extensions.transport_sockets.tls.certificate import Certificate
 from dataplane.extensions.transport_sockets.tls.downstream import DownstreamTlsSocket
 from dataplane.extensions.transport_sockets.tls.upstream import UpstreamTlsSocket
+from dataplane.snapshot.introduced_socket import IntroducedSocket
+from dataplane.snapshot.passing_socket import PassingSocket
 
 if TYPE_CHECKING:
     from dataplane.snapshot.snapshot import Snapshot
@@ -36,6 +38,5 @@ def _sockets(snapshot: Snapshot) -> Iterator[object]:
         for chain in (*listener.filter_chains, *(() if default is None else (default,))):
             yield chain.transport_socket
     for cluster in snapshot.clusters.values():
-        yield cluster.transport_socket
-        for match in cluster.transport_socket_matches:
-            yield match.transport_socket
+        for socket in (cluster.transport_socket, *(match.transport_socket for match in cluster.transport_socket_matches)):
+            yield socket.socket if isinstance(socket, IntroducedSocket | PassingSocket) else socket

@@ -19,6 +19,7 @@ from dataplane.semantics.h1_fields import FieldParser
 from dataplane.semantics.h1_head import ResponseHeadParser
 from dataplane.snapshot.cluster import DiscoveryType
 from dataplane.snapshot.introduced_socket import IntroducedSocket
+from dataplane.snapshot.passing_socket import PassingSocket
 from dataplane.upstream import membership
 from dataplane.upstream.auto_names import NO_NAMES, Names, forget_unused, names_of
 from dataplane.upstream.balancers import Balancers, asks_requests
@@ -365,6 +366,12 @@ class UpstreamCluster:
         runtime = self._runtime
         return SocketConnector(runtime.loop, runtime.deadlines, config, self.stats.connection.bind_errors, runtime.internal)
 
+    def _passing_connector(self, socket: PassingSocket, host: UpstreamHost) -> Connector:
+        metadata, missing = socket.metadata(host.metadata, self.config.metadata)
+        if missing:
+            self.stats.scope.counter("internal_upstream.no_metadata").inc(missing)
+        return self._make_connector(self.config).passing(metadata)
+
     def _settings_for(self, host: UpstreamHost, slot: int | None, names: Names = NO_NAMES) -> PoolSettings:
         """slot: of pools, None for TCP.  Those of the cluster unless the host is reached through more than plain bytes."""
         socket = socket_of(self.config, host)
@@ -372,6 +379,11 @@ class UpstreamCluster:
             return self._settings
         runtime = self._runtime
         connector: Connector = self._make_connector(self.config)
+        if isinstance(socket, PassingSocket):
+            connector = self._passing_connector(socket, host)
+            socket = cast("UpstreamTransportSocket | None", socket.socket)
+            if socket is None:
+                return replace(self._settings, connector=connector)
         if isinstance(socket, IntroducedSocket):
             connector = IntroducingConnector(connector, socket.version, names.introduction)
             socket = cast("UpstreamTransportSocket | None", socket.socket)

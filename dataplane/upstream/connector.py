@@ -18,6 +18,8 @@ from dataplane.upstream.internal_connection import InternalDial, InternalListene
 from dataplane.upstream.source_address import BindError, bound_socket
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dataplane.base.deadlines import DeadlineWheel
     from dataplane.observe.stats import Counter
     from dataplane.snapshot.cluster import Cluster, TcpKeepalive
@@ -69,7 +71,7 @@ class SocketConnector:
     bind_errors: counts source addresses that we do not have.
     """
 
-    __slots__ = ("_bind_errors", "_cluster", "_deadlines", "_internal", "_loop")
+    __slots__ = ("_bind_errors", "_cluster", "_deadlines", "_internal", "_loop", "_passed")
 
     def __init__(
         self,
@@ -79,15 +81,21 @@ class SocketConnector:
         bind_errors: Counter | None = None,
         internal: InternalListeners | None = None,
     ) -> None:
+        self._passed: Mapping[str, object] = {}
         self._loop = loop
         self._deadlines = deadlines
         self._cluster = cluster
         self._bind_errors = bind_errors
         self._internal = internal or InternalListeners()
 
+    def passing(self, metadata: Mapping[str, object]) -> SocketConnector:
+        """This connector, telling a listener of ours *metadata* (by namespace)."""
+        self._passed = metadata
+        return self
+
     def connect(self, address: Address, protocol: Dialled) -> Dial:
         if isinstance(address, InternalAddress):
-            return InternalDial(self._loop, self._internal, address, protocol)
+            return InternalDial(self._loop, self._internal, address, protocol, self._passed)
         return _SocketDial(self._loop, self._deadlines, self._cluster, address, protocol, self._bind_errors)
 
     def tune(self, transport: asyncio.Transport) -> None:

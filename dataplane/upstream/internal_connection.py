@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from dataplane.api.upstream import PoolFailure
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 CLIENT_ADDRESS: Final = InternalAddress("internal_client_address")
 _HIGH: Final = 1 << 16
+_NOTHING: Final[Mapping[str, object]] = {}
 
 
 class InternalListeners:
@@ -39,9 +41,16 @@ class InternalTransport(asyncio.Transport):
 
     _peer: InternalTransport
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, local: InternalAddress, remote: InternalAddress, pipe: int) -> None:
-        """pipe: bytes that may be under way before the writer's own buffer begins to fill."""
-        super().__init__({"sockname": local, "peername": remote})
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        local: InternalAddress,
+        remote: InternalAddress,
+        pipe: int,
+        passed: Mapping[str, object] = _NOTHING,
+    ) -> None:
+        """pipe: bytes that may be under way before the writer's own buffer begins to fill.  passed: metadata that came with the dial."""
+        super().__init__({"sockname": local, "peername": remote, "passed_metadata": passed})
         self._loop = loop
         self._pipe = pipe
         self._protocol: asyncio.Protocol | None = None
@@ -179,11 +188,18 @@ class InternalTransport(asyncio.Transport):
 class InternalDial:
     """Implements upstream.connector.Dial."""
 
-    __slots__ = ("_address", "_handle", "_listeners", "_loop", "_protocol")
+    __slots__ = ("_address", "_handle", "_listeners", "_loop", "_passed", "_protocol")
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, listeners: InternalListeners, address: InternalAddress, protocol: Dialled
+        self,
+        loop: asyncio.AbstractEventLoop,
+        listeners: InternalListeners,
+        address: InternalAddress,
+        protocol: Dialled,
+        passed: Mapping[str, object] = _NOTHING,
     ) -> None:
+        """passed: metadata for the listener, by namespace."""
+        self._passed = passed
         self._loop = loop
         self._listeners = listeners
         self._address = address
@@ -202,7 +218,7 @@ class InternalDial:
         if accept is not None:
             pipe = self._listeners.buffer_size
             ours = InternalTransport(self._loop, CLIENT_ADDRESS, self._address, pipe)
-            theirs = InternalTransport(self._loop, self._address, CLIENT_ADDRESS, pipe)
+            theirs = InternalTransport(self._loop, self._address, CLIENT_ADDRESS, pipe, self._passed)
             accepted = accept()
             ours.attach(theirs, self._protocol)
             theirs.attach(ours, accepted)

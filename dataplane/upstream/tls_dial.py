@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dataplane.observe.stats import Scope
     from dataplane.snapshot.cluster import Cluster
     from dataplane.snapshot.introduced_socket import IntroducedSocket
+    from dataplane.snapshot.passing_socket import PassingSocket
     from dataplane.upstream.connector import Connector, Dial
     from dataplane.upstream.host import UpstreamHost
 
@@ -30,15 +31,15 @@ MATCH_NAMESPACE: Final = "envoy.transport_socket_match"
 MISSING_SECRET: Final = "TLS error: Secret is not supplied by SDS"  # noqa: S105  # Envoy's text, and no password
 
 
-def socket_of(cluster: Cluster, host: UpstreamHost) -> UpstreamTransportSocket | IntroducedSocket | None:
+def socket_of(cluster: Cluster, host: UpstreamHost) -> UpstreamTransportSocket | IntroducedSocket | PassingSocket | None:
     """The first whose criteria the host's metadata meet, else the cluster's own; None for plain bytes."""
     if cluster.transport_socket_matches:
         facts = host.metadata.get(MATCH_NAMESPACE)
         known = facts if isinstance(facts, Mapping) else {}
         for match in cluster.transport_socket_matches:
             if all(known.get(name) == value for name, value in match.criteria.items()):
-                return cast("UpstreamTransportSocket | IntroducedSocket | None", match.transport_socket)
-    return cast("UpstreamTransportSocket | IntroducedSocket | None", cluster.transport_socket)
+                return cast("UpstreamTransportSocket | IntroducedSocket | PassingSocket | None", match.transport_socket)
+    return cast("UpstreamTransportSocket | IntroducedSocket | PassingSocket | None", cluster.transport_socket)
 
 
 class SecureConnector:

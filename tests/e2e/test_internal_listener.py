@@ -20,6 +20,7 @@ from tests.support.envoy_process import envoy_process
 from tests.support.our_process import our_process
 from tests.support.proxy_process import ProxyProcess
 from tests.support.tcp_peers import TcpUpstream, connect, read_to_end
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -85,12 +86,35 @@ def secured(listener: dict[str, Any], keys: KeyPair) -> dict[str, Any]:
     return listener
 
 
-def bootstrap(origin_port: int) -> dict[str, Any]:
+def passing(listener: dict[str, Any], cluster: dict[str, Any], log: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Metadata of the host and the cluster go along; the listener's log shows what arrived."""
+    sources = [
+        {"kind": {kind: {}}, "name": name} for kind, name in (("host", "place"), ("cluster", "place"), ("cluster", "owner"))
+    ]
+    socket = wrapped({"name": "raw", "typed_config": {"@type": TYPE + "transport_sockets.raw_buffer.v3.RawBuffer"}})
+    socket["typed_config"]["passthrough_metadata"] = [*sources, {"kind": {"host": {}}, "name": "nowhere"}]
+    endpoint = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]
+    endpoint["metadata"] = {"filter_metadata": {"place": {"zone": "of the host"}}}
+    line = "%DYNAMIC_METADATA(place:zone)% %DYNAMIC_METADATA(owner:name)% %DYNAMIC_METADATA(nowhere)%\n"
+    logger = {
+        "@type": TYPE + "access_loggers.file.v3.FileAccessLog",
+        "path": str(log),
+        "log_format": {"text_format_source": {"inline_string": line}},
+    }
+    listener["filter_chains"][0]["filters"][0]["typed_config"]["access_log"] = [{"name": "file", "typed_config": logger}]
+    of_cluster = {"filter_metadata": {"place": {"zone": "of the cluster"}, "owner": {"name": "team"}}}
+    return listener, {**cluster, "transport_socket": socket, "metadata": of_cluster}
+
+
+def bootstrap(origin_port: int, log: Path) -> dict[str, Any]:
     authority = Authority()
     trusted = {"validation_context": {"trusted_ca": {"inline_string": authority.certificate.decode()}}}
     to_secure = wrapped(tls("Upstream", trusted, sni="inner.test"))
     to_plain = wrapped({"name": "raw", "typed_config": {"@type": TYPE + "transport_sockets.raw_buffer.v3.RawBuffer"}})
+    told, telling = passing(internal(tcp_listener("told", "origin")), internal_cluster("told", "told"), log)
     listeners = [
+        tcp_listener("tells", "told"),
+        told,
         tcp_listener("bytes", "relay"),
         internal(tcp_listener("relay", "origin")),
         bootstraps.http_listener("http1", to("inner1")),
@@ -101,6 +125,7 @@ def bootstrap(origin_port: int) -> dict[str, Any]:
         tcp_listener("nobody", "nobody"),
     ]
     clusters = [
+        telling,
         bootstraps.static_cluster("origin", origin_port),
         internal_cluster("relay", "relay", transport_socket=to_plain),
         internal_cluster("inner1", "inner"),
@@ -115,7 +140,7 @@ def bootstrap(origin_port: int) -> dict[str, Any]:
 def proxy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxyProcess]:
     with TcpUpstream(send_back) as origin:
         directory: Path = tmp_path_factory.mktemp("internal")
-        process = PROCESSES[request.param](bootstrap(origin.port), directory)
+        process = PROCESSES[request.param](bootstrap(origin.port, directory / "told.log"), directory)
         process.start()
         yield process
         process.kill()
@@ -149,6 +174,17 @@ def test_http_passes(proxy: ProxyProcess, name: str) -> None:
     cluster = {"http1": "inner1", "http2": "inner2", "https": "secure"}[name]
     assert stats[f"cluster.{cluster}.upstream_cx_total"] == 1
     assert stats["listener.envoy_internal_" + ("secure" if name == "https" else "inner") + ".downstream_cx_total"] >= 1
+
+
+def test_metadata_goes_along(proxy: ProxyProcess) -> None:
+    with connect(port(proxy, "tells")) as client:
+        client.sendall(b"x")
+        client.shutdown(socket.SHUT_WR)
+        assert read_to_end(client) == (b"x", "fin")
+    log = proxy.directory / "told.log"
+    wait_until(lambda: log.exists() and log.read_text(), "a log line")
+    assert log.read_text() == "of the cluster team -\n"  # the last of two sources
+    assert proxy.admin.stats("internal_upstream")["cluster.told.internal_upstream.no_metadata"] == 1
 
 
 def test_a_listener_that_is_not_there(proxy: ProxyProcess) -> None:
