@@ -28,6 +28,7 @@ from dataplane.server.certificates import tls_contexts
 from dataplane.server.configuration import Configuration, Resource
 from dataplane.server.engine import Engine, calm_collector
 from dataplane.server.health_discovery import CheckedClusters
+from dataplane.server.heap import keep_steady
 from dataplane.server.hot_restart.carried import totals
 from dataplane.server.hot_restart.epochs import Takeover
 from dataplane.server.hot_restart.names import VERSION
@@ -145,6 +146,7 @@ class Server:
                 self._journal.on_ready()
                 tasks.create_task(self._journal.run(self._client.journaled), name="journal")
             calm_collector()
+            keep_steady()
             self._process_stats.initialized(time.time() - self._started_wall)
             tasks.create_task(self._takeover.finish(), name="takeover")
 

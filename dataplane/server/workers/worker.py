@@ -22,6 +22,7 @@ from dataplane.extensions.filters.network import http_connection_manager  # noqa
 from dataplane.listener.manager import ListenerManager
 from dataplane.server.channel import Channel
 from dataplane.server.engine import Engine, calm_collector
+from dataplane.server.heap import keep_steady
 from dataplane.server.process_log import configure_log
 from dataplane.server.workers.messages import (
     Ask,
@@ -128,6 +129,7 @@ class Worker:
                 _log.error("not usable here: %s", reason)
             if first:
                 calm_collector()
+                keep_steady()
                 first = False
             self._channel.send(applied)
 
