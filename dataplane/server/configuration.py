@@ -160,7 +160,8 @@ class Configuration:
             assert isinstance(resource, Resource)
             known[name] = Resource(name, resource.value, resource.body, version_info, wall)
         for name in removed:
-            known.pop(name, None)
+            if type_url != SECRET:  # as in Envoy, what somebody needs of these cannot be taken back
+                known.pop(name, None)
         log.info("%s: %d added or changed, %d removed, version %s", type_url, len(changed), len(removed), version_info)
         self._follow_names(type_url)
         self._changed.set()

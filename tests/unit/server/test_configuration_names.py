@@ -11,9 +11,10 @@ from dataplane.server.configuration import Configuration, Resource
 from dataplane.server.sources import Sources
 from dataplane.snapshot.cluster import Cluster, DiscoveryType, LoadAssignment
 from dataplane.snapshot.config_source import AdsConfigSource, ConfigSource
+from dataplane.snapshot.secret import SecretReference
 from dataplane.snapshot.snapshot import Holder
 from dataplane.xds import source as xds
-from dataplane.xds.types import CLUSTER, ENDPOINT
+from dataplane.xds.types import CLUSTER, ENDPOINT, SECRET
 
 
 class RecordingClient:
@@ -71,5 +72,19 @@ def test_what_is_no_longer_asked_for_is_forgotten() -> None:
         configuration.on_update(CLUSTER, {}, ("a",), "v2")
         assert configuration.discovered.resources[ENDPOINT] == {}
         assert configuration.discovered.settled[ENDPOINT] == set()
+
+    play(scenario)
+
+
+def test_a_secret_stays_while_it_is_needed_whatever_the_server_says() -> None:
+    def scenario(configuration: Configuration, client: RecordingClient) -> None:
+        reference = SecretReference("key", ConfigSource(AdsConfigSource()))
+        cluster = Cluster("a", DiscoveryType.STATIC, secret_references=frozenset({reference}))
+        configuration.on_update(CLUSTER, {"a": Resource("a", cluster, b"")}, (), "v1")
+        configuration.on_update(SECRET, {"key": Resource("key", "value", b"")}, (), "v1")
+        configuration.on_update(SECRET, {}, ("key",), "v2")
+        assert configuration.secrets == {"key": "value"}
+        configuration.on_update(CLUSTER, {}, ("a",), "v3")
+        assert configuration.secrets == {}
 
     play(scenario)
