@@ -199,6 +199,8 @@ class LiveCluster(Protocol):
     stat_name: str
     stats: ClusterStats
     drop_overload: float  # the share of requests that its endpoints want dropped, 0..1
+    rq_drop_overload: int  # how many were
+    rq_dropped: int  # these, and those that its breakers left no room for
     max_stream_duration: float  # seconds that an exchange with one of its hosts may take; 0: any
     wants_context: bool  # it chooses by what the context says
 

@@ -94,6 +94,7 @@ supports(Bootstrap.ApplicationLogConfig.LogFormat, "text_format", "json_format")
 supports(bootstrap_pb2.Admin, "address", "access_log", "access_log_path")
 ignores(bootstrap_pb2.Admin, "profile_path", because="the CPU profiler of Envoy is its own")
 ignores(bootstrap_pb2.Admin, "ignore_global_conn_limit", because="admin connections are never limited")
+supports(bootstrap_pb2.ClusterManager, "load_stats_config")
 ignores(bootstrap_pb2.ClusterManager, "enable_deferred_cluster_creation", because="pools are always created on first use")
 ignores(
     bootstrap_pb2.ClusterManager,

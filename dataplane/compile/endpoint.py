@@ -46,6 +46,7 @@ def compile_load_assignment(
         localities=localities,
         overprovisioning_factor=wrapped(message.policy, "overprovisioning_factor", _OVERPROVISIONING_FACTOR),
         drop_overload=_drop_overload(message.policy, at / "policy" / "drop_overloads"),
+        drop_category=next((overload.category for overload in message.policy.drop_overloads), ""),
     )
 
 

@@ -142,6 +142,8 @@ class ResponseSide(RequestState):
 
     def _drop(self, dropped: Drop) -> None:
         """The cluster's endpoints are overloaded: the request does not even try."""
+        self.cluster.rq_dropped += 1
+        self.cluster.rq_drop_overload += 1
         if self._bound.config.dynamic_stats:
             self._counters.count(503, self._internal, self._alt_name)
         own = (dropped.field,) if self._bound.tells else ()

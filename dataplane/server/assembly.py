@@ -19,6 +19,7 @@ from dataplane.admin.server import AdminServer
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.bootstrap.load import LoadedBootstrap
 from dataplane.bootstrap.resources import parse_discovery_response
+from dataplane.compile.config_source import compile_api_config_source
 from dataplane.compile.message_types import type_url_of
 from dataplane.compile.resource import compile_resource
 from dataplane.listener.manager import ListenerManager
@@ -36,6 +37,7 @@ from dataplane.server.hot_restart.sockets import HandedSockets
 from dataplane.server.hot_restart.successor import Handover, SuccessorPort
 from dataplane.server.journal import JournalFile
 from dataplane.server.lifecycle import ProcessLifecycle
+from dataplane.server.load_reports import LoadReports
 from dataplane.server.options import Options
 from dataplane.server.process_stats import ProcessStats
 from dataplane.server.records import config_records
@@ -46,8 +48,10 @@ from dataplane.server.workers.crew import Crew
 from dataplane.server.workers.sockets import KeptSockets
 from dataplane.server.workers.spawn import Spawned
 from dataplane.snapshot.config_source import ConfigSource
+from dataplane.upstream.facts import ClusterFacts
 from dataplane.xds.client import XdsClient
 from dataplane.xds.health_stream import HealthStream
+from dataplane.xds.load_stream import LoadStream
 from dataplane.xds.messages import Decoded
 from dataplane.xds.source import XdsConfig
 from dataplane.xds.subscription import WILDCARD
@@ -121,6 +125,7 @@ class Server:
             self._journal = JournalFile(options.journal_path, node, stats, secrets=options.journal_secrets)
         self._health_stream: HealthStream | None = None
         self._checked = CheckedClusters(engine.clusters, lambda: engine.compile_context(added_via_api=True))
+        self._load_stream: LoadStream | None = None
         self._admin: AdminServer | None = None
 
     async def run(self) -> None:
@@ -160,6 +165,8 @@ class Server:
         if self._health_stream is not None:
             await self._health_stream.stop()
             self._checked.stop()
+        if self._load_stream is not None:
+            await self._load_stream.stop()
         self._listeners.stop()
         if self._crew is not None:
             await self._crew.fleet.stop()
@@ -217,6 +224,7 @@ class Server:
         self._configuration.follow_secrets()
         self._client.start()
         self._start_health_discovery()
+        self._start_load_reports()
 
     def _start_health_discovery(self) -> None:
         """As in Envoy nothing else depends on it: a server that is not there costs its checks alone."""
@@ -230,6 +238,26 @@ class Server:
             stats = self._engine.stats.scope("hds_delegate.")
             self._health_stream = HealthStream(source.service, self.config.node, self._checked, stats, random.random)
             self._health_stream.start()
+
+    def _start_load_reports(self) -> None:
+        """As in Envoy a configuration that names no server that is there costs the reports alone."""
+        manager, at = self._bootstrap.cluster_manager, FieldPath() / "cluster_manager" / "load_stats_config"
+        if not manager.HasField("load_stats_config"):
+            return
+        try:
+            source = self._sources.api(compile_api_config_source(manager.load_stats_config, at), at)
+        except ConfigError as error:
+            _log.warning("no load reports: %s", error)
+        else:
+            stats, reports = self._engine.stats.scope("load_reporter."), LoadReports(self._read_clusters)
+            self._load_stream = LoadStream(source.service, self.config.node, reports, stats)
+            self._load_stream.start()
+
+    async def _read_clusters(self) -> list[ClusterFacts]:
+        if self._crew is None:
+            return self._engine.clusters.facts()
+        await self._crew.ask("clusters")
+        return self._crew.clusters()
 
     def _subscribe(self, type_url: str, source: ConfigSource | None, prefix: str) -> None:
         if source is None or self._client is None:

@@ -79,6 +79,7 @@ class LoadAssignment:
     localities: tuple[LocalityEndpoints, ...]
     overprovisioning_factor: int = 140
     drop_overload: float = 0.0  # the share of requests to drop, 0..1
+    drop_category: str = ""  # why, as load reports name it
 
 
 @dataclass(frozen=True, slots=True)

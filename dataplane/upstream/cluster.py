@@ -100,6 +100,8 @@ class UpstreamCluster:
         "max_stream_duration",
         "name",
         "retired",
+        "rq_drop_overload",
+        "rq_dropped",
         "stat_name",
         "stats",
         "wants_context",
@@ -111,6 +113,7 @@ class UpstreamCluster:
         self.stat_name = config.stat_name
         self.max_stream_duration = config.http.max_stream_duration or 0.0
         self.drop_overload = 0.0
+        self.rq_dropped = self.rq_drop_overload = 0
         self._runtime = runtime
         self.stats = ClusterStats(runtime.stats.scope(f"cluster.{config.stat_name}."))
         self._balancers = Balancers(self.stats, runtime.chance)
@@ -419,6 +422,10 @@ class UpstreamCluster:
             thresholds=self.config.circuit_breakers,
             hosts=[host.facts() for host in self._members.hosts.values()],
             eds_service_name=self.config.eds_service_name,
+            dropped=self.rq_dropped,
+            drop_overload=self.rq_drop_overload,
+            drop_category="" if self._assignment is None else self._assignment.drop_category,
+            has_localities=self._original is None,
         )
 
     def __repr__(self) -> str:

@@ -32,7 +32,11 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """One cluster.  thresholds: (default, high)."""
+    """One cluster.  thresholds: (default, high).
+
+    dropped: requests that found no room in it or were dropped on its behalf.  drop_overload: the latter alone, drop_category says why.
+    has_localities: false where hosts are met one by one and stand in no locality.
+    """
 
     name: str
     observability_name: str
@@ -40,3 +44,7 @@ class ClusterFacts:
     thresholds: tuple[CircuitBreakerThresholds, CircuitBreakerThresholds]
     hosts: Sequence[HostFacts]
     eds_service_name: str = ""
+    dropped: int = 0
+    drop_overload: int = 0
+    drop_category: str = ""
+    has_localities: bool = True

@@ -1,6 +1,7 @@
 """The stream to a health discovery service: told what to check, it reports how well that is, again and again.
 
-Here: grpc.aio, when a report is due, reconnection.  Not here: what a specifier means and what the hosts' health is (HealthDelegate).
+Here: when a report is due, reconnection.
+Not here: the connection (dialogue), what a specifier means and what the hosts' health is (HealthDelegate).
 Checks go on while the server is away; their results are reported once it is back and asks anew.
 Envoy: HdsDelegate; service.health.v3.HealthDiscoveryService.StreamHealthCheck; stats hds_delegate.
 """
@@ -12,7 +13,6 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-import grpc.aio
 from envoy.config.core.v3.base_pb2 import Node
 from envoy.service.health.v3.hds_pb2 import Capability, HealthCheckRequestOrEndpointHealthResponse
 
@@ -21,7 +21,8 @@ from dataplane.base.errors import ConfigError, InvalidResource
 from dataplane.observe.stats import Scope
 from dataplane.snapshot.cluster import HealthStatus, Locality
 from dataplane.xds.backoff import MAX_INTERVAL, Backoff
-from dataplane.xds.grpc_channel import EOF, Call, Connection, metadata, open_call
+from dataplane.xds.dialogue import converse, ending
+from dataplane.xds.grpc_channel import EOF, Call
 from dataplane.xds.source import GrpcService
 
 log = logging.getLogger("upstream")
@@ -92,31 +93,19 @@ class HealthStream:
         """Live through one stream.  Returns why it ended."""
         self._interval = None
         self._asked.clear()
-        try:
-            connection = Connection(self._service, attempt)
-            async with connection as channel:
-                try:
-                    return await self._converse(open_call(channel, METHOD, metadata(self._service)))
-                except grpc.aio.AioRpcError as error:
-                    return f"{error.code().name}: {connection.failure or error.details()}"
-        except ConfigError as error:
-            return str(error)
+        return await converse(self._service, METHOD, attempt, self._talk)
 
-    async def _converse(self, call: Call) -> str:
-        writing: asyncio.Task[None] | None = None
+    async def _talk(self, call: Call) -> str:
+        await call.write(self._request())
+        self._responses.inc()
+        writing = asyncio.create_task(self._report_for_ever(call))
         try:
-            await call.wait_for_connection()
-            await call.write(self._request())
-            self._responses.inc()
-            writing = asyncio.create_task(self._report_for_ever(call))
             while (body := await call.read()) is not EOF:
                 self._take(body)
-            return f"{(await call.code()).name}: {await call.details()}"
+            return await ending(call)
         finally:
-            if writing is not None:
-                writing.cancel()
-                await asyncio.gather(writing, return_exceptions=True)
-            call.cancel()
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
 
     def _take(self, specifier: bytes) -> None:
         self._requests.inc()

@@ -214,6 +214,8 @@ class FakeCluster:
         self._breakers = Breakers(scope.scope("circuit_breakers.default."), 1024, 1024, 1024, 3)
         self.exchanges: list[Exchange] = []
         self.drop_overload = 0.0
+        self.rq_drop_overload = 0
+        self.rq_dropped = 0
         self.max_stream_duration = 0.0
         self.wants_context = False
         self.connected = True

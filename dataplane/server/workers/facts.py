@@ -26,7 +26,12 @@ def _cluster(own: ClusterFacts, told: Sequence[ClusterFacts]) -> ClusterFacts:
     for cluster in (own, *told):
         for host in cluster.hosts:
             by_address.setdefault(host.address, []).append(host)
-    return replace(own, hosts=[_host(*each) for each in by_address.values()])
+    return replace(
+        own,
+        hosts=[_host(*each) for each in by_address.values()],
+        dropped=sum(each.dropped for each in (own, *told)),
+        drop_overload=sum(each.drop_overload for each in (own, *told)),
+    )
 
 
 def _host(*every: HostFacts) -> HostFacts:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dataplane.base.address import SocketAddress
 from dataplane.server.workers.facts import merged_clusters
 from dataplane.snapshot.cluster import CircuitBreakerThresholds, HealthStatus, Locality
@@ -44,3 +46,9 @@ def test_success_rates_are_those_of_workers_that_have_one() -> None:
 def test_hosts_that_only_a_worker_has_met_are_shown_and_clusters_of_which_the_main_process_knows_nothing_are_not() -> None:
     [merged] = merged_clusters([cluster("app")], [[cluster("app", host(1, 2)), cluster("gone", host(2))], []])
     assert [(each.address.text, each.counters["rq_total"]) for each in merged.hosts] == [("10.0.0.1:1", 2)]
+
+
+def test_what_each_worker_dropped_adds_up() -> None:
+    told = [[replace(cluster("app"), dropped=2, drop_overload=1)], [replace(cluster("app"), dropped=3, drop_overload=1)]]
+    [merged] = merged_clusters([cluster("app")], told)
+    assert (merged.dropped, merged.drop_overload) == (5, 2)
