@@ -27,6 +27,9 @@ _CHUNK: Final = 64 * 1024
 _MISSING_SECRET: Final = "TLS error: Secret is not supplied by SDS"  # noqa: S105  # Envoy's text, and no password
 _PEER_CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid
 
+# From the kernel's queue to `_accepted`, in turns of the loop.
+_TURNS_OF_AN_ACCEPT: Final = 3
+
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -61,6 +64,8 @@ class Relay:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._server is not None:
             self._server.close()
+            for _ in range(_TURNS_OF_AN_ACCEPT):  # who was just accepted is ours to close, too
+                await asyncio.sleep(0)
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)

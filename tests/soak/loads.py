@@ -52,11 +52,13 @@ class RudeClients:
         for said, with_reset in zip(itertools.cycle(_BROKEN_OFF), itertools.cycle((True, False, False)), strict=False):
             with suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", self._port)
-                writer.write(said)
-                await asyncio.sleep(_PAUSE)
-                if with_reset:
-                    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
-                writer.close()
+                try:
+                    writer.write(said)
+                    await asyncio.sleep(_PAUSE)
+                    if with_reset:
+                        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+                finally:
+                    writer.close()
                 self.count += 1
 
 
