@@ -26,6 +26,7 @@ from dataplane.upstream.pool_h1 import H1Pool
 from dataplane.upstream.pool_settings import PoolSettings
 
 ADDRESS = SocketAddress("10.0.0.1", 80)
+OK = b"HTTP/1.1 200 OK\r\n"
 
 
 class Timer:
@@ -197,6 +198,10 @@ class Wire:
 
 def get(path: bytes = b"/", fields: list[Field] | None = None) -> RequestHeaders:
     return RequestHeaders(b"GET", path, b"a.test", b"http", fields)
+
+
+def post(*fields: Field) -> RequestHeaders:
+    return RequestHeaders(b"POST", b"/p", b"a.test", b"http", list(fields))
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""One exchange at a time on an HTTP/1.1 connection: bytes in, events out.  What each broken response counts as is Envoy 1.40's verdict."""
+"""One exchange at a time on an HTTP/1.1 connection: bytes in, events out."""
 
 from __future__ import annotations
 
@@ -8,14 +8,7 @@ import pytest
 
 from dataplane.base.write_queue import WriteQueue
 from dataplane.semantics.header_map import HeaderMap, RequestHeaders
-from tests.support.upstream_wire import Recorder, Wire, get
-
-OK = b"HTTP/1.1 200 OK\r\n"
-
-
-def post(*fields: tuple[bytes, bytes]) -> RequestHeaders:
-    return RequestHeaders(b"POST", b"/p", b"a.test", b"http", list(fields))
-
+from tests.support.upstream_wire import OK, Recorder, Wire, get, post
 
 # ---- requests
 
@@ -311,179 +304,7 @@ def test_a_101_that_nobody_asked_for_ends_there() -> None:
     assert peer.closed
 
 
-# ---- broken responses
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"garbage\r\n\r\n",
-        b"\r\n" + OK + b"\r\n",
-        b"xyz",
-        OK + b"content-length: 2\r\ncontent-length: 2\r\n\r\nhi",
-        OK + b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n",
-        OK + b"transfer-encoding: gzip\r\n\r\n",
-        b"HTTP/1.1 204 No Content\r\ntransfer-encoding: chunked\r\n\r\n",
-        b"HTTP/1.1 100 Continue\r\ncontent-length: 2\r\n\r\n",
-        OK + b"x" * 61_500,
-        OK + b"x: " + b"y" * 61_500 + b"\r\n\r\n",
-    ],
-)
-def test_a_broken_head(answer: bytes) -> None:
-    wire = Wire()
-    request, peer = wire.exchange()
-    peer.send(answer)
-    assert request.events[0] == "ready"
-    assert request.events[1].startswith("reset: protocol error")
-    assert len(request.events) == 2
-    assert peer.closed
-    counted = wire.counted()
-    assert counted["upstream_cx_protocol_error"] == 1
-    assert counted["upstream_cx_destroy_local_with_active_rq"] == 1
-    assert "upstream_rq_active" not in counted
-
-
-def test_a_broken_chunk_after_the_head() -> None:
-    wire = Wire()
-    request, peer = wire.exchange()
-    peer.send(OK + b"transfer-encoding: chunked\r\n\r\n2\r\nhi\r\n", b"zz\r\n")
-    assert request.events == ["ready", "headers 200", "data hi", "reset: protocol error: http1.codec_error"]
-
-
-@pytest.mark.parametrize(
-    ("sent", "events"),
-    [
-        (b"", ["reset: connection termination"]),
-        (b"HTTP/1.1 200 OK\r\ncont", ["reset: protocol error: http1.codec_error"]),
-        (b"HTTP/1.1 100 Continue\r\n\r\n", ["informational 100", "reset: connection termination"]),
-        (OK + b"content-length: 5\r\n\r\nhi", ["headers 200", "data hi", "reset: protocol error: http1.codec_error"]),
-        (OK + b"transfer-encoding: chunked\r\n\r\n", ["headers 200", "reset: protocol error: http1.codec_error"]),
-    ],
-)
-@pytest.mark.parametrize("how", ["finish", "break_off"])
-def test_the_host_closes_too_early(sent: bytes, events: list[str], how: str) -> None:
-    wire = Wire()
-    request, peer = wire.exchange()
-    if sent:
-        peer.send(sent)
-    getattr(peer, how)()
-    assert request.events == ["ready", *events]
-    counted = wire.counted()
-    assert counted["upstream_cx_destroy_remote_with_active_rq"] == 1
-    assert "upstream_cx_active" not in counted
-    assert "upstream_rq_active" not in counted
-
-
-def test_the_host_closes_an_idle_connection() -> None:
-    wire = Wire()
-    _, peer = wire.exchange()
-    peer.send(OK + b"content-length: 0\r\n\r\n")
-    peer.finish()
-    assert wire.counted()["upstream_cx_destroy_remote"] == 1
-    assert "upstream_cx_destroy_with_active_rq" not in wire.counted()
-    assert wire.ask().events == []
-
-
-# ---- the receiver acts from within its callbacks
-
-
-def test_the_next_request_may_be_made_from_the_last_callback() -> None:
-    wire = Wire()
-    following = Recorder()
-
-    def ask_again(event: str) -> None:
-        if event.endswith("end"):
-            wire.ask(following)
-
-    first = wire.ask(Recorder(then=ask_again))
-    peer = wire.peers[0].accept()
-    peer.send(OK + b"content-length: 2\r\n\r\nhi")
-    assert following.events == ["ready"]
-    assert following.connection is first.connection
-    peer.send(OK + b"content-length: 2\r\n\r\nho")
-    assert (first.body, following.body) == (b"hi", b"ho")
-
-
-@pytest.mark.parametrize(
-    ("when", "answer"),
-    [
-        ("informational 100", b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"content-length: 2\r\n\r\nhi"),
-        ("headers 200", OK + b"content-length: 2\r\n\r\nhi"),
-        ("headers 200", OK + b"content-length: 3\r\n\r\nhi"),
-        ("headers 200", OK + b"transfer-encoding: chunked\r\n\r\n2\r\nhi\r\n"),
-        ("headers 200", OK + b"x: y\r\n\r\nhi"),
-        ("data hi", OK + b"content-length: 3\r\n\r\nhi"),
-    ],
-)
-def test_a_reset_from_within_a_callback_is_the_end(when: str, answer: bytes) -> None:
-    wire = Wire()
-    request = Recorder()
-
-    def reset(event: str) -> None:
-        if event == when:
-            assert request.encoder is not None
-            request.encoder.reset()
-
-    request.then = reset
-    wire.ask(request)
-    peer = wire.peers[0].accept()
-    peer.send(answer, b"more")
-    assert request.events[-1] == when
-    assert peer.closed
-    counted = wire.counted()
-    assert counted["upstream_cx_destroy_local_with_active_rq"] == 1
-    assert "upstream_rq_active" not in counted
-    assert "upstream_cx_active" not in counted
-
-
-# ---- flow control
-
-
-def test_reading_pauses_are_counted() -> None:
-    wire = Wire()
-    request, peer = wire.exchange()
-    peer.send(OK + b"content-length: 9\r\n\r\n")
-    encoder = request.encoder
-    assert encoder is not None
-    encoder.pause_reading()
-    encoder.pause_reading()
-    encoder.resume_reading()
-    assert not peer.reading
-    encoder.resume_reading()
-    assert peer.reading
-    counted = wire.counted()
-    assert counted["upstream_flow_control_paused_reading_total"] == 1
-    assert counted["upstream_flow_control_resumed_reading_total"] == 1
-
-
-def test_a_pause_does_not_outlive_its_exchange() -> None:
-    wire = Wire()
-    request, peer = wire.exchange()
-    assert request.encoder is not None
-    request.encoder.pause_reading()
-    peer.send(OK + b"content-length: 0\r\n\r\n")
-    assert peer.reading
-    request.encoder.resume_reading()
-    assert wire.ask().events == ["ready"]
-
-
-def test_a_full_send_buffer_is_told() -> None:
-    wire = Wire()
-    request = wire.ask(Recorder(post(), end_stream=False))
-    peer = wire.peers[0].accept()
-    peer.protocol.pause_writing()
-    peer.protocol.resume_writing()
-    assert request.events == ["ready", "blocked", "writable"]
-    assert wire.counted()["upstream_flow_control_backed_up_total"] == 1
-    assert wire.counted()["upstream_flow_control_drained_total"] == 1
-
-
-def test_a_connection_with_unsent_bytes_is_not_used_again() -> None:
-    wire = Wire()
-    _, peer = wire.exchange()
-    peer.protocol.pause_writing()
-    peer.send(OK + b"content-length: 0\r\n\r\n")
-    assert peer.closed
+# ---- facts
 
 
 def test_facts_for_logs() -> None:
