@@ -142,9 +142,9 @@ class ResponseSide(RequestState):
 
     def _drop(self, dropped: Drop) -> None:
         """The cluster's endpoints are overloaded: the request does not even try."""
-        self.cluster.rq_dropped += 1
         self.cluster.rq_drop_overload += 1
         if self._bound.config.dynamic_stats:
+            self.cluster.rq_dropped += 1
             self._counters.count(503, self._internal, self._alt_name)
         own = (dropped.field,) if self._bound.tells else ()
         added = (*route_headers(self._levels, self.headers, self.stream, 503, ()), *own)

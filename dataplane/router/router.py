@@ -326,7 +326,7 @@ class RouterStream(BalancedRequest):
         if self._retries is not None and self._again(self._retries.after_failure(failure, attempt.sent), attempt):
             return
         details = f"upstream_reset_before_response_started{{{failure.details}}}"
-        if failure.overflow:
+        if failure.overflow and self._bound.config.dynamic_stats:
             self.cluster.rq_dropped += 1
         overloaded = (failures.OVERLOADED,) if failure.overflow and self._bound.tells else ()
         self._reply(failure.status, failures.body(failure, self.info.attempts > 1), details, failure.flag, overloaded)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from envoy.config.endpoint.v3.load_report_pb2 import ClusterStats
 
-from dataplane.base.address import Address, PipeAddress, SocketAddress
 from dataplane.base.errors import FieldPath
 from dataplane.compile.units import seconds_or
 from dataplane.upstream.load_tally import LoadTally
+from dataplane.xds.address_message import write_address
 
 if TYPE_CHECKING:
     from dataplane.upstream.facts import ClusterFacts
@@ -79,7 +79,7 @@ def _write_locality(locality: LocalityLoad, by_endpoint: bool, stats: Any) -> No
     if by_endpoint:
         for address, load in locality.hosts:
             endpoint = stats.upstream_endpoint_stats.add()
-            _write_address(address, endpoint.address)
+            write_address(address, endpoint.address)
             _write_load(load, endpoint)
 
 
@@ -88,10 +88,3 @@ def _write_load(load: Load, stats: Any) -> None:
     stats.total_error_requests = load.failed
     stats.total_issued_requests = load.issued
     stats.total_requests_in_progress = load.active
-
-
-def _write_address(address: Address, message: Any) -> None:
-    if isinstance(address, PipeAddress):
-        message.pipe.path = address.path
-    elif isinstance(address, SocketAddress):
-        message.socket_address.address, message.socket_address.port_value = address.host, address.port

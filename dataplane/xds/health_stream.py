@@ -16,10 +16,11 @@ from typing import Any, Final, Protocol
 from envoy.config.core.v3.base_pb2 import Node
 from envoy.service.health.v3.hds_pb2 import Capability, HealthCheckRequestOrEndpointHealthResponse
 
-from dataplane.base.address import Address, PipeAddress, SocketAddress
+from dataplane.base.address import Address
 from dataplane.base.errors import ConfigError, InvalidResource
 from dataplane.observe.stats import Scope
 from dataplane.snapshot.cluster import HealthStatus, Locality
+from dataplane.xds.address_message import write_address
 from dataplane.xds.backoff import MAX_INTERVAL, Backoff
 from dataplane.xds.dialogue import converse, ending
 from dataplane.xds.grpc_channel import EOF, Call
@@ -151,13 +152,6 @@ def report(clusters: list[ClusterHealth]) -> bytes:
                 place.SetInParent()
                 for address, status in endpoints:
                     health = of_locality.endpoints_health.add(health_status=int(status))
-                    _write_address(address, health.endpoint.address)
+                    write_address(address, health.endpoint.address)
                 response.endpoints_health.extend(of_locality.endpoints_health)
     return bytes(message.SerializeToString())
-
-
-def _write_address(address: Address, message: Any) -> None:
-    if isinstance(address, PipeAddress):
-        message.pipe.path = address.path
-    elif isinstance(address, SocketAddress):
-        message.socket_address.address, message.socket_address.port_value = address.host, address.port

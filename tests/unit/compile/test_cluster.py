@@ -92,6 +92,7 @@ def test_endpoints() -> None:
     ).load_assignment
     assert made is not None
     assert (made.cluster_name, made.overprovisioning_factor, made.drop_overload) == ("other", 200, 0.25)
+    assert made.drop_category == overload(25)["category"]
     (group,) = made.localities
     assert (group.locality, group.priority, group.weight) == (Locality("r", "z", "s"), 1, 7)
     first, second = group.endpoints

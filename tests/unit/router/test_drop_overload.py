@@ -36,6 +36,7 @@ def test_a_dropped_request_goes_nowhere() -> None:
     assert (info.response_flags, info.response_code_details) == (flags.UNCONDITIONAL_DROP_OVERLOAD, "unconditional_drop_overload")
     assert (info.attempts, info.upstream_cluster) == (0, "up")
     assert engine.counter("cluster.up.upstream_rq_503") == 1
+    assert (engine.up.rq_dropped, engine.up.rq_drop_overload) == (1, 1)
 
 
 def test_a_quiet_router_does_not_say_why() -> None:
@@ -45,3 +46,4 @@ def test_a_quiet_router_does_not_say_why() -> None:
     client.send(get())
     assert b"x-envoy-unconditional-drop-overload" not in client.take_response()[1]
     assert "cluster.up.upstream_rq_503" not in engine.stats.counters
+    assert (engine.up.rq_dropped, engine.up.rq_drop_overload) == (0, 1)
