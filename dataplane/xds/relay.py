@@ -58,7 +58,13 @@ class Relay:
     async def __aenter__(self) -> Relay:
         local = socket.socket(socket.AF_UNIX)
         local.bind(f"\0{self._name}")
-        self._server = await asyncio.start_unix_server(self._accepted, sock=local)
+        server = await asyncio.start_unix_server(self._accepted, sock=local, start_serving=False)
+        try:
+            await server.start_serving()
+        except BaseException:  # cancelled: nobody else knows of the socket yet
+            server.close()
+            raise
+        self._server = server
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -74,6 +80,7 @@ class Relay:
         task = asyncio.create_task(self._carry(reader, writer))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
+        task.add_done_callback(lambda _: writer.close())  # not by the task itself: one that is cancelled at once never runs
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         remote: Streams | None = None
@@ -93,7 +100,6 @@ class Relay:
                 remote[1].transport.abort()
             raise
         finally:
-            writer.close()
             if remote is not None:
                 remote[1].close()
 

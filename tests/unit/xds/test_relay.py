@@ -39,6 +39,20 @@ def test_no_other_process_is_let_in(caplog: pytest.LogCaptureFixture) -> None:
     assert "tried to use our connection to the management server" in caplog.text
 
 
+def test_one_that_is_cancelled_while_it_starts_leaves_no_socket() -> None:
+    async def scenario() -> None:
+        relay = relay_to(SocketAddress("127.0.0.1", 1))
+        starting = asyncio.create_task(relay.__aenter__())
+        await asyncio.sleep(0)  # it listens, and waits for the loop's next turn
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        with socket.socket(socket.AF_UNIX) as client, pytest.raises(ConnectionRefusedError):
+            client.connect("\0" + relay.target.removeprefix("unix-abstract:"))
+
+    asyncio.run(scenario())
+
+
 def test_a_server_that_says_nothing_is_given_up_on() -> None:
     async def scenario() -> None:
         accepted: list[asyncio.StreamWriter] = []
