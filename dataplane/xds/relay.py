@@ -29,6 +29,8 @@ _PEER_CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid
 
 # From the kernel's queue to `_accepted`, in turns of the loop.
 _TURNS_OF_AN_ACCEPT: Final = 3
+# From the end of a task over its callbacks to the closed socket.
+_TURNS_OF_AN_ABORT: Final = 3
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -75,6 +77,8 @@ class Relay:
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+        for _ in range(_TURNS_OF_AN_ABORT):  # or a loop that is closed next would leave their sockets open
+            await asyncio.sleep(0)
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._carry(reader, writer))
