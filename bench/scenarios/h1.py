@@ -131,6 +131,6 @@ SCENARIO = Scenario(
     about="HTTP/1.1 to HTTP/1.1, 43-byte answers, 20 routes, retries, stats, request id, access log to a file",
     bootstrap=bootstrap,
     load=Wrk(PATH),
-    target=0.9,
+    target=0.75,
     other_configs={"nginx": nginx, "haproxy": haproxy},
 )
