@@ -7,7 +7,6 @@ import http.client
 import re
 import socket
 import struct
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests.support.envoy_process import envoy_process
 from tests.support.origin import Origin, in_a_thread
 from tests.support.our_process import our_process
 from tests.support.proxy_process import ProxyProcess
+from tests.support.tcp_peers import ThreadedPeer
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -36,39 +36,27 @@ ONE_REQUEST_EACH = {
 }
 
 
-class HostileHost:
+class HostileHost(ThreadedPeer):
     """Waits for a request on each connection, then says `answer`: bytes, then nothing, a FIN or a reset."""
 
     def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
         self.answer = b""
         self.end = ""
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def close(self) -> None:
-        self._socket.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._socket.accept()
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            connection.sendall(wire.settings())
-            received = b""
-            while not any(frame.kind == wire.HEADERS for frame in wire.split(received[len(wire.PREFACE) :])):
-                data = connection.recv(65536)
-                if not data:
-                    return
-                received += data
-            connection.sendall(self.answer)
-            if self.end == "reset":
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            while not self.end and connection.recv(65536):
-                pass
+    def serve(self, connection: socket.socket) -> None:
+        connection.sendall(wire.settings())
+        received = b""
+        while not any(frame.kind == wire.HEADERS for frame in wire.split(received[len(wire.PREFACE) :])):
+            data = connection.recv(65536)
+            if not data:
+                return
+            received += data
+        connection.sendall(self.answer)
+        if self.end == "reset":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        while not self.end and connection.recv(65536):
+            pass
 
 
 @dataclass

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 
@@ -18,6 +16,7 @@ from tests.support import bootstraps
 from tests.support import h2_frames as wire
 from tests.support.envoy_process import envoy_process
 from tests.support.our_process import our_process
+from tests.support.tcp_peers import ThreadedPeer
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -30,35 +29,21 @@ HTTP2 = {
 }
 
 
-@dataclass
-class H2Origin:
+class H2Origin(ThreadedPeer):
     """Answers every request with its own head and body, over HTTP/2; keeps what came."""
 
-    events: list[object] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.events: list[object] = []
+        super().__init__()
 
-    def __post_init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._socket.accept()
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
+    def serve(self, connection: socket.socket) -> None:
         session = H2Session(DEFAULT_HTTP2, client=False, max_header_bytes=1 << 20, max_header_count=1000)
         heads: dict[int, bytes] = {}
-        with connection, contextlib.suppress(OSError):
-            while data := connection.recv(65536):
-                for event in session.receive(data):
-                    self.events.append(event)
-                    self._on_event(session, heads, event)
-                connection.sendall(session.take_output())
+        while data := connection.recv(65536):
+            for event in session.receive(data):
+                self.events.append(event)
+                self._on_event(session, heads, event)
+            connection.sendall(session.take_output())
 
     def _on_event(self, session: H2Session, heads: dict[int, bytes], event: object) -> None:
         stream_id = getattr(event, "stream_id", 0)
@@ -69,34 +54,19 @@ class H2Origin:
             session.send_data(stream_id, heads[stream_id], end_stream=True)
 
 
-class H1Origin:
+class H1Origin(ThreadedPeer):
     """The same over HTTP/1.1; reads one chunk-coded or bare request at a time."""
 
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._socket.accept()
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            received = b""
-            while data := connection.recv(65536):
-                received += data
-                head, end, body = received.partition(b"\r\n\r\n")
-                length = next((int(line[16:]) for line in head.split(b"\r\n") if line.startswith(b"content-length: ")), 0)
-                chunked = b"transfer-encoding: chunked" in head
-                if end and (body.endswith(b"0\r\n\r\n") if chunked else len(body) >= length):
-                    connection.sendall(b"HTTP/1.1 200 OK\r\nx-origin: h1\r\ncontent-length: %d\r\n\r\n" % len(head) + head)
-                    received = b""
+    def serve(self, connection: socket.socket) -> None:
+        received = b""
+        while data := connection.recv(65536):
+            received += data
+            head, end, body = received.partition(b"\r\n\r\n")
+            length = next((int(line[16:]) for line in head.split(b"\r\n") if line.startswith(b"content-length: ")), 0)
+            chunked = b"transfer-encoding: chunked" in head
+            if end and (body.endswith(b"0\r\n\r\n") if chunked else len(body) >= length):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nx-origin: h1\r\ncontent-length: %d\r\n\r\n" % len(head) + head)
+                received = b""
 
 
 @dataclass

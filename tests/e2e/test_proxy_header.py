@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 from tests.support import bootstraps
 from tests.support.envoy_process import envoy_process
 from tests.support.our_process import our_process
+from tests.support.tcp_peers import ThreadedPeer
 
 pytestmark = pytest.mark.e2e
 
@@ -21,33 +20,22 @@ ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 REQUEST = b"GET / HTTP/1.1\r\nhost: a.test\r\nx-forwarded-for: 1.2.3.4\r\n\r\n"
 
 
-class Host:
+class Host(ThreadedPeer):
     """Answers each `GET` and `ping`; keeps what came on each connection."""
 
     def __init__(self) -> None:
         self.received: list[bytes] = []
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def close(self) -> None:
-        self._socket.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._socket.accept()
-                self.received.append(b"")
-                threading.Thread(target=self._serve, args=(connection, len(self.received) - 1), daemon=True).start()
-
-    def _serve(self, connection: socket.socket, number: int) -> None:
-        with connection, contextlib.suppress(OSError):
-            while data := connection.recv(65536):
-                self.received[number] += data
-                if b"GET" in data:
-                    connection.sendall(ANSWER)
-                elif b"ping" in data:
-                    connection.sendall(b"pong")
+    def serve(self, connection: socket.socket) -> None:
+        number = len(self.received)
+        self.received.append(b"")
+        while data := connection.recv(65536):
+            self.received[number] += data
+            if b"GET" in data:
+                connection.sendall(ANSWER)
+            elif b"ping" in data:
+                connection.sendall(b"pong")
 
 
 @dataclass

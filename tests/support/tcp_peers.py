@@ -29,19 +29,18 @@ def reset_after_read(connection: socket.socket) -> None:
     reset(connection)
 
 
-class TcpUpstream:
-    """Listens on `port` and runs *serve* for every connection."""
+class ThreadedPeer:
+    """Listens on `port` from the beginning and serves each connection in a thread of its own; whoever breaks off ends that thread."""
 
-    def __init__(self, serve: Callable[[socket.socket], None]) -> None:
-        self._serve = serve
+    def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
-
-    def __enter__(self) -> TcpUpstream:
         threading.Thread(target=self._accept, daemon=True).start()
-        return self
 
-    def __exit__(self, *exc: object) -> None:
+    def serve(self, connection: socket.socket) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -54,7 +53,24 @@ class TcpUpstream:
 
     def _run(self, connection: socket.socket) -> None:
         with suppress(OSError), connection:
-            self._serve(connection)
+            self.serve(connection)
+
+
+class TcpUpstream(ThreadedPeer):
+    """Runs *serve* for every connection."""
+
+    def __init__(self, serve: Callable[[socket.socket], None]) -> None:
+        self._function = serve
+        super().__init__()
+
+    def serve(self, connection: socket.socket) -> None:
+        self._function(connection)
+
+    def __enter__(self) -> TcpUpstream:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
 
 def connect(port: int) -> socket.socket:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,35 +14,18 @@ from typing import Any
 
 from dataplane.semantics.h2_options import Http2Options
 from dataplane.semantics.h2_session import DataReceived, H2Session, RequestReceived, ResponseReceived, StreamReset
+from tests.support.tcp_peers import ThreadedPeer
 
 EXTENDED = Http2Options(allow_connect=True)
 _PATIENCE = 10.0
 
 
-class Host:
+class Host(ThreadedPeer):
     """Serves each connection in a thread.  heads: of the requests, as text; plain: what came without one."""
 
     def __init__(self) -> None:
         self.heads: list[str] = []
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._socket.accept()
-                threading.Thread(target=self._guarded, args=(connection,), daemon=True).start()
-
-    def _guarded(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            self.serve(connection)
-
-    def serve(self, connection: socket.socket) -> None:
-        raise NotImplementedError
+        super().__init__()
 
 
 class PlainHost(Host):
