@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from dataplane.upstream.internal_connection import InternalListeners
     from dataplane.upstream.pools import Pool
 
-_NO_SECRETS: Mapping[str, object] = {}
+_NOTHING: Mapping[str, object] = {}
 _PRIORITY_NAMES = ("default", "high")
 
 
@@ -68,7 +68,7 @@ class UpstreamRuntime:
     stats: StatsStore
     chance: Callable[[], float]
     next_connection_id: Callable[[], int]
-    secrets: Secrets = lambda: _NO_SECRETS
+    secrets: Secrets = lambda: _NOTHING
     writes: WriteQueue | None = None  # None: what is to be sent is written at once
     findings: Findings | None = None  # None: this process finds out for itself how its hosts are
     sink: FindingsSink | None = None  # who else wants to know
@@ -365,15 +365,17 @@ class UpstreamCluster:
             writes=runtime.writes,
         )
 
-    def _make_connector(self, config: Cluster) -> SocketConnector:
+    def _make_connector(self, config: Cluster, passed: Mapping[str, object] = _NOTHING) -> SocketConnector:
         runtime = self._runtime
-        return SocketConnector(runtime.loop, runtime.deadlines, config, self.stats.connection.bind_errors, runtime.internal)
+        return SocketConnector(
+            runtime.loop, runtime.deadlines, config, self.stats.connection.bind_errors, runtime.internal, passed
+        )
 
     def _passing_connector(self, socket: PassingSocket, host: UpstreamHost) -> Connector:
         metadata, missing = socket.metadata(host.metadata, self.config.metadata)
         if missing:
             self.stats.scope.counter("internal_upstream.no_metadata").inc(missing)
-        return self._make_connector(self.config).passing(metadata)
+        return self._make_connector(self.config, metadata)
 
     def _settings_for(self, host: UpstreamHost, slot: int | None, names: Names = NO_NAMES) -> PoolSettings:
         """slot: of pools, None for TCP.  Those of the cluster unless the host is reached through more than plain bytes."""
@@ -384,14 +386,12 @@ class UpstreamCluster:
         connector: Connector = self._make_connector(self.config)
         if isinstance(socket, PassingSocket):
             connector = self._passing_connector(socket, host)
-            socket = cast("UpstreamTransportSocket | None", socket.socket)
-            if socket is None:
-                return replace(self._settings, connector=connector)
+            socket = cast("UpstreamTransportSocket | IntroducedSocket | None", socket.socket)
         if isinstance(socket, IntroducedSocket):
             connector = IntroducingConnector(connector, socket.version, names.introduction)
             socket = cast("UpstreamTransportSocket | None", socket.socket)
-            if socket is None:
-                return replace(self._settings, connector=connector)
+        if socket is None:
+            return replace(self._settings, connector=connector)
         connector = SecureConnector(
             connector,
             runtime.loop,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dataplane.api.upstream import PoolFailure
 from dataplane.base.address import Address, InternalAddress, PipeAddress, SocketAddress
-from dataplane.upstream.internal_connection import InternalDial, InternalListeners
+from dataplane.upstream.internal_connection import NOTHING_PASSED, InternalDial, InternalListeners
 from dataplane.upstream.source_address import BindError, bound_socket
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Connector(Protocol):
 class SocketConnector:
     """Dials over TCP, a Unix socket or to a listener of ours, with the settings of one cluster.
 
-    bind_errors: counts source addresses that we do not have.
+    bind_errors: counts source addresses that we do not have.  passed: metadata for a listener of ours, by namespace.
     """
 
     __slots__ = ("_bind_errors", "_cluster", "_deadlines", "_internal", "_loop", "_passed")
@@ -80,18 +80,14 @@ class SocketConnector:
         cluster: Cluster,
         bind_errors: Counter | None = None,
         internal: InternalListeners | None = None,
+        passed: Mapping[str, object] = NOTHING_PASSED,
     ) -> None:
-        self._passed: Mapping[str, object] = {}
+        self._passed = passed
         self._loop = loop
         self._deadlines = deadlines
         self._cluster = cluster
         self._bind_errors = bind_errors
         self._internal = internal or InternalListeners()
-
-    def passing(self, metadata: Mapping[str, object]) -> SocketConnector:
-        """This connector, telling a listener of ours *metadata* (by namespace)."""
-        self._passed = metadata
-        return self
 
     def connect(self, address: Address, protocol: Dialled) -> Dial:
         if isinstance(address, InternalAddress):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 CLIENT_ADDRESS: Final = InternalAddress("internal_client_address")
 _HIGH: Final = 1 << 16
-_NOTHING: Final[Mapping[str, object]] = {}
+NOTHING_PASSED: Final[Mapping[str, object]] = {}
 
 
 class InternalListeners:
@@ -47,7 +47,7 @@ class InternalTransport(asyncio.Transport):
         local: InternalAddress,
         remote: InternalAddress,
         pipe: int,
-        passed: Mapping[str, object] = _NOTHING,
+        passed: Mapping[str, object] = NOTHING_PASSED,
     ) -> None:
         """pipe: bytes that may be under way before the writer's own buffer begins to fill.  passed: metadata that came with the dial."""
         super().__init__({"sockname": local, "peername": remote, "passed_metadata": passed})
@@ -196,7 +196,7 @@ class InternalDial:
         listeners: InternalListeners,
         address: InternalAddress,
         protocol: Dialled,
-        passed: Mapping[str, object] = _NOTHING,
+        passed: Mapping[str, object] = NOTHING_PASSED,
     ) -> None:
         """passed: metadata for the listener, by namespace."""
         self._passed = passed
