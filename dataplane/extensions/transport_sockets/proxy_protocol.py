@@ -19,6 +19,7 @@ from dataplane.compile.fields import find_extension
 from dataplane.compile.proxy_protocol import compile_header_only
 from dataplane.compile.support import supports
 from dataplane.snapshot.introduced_socket import IntroducedSocket
+from dataplane.snapshot.passing_socket import PassingSocket
 
 if TYPE_CHECKING:
     from dataplane.snapshot.introduced_socket import TlvValue
@@ -33,10 +34,15 @@ supports(TlvEntry, "type", "value", "format_string")
 def compile_config(message: ProxyProtocolUpstreamTransport, at: FieldPath, context: CompileContext) -> IntroducedSocket:
     inner, at_inner = message.transport_socket, at / "transport_socket" / "typed_config"
     compile_socket, config = find_extension(TRANSPORT_SOCKET_KIND, inner.typed_config, inner.name, at_inner)
+    socket = compile_socket(config, at_inner, context)
+    if isinstance(socket, PassingSocket):
+        raise ConfigError(
+            at_inner, "metadata are passed on by the outermost socket alone: this one must stand around the PROXY header"
+        )
     at = at / "config"
     return IntroducedSocket(
         version=compile_header_only(message.config, at),
-        socket=compile_socket(config, at_inner, context),
+        socket=socket,
         added=tuple(_added(entry, at / "added_tlvs" / index) for index, entry in enumerate(message.config.added_tlvs)),
         passed_types=_passed(message.config),
     )
