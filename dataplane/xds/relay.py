@@ -27,9 +27,7 @@ _CHUNK: Final = 64 * 1024
 _MISSING_SECRET: Final = "TLS error: Secret is not supplied by SDS"  # noqa: S105  # Envoy's text, and no password
 _PEER_CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid
 
-# From the kernel's queue to `_accepted`, in turns of the loop.
-_TURNS_OF_AN_ACCEPT: Final = 3
-# From the end of a task over its callbacks to the closed socket.
+# From the end of a task over its callbacks to the closed socket, in turns of the loop.
 _TURNS_OF_AN_ABORT: Final = 3
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -44,7 +42,7 @@ class Relay:
         self._keepalive = target.tcp_keepalive
         self._connect_timeout = target.connect_timeout
         self._name = f"pointsman-{secrets.token_hex(16)}"
-        self._server: asyncio.Server | None = None
+        self._listening: socket.socket | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self.failure = ""  # why the last connection was not made; gRPC only sees that it was closed
 
@@ -60,52 +58,54 @@ class Relay:
     async def __aenter__(self) -> Relay:
         local = socket.socket(socket.AF_UNIX)
         local.bind(f"\0{self._name}")
-        server = await asyncio.start_unix_server(self._accepted, sock=local, start_serving=False)
-        try:
-            await server.start_serving()
-        except BaseException:  # cancelled: nobody else knows of the socket yet
-            server.close()
-            raise
-        self._server = server
+        local.listen()
+        local.setblocking(False)
+        asyncio.get_running_loop().add_reader(local, self._accept, local)
+        self._listening = local
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._server is not None:
-            self._server.close()
-            for _ in range(_TURNS_OF_AN_ACCEPT):  # who was just accepted is ours to close, too
-                await asyncio.sleep(0)
+        if self._listening is not None:
+            asyncio.get_running_loop().remove_reader(self._listening)
+            self._listening.close()
+            await asyncio.sleep(0)  # a task that is cancelled before it has run would leave its socket to nobody
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
         for _ in range(_TURNS_OF_AN_ABORT):  # or a loop that is closed next would leave their sockets open
             await asyncio.sleep(0)
 
-    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._carry(reader, writer))
+    def _accept(self, listening: socket.socket) -> None:
+        """By hand: asyncio's server loses the socket of a connection that it has accepted in the turn in which it is closed."""
+        try:
+            local, _ = listening.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        task = asyncio.create_task(self._carry(local))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
-        task.add_done_callback(lambda _: writer.close())  # not by the task itself: one that is cancelled at once never runs
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _carry(self, accepted: socket.socket) -> None:
+        local: Streams | None = None
         remote: Streams | None = None
         try:
-            _require_own_process(writer)
+            _require_own_process(accepted)
+            local = await asyncio.open_unix_connection(sock=accepted)
             async with asyncio.timeout(self._connect_timeout):
                 remote = await self._connect()
             self._keep_alive(remote[1])
-            await _pump_both((reader, writer), remote)
+            await _pump_both(local, remote)
         except TimeoutError:
             self.failure = f"not connected within {self._connect_timeout} s"
         except (OSError, ValueError) as error:
             self.failure = str(error)
         except asyncio.CancelledError:  # at the end nobody waits for TLS to say goodbye: the loop may be closed before it has
-            writer.transport.abort()
-            if remote is not None:
-                remote[1].transport.abort()
+            _abort(local, remote)
             raise
         finally:
-            if remote is not None:
-                remote[1].close()
+            if local is None:
+                accepted.close()
+            _close(local, remote)
 
     async def _connect(self) -> Streams:
         """Raises OSError, and ValueError for a server name that cannot be asked for."""
@@ -164,13 +164,24 @@ def keep_alive(connection: socket.socket, keepalive: TcpKeepalive) -> None:
             connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def _require_own_process(writer: asyncio.StreamWriter) -> None:
-    local: socket.socket = writer.get_extra_info("socket")
+def _require_own_process(local: socket.socket) -> None:
     credentials = local.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_CREDENTIALS.size)
     pid, _, _ = _PEER_CREDENTIALS.unpack(credentials)
     if pid != os.getpid():
         log.warning("process %d tried to use our connection to the management server", pid)
         raise PermissionError(f"process {pid} is not this one")
+
+
+def _abort(*connections: Streams | None) -> None:
+    for connection in connections:
+        if connection is not None:
+            connection[1].transport.abort()
+
+
+def _close(*connections: Streams | None) -> None:
+    for connection in connections:
+        if connection is not None:
+            connection[1].close()
 
 
 async def _pump_both(local: Streams, remote: Streams) -> None:
