@@ -43,7 +43,11 @@ _WRAPPERS = frozenset(f"google.protobuf.{name}Value" for name in _WRAPPED)
 
 # Envoy 1.40 has dropped these rules, the descriptors that we have still carry them.
 _DROPPED_RULES = frozenset(
-    {"envoy.type.v3.TokenBucket.max_tokens", "envoy.extensions.filters.http.ratelimit.v3.RateLimit.rate_limit_service"}
+    {
+        "envoy.type.v3.TokenBucket.max_tokens",
+        "envoy.extensions.filters.http.ratelimit.v3.RateLimit.rate_limit_service",
+        "envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig.trust_domains",
+    }
 )
 
 

@@ -12,14 +12,19 @@ from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.elsewhere import only_local
 from dataplane.compile.support import supports
 
-supports(DataSource, "filename", "inline_bytes", "inline_string", "environment_variable")
+supports(DataSource, "filename", "inline_bytes", "inline_string", "environment_variable", "watched_directory")
 
 # So that a mistaken file name does not fill memory; the largest certificates and bodies are far below.
 _MAX_FILE_BYTES: Final = 64 << 20
 
 
-def read_data_source(source: DataSource, at: FieldPath) -> bytes:
-    """The bytes; where nothing is set, nothing is read.  Raises NotKnownHere for another machine's files and variables."""
+def read_data_source(source: DataSource, at: FieldPath, *, watches: bool = False) -> bytes:
+    """The bytes; where nothing is set, nothing is read.  Raises NotKnownHere for another machine's files and variables.
+
+    watches: the caller follows a file that changes.
+    """
+    if source.HasField("watched_directory") and not watches:
+        raise ConfigError(at / "watched_directory", "is not supported by this version for this source")
     kind = source.WhichOneof("specifier")
     if kind == "inline_bytes":
         return bytes(source.inline_bytes)

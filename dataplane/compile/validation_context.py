@@ -19,6 +19,7 @@ from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.data_source import directories, read_data_source
 from dataplane.compile.fields import find_extension
 from dataplane.compile.matcher import compile_string_matcher
+from dataplane.compile.spiffe import TrustBundles
 from dataplane.compile.support import supports
 from dataplane.snapshot.secret import SanMatcher, SanType, ValidationContext
 
@@ -50,11 +51,12 @@ _UNTYPED: Final = (SanType.DNS, SanType.URI, SanType.EMAIL, SanType.IP_ADDRESS)
 def compile_validation(message: CertificateValidationContext, at: FieldPath) -> ValidationContext:
     ca_path = message.trusted_ca.filename or "<inline>"
     trusted_ca = read_data_source(message.trusted_ca, at / "trusted_ca")
+    bundles = _trust_bundles(message, at / "custom_validator_config")
     if trusted_ca:
         _check_certificates(trusted_ca, f"Failed to load trusted CA certificates from {ca_path}", at / "trusted_ca")
     return ValidationContext(
         trusted_ca=trusted_ca,
-        ca_path=ca_path,
+        ca_path=ca_path if bundles is None else bundles.shown_path,
         system_roots=message.HasField("system_root_certs") and not trusted_ca,
         crl=_crl(message, at / "crl"),
         certificate_hashes=_hashes(message.verify_certificate_hash, at / "verify_certificate_hash"),
@@ -63,17 +65,18 @@ def compile_validation(message: CertificateValidationContext, at: FieldPath) -> 
         allow_expired=message.allow_expired_certificate,
         accept_untrusted=message.trust_chain_verification == CertificateValidationContext.ACCEPT_UNTRUSTED,
         only_verify_leaf_crl=message.only_verify_leaf_cert_crl,
-        trust_domains=_trust_domains(message, at / "custom_validator_config"),
+        trust_domains=() if bundles is None else bundles.domains,
+        trust_bundles_path="" if bundles is None else bundles.followed,
         directories=directories(message.watched_directory, message.trusted_ca, message.crl),
     )
 
 
-def _trust_domains(message: CertificateValidationContext, at: FieldPath) -> tuple[tuple[str, bytes], ...]:
+def _trust_bundles(message: CertificateValidationContext, at: FieldPath) -> TrustBundles | None:
     if not message.HasField("custom_validator_config"):
-        return ()
+        return None
     validator = message.custom_validator_config
     compile_config, config = find_extension(VALIDATOR_KIND, validator.typed_config, validator.name, at / "typed_config")
-    found: tuple[tuple[str, bytes], ...] = compile_config(config, at / "typed_config")
+    found: TrustBundles = compile_config(config, at / "typed_config")
     return found
 
 

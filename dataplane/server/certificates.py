@@ -20,16 +20,19 @@ if TYPE_CHECKING:
 
 
 def tls_contexts(snapshot: Snapshot) -> Iterator[TlsContextFacts]:
-    """One for each context whose secrets were there when a handshake asked for them; inline ones are there from the start."""
+    """One for each context whose secrets are there."""
     for socket in _sockets(snapshot):
-        materials = socket.materials if isinstance(socket, DownstreamTlsSocket | UpstreamTlsSocket) else None
+        if not isinstance(socket, DownstreamTlsSocket | UpstreamTlsSocket):
+            continue
+        materials = socket.materials(snapshot.secrets)
         if materials is None:
             continue
         certificates, validation = materials
-        authorities = []
-        if validation is not None and validation.trusted_ca:
-            authorities = [(validation.ca_path, Certificate.from_pem(validation.trusted_ca))]
-        yield TlsContextFacts(authorities, [(each.path, Certificate.from_pem(each.chain)) for each in certificates])
+        shown = () if validation is None else Certificate.all_from_pem(validation.authorities)
+        path = "" if validation is None else validation.ca_path
+        yield TlsContextFacts(
+            [(path, each) for each in shown], [(each.path, Certificate.from_pem(each.chain)) for each in certificates]
+        )
 
 
 def _sockets(snapshot: Snapshot) -> Iterator[object]:

@@ -55,6 +55,7 @@ class ValidationContext:
     """What makes a peer's certificate a good one.  Nothing of it set: any certificate, and none.
 
     directories: as of TlsCertificate.  trust_domains: SPIFFE, name and authorities of each; they take the place of other authorities.
+    trust_bundles_path: the file that they were read from and that is read again when it has changed; "" for none.
     """
 
     trusted_ca: bytes = b""
@@ -69,6 +70,7 @@ class ValidationContext:
     only_verify_leaf_crl: bool = False
     directories: frozenset[str] = frozenset()
     trust_domains: tuple[tuple[str, bytes], ...] = ()
+    trust_bundles_path: str = ""
 
     @property
     def has_authority(self) -> bool:
@@ -83,7 +85,7 @@ class ValidationContext:
         """This one with what *other* sets on top: lists are joined, single values are those of *other*."""
         return ValidationContext(
             trusted_ca=other.trusted_ca or self.trusted_ca,
-            ca_path=other.ca_path if other.trusted_ca else self.ca_path,
+            ca_path=other.ca_path if other.trusted_ca or other.trust_domains else self.ca_path,
             system_roots=other.system_roots or self.system_roots,
             crl=other.crl or self.crl,
             certificate_hashes=self.certificate_hashes | other.certificate_hashes,
@@ -93,6 +95,7 @@ class ValidationContext:
             accept_untrusted=other.accept_untrusted or self.accept_untrusted,
             only_verify_leaf_crl=other.only_verify_leaf_crl or self.only_verify_leaf_crl,
             trust_domains=other.trust_domains or self.trust_domains,
+            trust_bundles_path=other.trust_bundles_path if other.trust_domains else self.trust_bundles_path,
         )
 
 

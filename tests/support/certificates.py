@@ -46,14 +46,15 @@ class Authority:
             builder = builder.add_revoked_certificate(revoked)
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
-    def sign(self, *names: str) -> KeyPair:
+    def sign(self, *names: str, expired: bool = False) -> KeyPair:
         """A key pair whose certificate has *names* as its subject alternative names.
 
         DNS names, IP addresses, URIs; other names as `OID=text`.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         alternatives = x509.SubjectAlternativeName([_general_name(name) for name in names])
-        builder = _builder(_name(names[0]), self._name, key).add_extension(alternatives, critical=False)
+        ends = -_DAY / 2 if expired else _DAY
+        builder = _builder(_name(names[0]), self._name, key, ends).add_extension(alternatives, critical=False)
         certificate = builder.add_extension(_SIGNATURES_ONLY, critical=True).sign(self._key, hashes.SHA256())
         return KeyPair(
             certificate.public_bytes(serialization.Encoding.PEM),
@@ -61,7 +62,9 @@ class Authority:
         )
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, ends: datetime.timedelta = _DAY
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -70,7 +73,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivate
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _DAY)
-        .not_valid_after(now + _DAY)
+        .not_valid_after(now + ends)
     )
 
 

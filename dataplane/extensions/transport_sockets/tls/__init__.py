@@ -11,7 +11,7 @@ from envoy.extensions.transport_sockets.tls.v3.tls_spiffe_validator_config_pb2 i
 from dataplane.api.registry import extension
 from dataplane.base.errors import FieldPath
 from dataplane.compile.context import CompileContext
-from dataplane.compile.spiffe import compile_trust_domains
+from dataplane.compile.spiffe import TrustBundles, compile_trust_domains
 from dataplane.compile.tls import compile_downstream_tls, compile_upstream_tls
 from dataplane.compile.validation_context import VALIDATOR_KIND
 from dataplane.extensions.transport_sockets.tls.downstream import DownstreamTlsSocket
@@ -29,5 +29,5 @@ def compile_upstream(config: UpstreamTlsContext, at: FieldPath, context: Compile
 
 
 @extension(VALIDATOR_KIND, SPIFFECertValidatorConfig.DESCRIPTOR.full_name)
-def compile_spiffe(config: SPIFFECertValidatorConfig, at: FieldPath) -> tuple[tuple[str, bytes], ...]:
+def compile_spiffe(config: SPIFFECertValidatorConfig, at: FieldPath) -> TrustBundles:
     return compile_trust_domains(config, at)

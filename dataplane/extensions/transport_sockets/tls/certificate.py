@@ -26,7 +26,13 @@ class Certificate:
     @classmethod
     def from_pem(cls, pem: bytes) -> Certificate:
         """The first of *pem*."""
-        return cls(x509.load_pem_x509_certificates(pem)[0].public_bytes(serialization.Encoding.DER))
+        return cls.all_from_pem(pem)[0]
+
+    @classmethod
+    def all_from_pem(cls, pem: bytes) -> list[Certificate]:
+        """None where *pem* is empty."""
+        parsed = x509.load_pem_x509_certificates(pem) if pem else []
+        return [cls(each.public_bytes(serialization.Encoding.DER)) for each in parsed]
 
     @cached_property
     def _parsed(self) -> x509.Certificate:

@@ -139,10 +139,9 @@ class DownstreamTlsSocket:
             config.common, lambda certificates, validation: ServerContexts(config, certificates, validation, at)
         )
 
-    @property
-    def materials(self) -> Materials | None:
-        """The secrets in use, None before the first handshake that needed them."""
-        return self._live.materials
+    def materials(self, secrets: Mapping[str, object]) -> Materials | None:
+        """What a handshake that begins now is made with, None while a secret has never been there."""
+        return self._live.materials(secrets)
 
     def accept(
         self, transport: asyncio.Transport, above: SecuredProtocol, secrets: Mapping[str, object], scope: Scope
