@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from dataplane.api.overload import OverloadLevels
     from dataplane.api.upstream import ClusterDirectory
     from dataplane.base.address import Address
+    from dataplane.base.counts import SharedCounts
     from dataplane.base.deadlines import DeadlineWheel
     from dataplane.observe.stats import StatsStore
     from dataplane.observe.stream_info import StreamInfo
@@ -34,6 +36,7 @@ class ServerContext:
     local_address: str = ""  # ours, as x-forwarded-for tells it for peers on the loopback; "": the first interface's
     clock: Callable[[], float] = time.monotonic
     overload: OverloadLevels | None = None  # None without an overload manager
+    shared: SharedCounts | None = None  # None where no other process carries traffic
 
 
 class DrainDecision(Protocol):
@@ -134,3 +137,15 @@ class ReadFilterFactory(Protocol):
     """The compiled configuration of a network filter that is not terminal."""
 
     def create(self, connection: DownstreamConnection) -> ReadFilter: ...
+
+
+class CountingFilter:
+    """A factory that counts what it let in, together with the other workers' copies of it (`ServerContext.shared`)."""
+
+    __slots__ = ()
+
+
+def count_name(listener: Listener, chain: FilterChain, factory: object) -> str:
+    """What every process calls the count of *factory*, one of the filters of *chain*."""
+    index = next(number for number, each in enumerate(chain.network_filters) if each is factory)
+    return f"{listener.name}/{sha256(chain.key).hexdigest()}/{index}"

@@ -21,7 +21,7 @@ from dataplane.listener.limited_accepting import LimitedAccepting
 from dataplane.listener.options import backlog, bound_address, set_options
 from dataplane.listener.stats import ListenerStats, stat_prefix
 from dataplane.routing.filter_chain_match import find_filter_chain
-from dataplane.snapshot.listener import LISTENING
+from dataplane.snapshot.listener import LISTENING, chains_of
 
 if TYPE_CHECKING:
     from dataplane.api.listener_filter import Inspected
@@ -137,7 +137,7 @@ class ActiveListener:
     def update(self, config: Listener, drain: DrainDecision) -> list[Connection]:
         """New connections get *config*.  Returns those whose filter chain is gone; they are draining from now on."""
         self.config = config
-        kept = {chain.key for chain in _chains(config)}
+        kept = {chain.key for chain in chains_of(config)}
         leaving = [
             connection
             for connection in self.connections
@@ -263,8 +263,3 @@ def start_draining(connections: Iterable[Connection], drain: DrainDecision) -> N
         connection.drain = drain
         if connection.filter is not None:
             connection.filter.on_drain()
-
-
-def _chains(config: Listener) -> tuple[FilterChain, ...]:
-    default = config.default_filter_chain
-    return config.filter_chains if default is None else (*config.filter_chains, default)

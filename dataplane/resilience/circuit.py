@@ -6,47 +6,96 @@ Envoy: config.cluster.v3.CircuitBreakers; stats cluster.<name>.circuit_breakers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dataplane.base.counts import Count
     from dataplane.observe.stats import Gauge, Scope
+
+_ALONE: Final = (None, None, None, None)
 
 
 class Resource:
     """One counted resource.  The limit may change under it; what is in use stays in use."""
 
-    __slots__ = ("_open", "_remaining", "active", "limit")
+    __slots__ = ("_open", "_remaining", "limit")
 
-    def __init__(self, limit: int, is_open: Gauge, remaining: Gauge | None = None) -> None:
-        """is_open: 1 while nothing more may be created.  remaining: what is left of the limit, where that is tracked."""
-        self.active = 0
+    def __init__(self, limit: int, is_open: Gauge) -> None:
+        """is_open: 1 while nothing more may be created."""
         self.limit = limit
         self._open = is_open
-        self._remaining = remaining
-        self._show()
+        self._remaining: Gauge | None = None
+
+    @property
+    def active(self) -> int:
+        """How much is in use."""
+        raise NotImplementedError
 
     def can_create(self) -> bool:
         return self.active < self.limit
 
     def inc(self) -> None:
+        raise NotImplementedError
+
+    def dec(self) -> None:
+        raise NotImplementedError
+
+    def configure(self, limit: int, remaining: Gauge | None) -> None:
+        """remaining: shows what is left of the limit, where that is tracked."""
+        self.limit = limit
+        self._remaining = remaining
+        self.show()
+
+    def show(self) -> None:
+        """Bring the gauges up to date."""
+        active = self.active
+        self._open.set(0 if active < self.limit or not active else 1)
+        if self._remaining is not None:
+            self._remaining.set(max(0, self.limit - active))
+
+
+class OwnResource(Resource):
+    """Of a process that is alone."""
+
+    __slots__ = ("active",)
+    active: int
+
+    def __init__(self, limit: int, is_open: Gauge) -> None:
+        super().__init__(limit, is_open)
+        self.active = 0
+
+    def inc(self) -> None:
         self.active += 1
         if self.active >= self.limit or self._remaining is not None:
-            self._show()
+            self.show()
 
     def dec(self) -> None:
         self.active -= 1
         if self.active + 1 >= self.limit or self._remaining is not None:
-            self._show()
+            self.show()
 
-    def configure(self, limit: int, remaining: Gauge | None) -> None:
-        self.limit = limit
-        self._remaining = remaining
-        self._show()
 
-    def _show(self) -> None:
-        self._open.set(0 if self.active < self.limit or not self.active else 1)
-        if self._remaining is not None:
-            self._remaining.set(max(0, self.limit - self.active))
+class SharedResource(Resource):
+    """Of several processes.  The gauges are shown by the one that is asked for them, and only then."""
+
+    __slots__ = ("_add", "_count")
+
+    def __init__(self, limit: int, is_open: Gauge, count: Count) -> None:
+        super().__init__(limit, is_open)
+        self._count = count
+        self._add = count.add
+
+    @property
+    def active(self) -> int:
+        return self._count.total
+
+    def inc(self) -> None:
+        self._add(1)
+
+    def dec(self) -> None:
+        self._add(-1)
 
 
 class Breakers:
@@ -55,14 +104,22 @@ class Breakers:
     __slots__ = ("_scope", "connections", "pending", "requests", "retries")
 
     def __init__(
-        self, scope: Scope, connections: int, pending: int, requests: int, retries: int, track_remaining: bool = False
+        self,
+        scope: Scope,
+        connections: int,
+        pending: int,
+        requests: int,
+        retries: int,
+        track_remaining: bool = False,
+        counts: Sequence[Count] | None = None,
     ) -> None:
-        """scope: `cluster.<name>.circuit_breakers.<priority>.`"""
+        """scope: `cluster.<name>.circuit_breakers.<priority>.`  counts: of the resources, where other processes use them, too."""
         self._scope = scope
-        self.connections = Resource(connections, scope.gauge("cx_open"))
-        self.pending = Resource(pending, scope.gauge("rq_pending_open"))
-        self.requests = Resource(requests, scope.gauge("rq_open"))
-        self.retries = Resource(retries, scope.gauge("rq_retry_open"))
+        of_connections, of_pending, of_requests, of_retries = counts or _ALONE
+        self.connections = _resource(connections, scope.gauge("cx_open"), of_connections)
+        self.pending = _resource(pending, scope.gauge("rq_pending_open"), of_pending)
+        self.requests = _resource(requests, scope.gauge("rq_open"), of_requests)
+        self.retries = _resource(retries, scope.gauge("rq_retry_open"), of_retries)
         scope.gauge("cx_pool_open").set(0)
         self.configure(connections, pending, requests, retries, track_remaining)
 
@@ -75,3 +132,12 @@ class Breakers:
             (self.retries, retries, "remaining_retries"),
         ):
             resource.configure(limit, self._scope.gauge(name) if track_remaining else None)
+
+    def show(self) -> None:
+        """Bring the gauges up to date: of what several processes use, nobody else does."""
+        for resource in (self.connections, self.pending, self.requests, self.retries):
+            resource.show()
+
+
+def _resource(limit: int, is_open: Gauge, count: Count | None) -> Resource:
+    return OwnResource(limit, is_open) if count is None else SharedResource(limit, is_open, count)

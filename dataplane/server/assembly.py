@@ -329,6 +329,8 @@ class Server:
 
     def _refresh_stats(self) -> None:
         resident = 0 if self._crew is None else self._crew.resident
+        if self._crew is not None:
+            self._crew.show_shared()
         before = 0 if self._sums is None else self._sums.predecessor_connections
         self._process_stats.refresh(self._listeners.connections, resident, self._takeover.started_wall, before)
         if self._sums is not None:

@@ -26,17 +26,24 @@ from dataplane.snapshot.snapshot import Holder
 from dataplane.upstream.cluster_manager import ClusterManager
 
 if TYPE_CHECKING:
+    from dataplane.base.counts import SharedCounts
     from dataplane.server.options import Options
     from dataplane.upstream.findings import Findings, FindingsSink
 
 
 class Engine:
-    """Made inside the running loop.  findings, sink: see upstream.findings; neither where the process is alone."""
+    """Made inside the running loop.  findings, sink: see upstream.findings, shared: base.counts; none where the process is alone."""
 
     def __init__(
-        self, options: Options, bootstrap: Bootstrap, findings: Findings | None = None, sink: FindingsSink | None = None
+        self,
+        options: Options,
+        bootstrap: Bootstrap,
+        findings: Findings | None = None,
+        sink: FindingsSink | None = None,
+        shared: SharedCounts | None = None,
     ) -> None:
         self._options = options
+        self._shared = shared
         loop = asyncio.get_running_loop()
         self.stats = StatsStore()
         self.log_files = LogFiles(options.file_flush_min_size_kb << 10, self.stats)
@@ -46,7 +53,7 @@ class Engine:
         self.levels = None if self.config.overload is None else OverloadLevels()
         self.holder = Holder()
         deadlines = DeadlineWheel(loop.time, loop.call_at)
-        self.clusters = ClusterManager(self.holder, self.stats, loop, deadlines, findings, sink)
+        self.clusters = ClusterManager(self.holder, self.stats, loop, deadlines, findings, sink, shared)
         if self.config.internal_buffer_size is not None:
             self.clusters.internal_listeners.buffer_size = self.config.internal_buffer_size
         self._context = ServerContext(
@@ -59,12 +66,17 @@ class Engine:
             self.config.node_id,
             local_address(),
             overload=self.levels,
+            shared=shared,
         )
 
     def listeners(self, worker: int = 0, bind: BindSocket = bind_socket) -> ListenerManager:
         """What accepts in this loop.  bind: where sockets come from."""
         most = self.config.connection_limit
-        limit = None if most is None else ConnectionLimit(most, self.stats)
+        limit = (
+            None
+            if most is None
+            else ConnectionLimit(most, self.stats, None if self._shared is None else self._shared.connections())
+        )
         gradual = self._options.drain_strategy == "gradual"
         acceptors = self.clusters.internal_listeners.acceptors
         return ListenerManager(self._context, self._options.drain_time, gradual, worker, bind, limit, acceptors)

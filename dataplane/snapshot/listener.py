@@ -110,3 +110,9 @@ class Listener:
     def options_of(self, address: Address) -> tuple[SocketOption, ...]:
         """What the socket of one of its addresses is to have."""
         return dict(self.additional_socket_options).get(address, self.socket_options)
+
+
+def chains_of(listener: Listener) -> tuple[FilterChain, ...]:
+    """All of them, the default one last."""
+    default = listener.default_filter_chain
+    return listener.filter_chains if default is None else (*listener.filter_chains, default)

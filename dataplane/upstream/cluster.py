@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, cast
 
 from dataplane.api.upstream import NoHealthyHost
 from dataplane.balancing.balancer import pick_nothing
-from dataplane.resilience.circuit import Breakers
 from dataplane.semantics.h1_fields import FieldParser
 from dataplane.semantics.h1_head import ResponseHeadParser
 from dataplane.snapshot.cluster import DiscoveryType
@@ -23,6 +22,7 @@ from dataplane.snapshot.passing_socket import PassingSocket
 from dataplane.upstream import membership
 from dataplane.upstream.auto_names import NO_NAMES, Names, forget_unused, names_of
 from dataplane.upstream.balancers import Balancers, asks_requests
+from dataplane.upstream.cluster_breakers import configure_breakers, make_breakers
 from dataplane.upstream.cluster_stats import ClusterStats
 from dataplane.upstream.connector import SocketConnector
 from dataplane.upstream.facts import ClusterFacts
@@ -45,9 +45,11 @@ if TYPE_CHECKING:
     from dataplane.balancing.by_priority import ByPriority
     from dataplane.balancing.policies import Picker
     from dataplane.base.address import Address
+    from dataplane.base.counts import SharedCounts
     from dataplane.base.deadlines import DeadlineWheel
     from dataplane.base.write_queue import WriteQueue
     from dataplane.observe.stats import StatsStore
+    from dataplane.resilience.circuit import Breakers
     from dataplane.snapshot.cluster import Cluster, LoadAssignment
     from dataplane.upstream.connector import Connector
     from dataplane.upstream.findings import Findings, FindingsSink
@@ -56,7 +58,6 @@ if TYPE_CHECKING:
     from dataplane.upstream.pools import Pool
 
 _NOTHING: Mapping[str, object] = {}
-_PRIORITY_NAMES = ("default", "high")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class UpstreamRuntime:
     findings: Findings | None = None  # None: this process finds out for itself how its hosts are
     sink: FindingsSink | None = None  # who else wants to know
     internal: InternalListeners | None = None
+    shared: SharedCounts | None = None  # None: no other process has these clusters
 
 
 class UpstreamCluster:
@@ -117,7 +119,7 @@ class UpstreamCluster:
         self._runtime = runtime
         self.stats = ClusterStats(runtime.stats.scope(f"cluster.{config.stat_name}."))
         self._balancers = Balancers(self.stats, runtime.chance)
-        self._breakers = tuple(self._make_breakers(priority) for priority in (0, 1))
+        self._breakers = make_breakers(config, self.stats.scope, runtime.shared)
         self._settings = self._make_settings(config)
         self._members = membership.NOBODY
         self._pick: Picker[UpstreamHost] = pick_nothing
@@ -207,15 +209,7 @@ class UpstreamCluster:
         self.wants_context = self._original is not None or asks_requests(config)
         if self._original is not None and config.original_dst is not None:
             self._original.configure(config.original_dst)
-        for priority, breakers in enumerate(self._breakers):
-            limits = config.circuit_breakers[priority]
-            breakers.configure(
-                limits.max_connections,
-                limits.max_pending_requests,
-                limits.max_requests,
-                limits.max_retries,
-                limits.track_remaining,
-            )
+        configure_breakers(self._breakers, config)
         if _connection_part(before) != _connection_part(config):
             self._settings = self._make_settings(config)
             self._first_slot = FIRST_SLOTS[config.http.protocol]
@@ -333,17 +327,6 @@ class UpstreamCluster:
 
     def _host_of(self, address: Address) -> UpstreamHost | None:
         return self._members.hosts.get(address)
-
-    def _make_breakers(self, priority: int) -> Breakers:
-        limits = self.config.circuit_breakers[priority]
-        return Breakers(
-            self.stats.scope.scope(f"circuit_breakers.{_PRIORITY_NAMES[priority]}."),
-            limits.max_connections,
-            limits.max_pending_requests,
-            limits.max_requests,
-            limits.max_retries,
-            limits.track_remaining,
-        )
 
     def _make_settings(self, config: Cluster) -> PoolSettings:
         http, runtime = config.http, self._runtime

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from dataplane.base.address import Address
+    from dataplane.base.counts import SharedCounts
     from dataplane.base.deadlines import DeadlineWheel
     from dataplane.observe.stats import StatsStore
     from dataplane.snapshot.cluster import Cluster, LoadAssignment
@@ -50,6 +51,7 @@ class ClusterManager:
     """Implements api.upstream.ClusterDirectory.  One per event loop.
 
     findings: names and checks are another process's work.  sink: who else is told of those of this process.
+    shared: what other processes count together with this one.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class ClusterManager:
         deadlines: DeadlineWheel,
         findings: Findings | None = None,
         sink: FindingsSink | None = None,
+        shared: SharedCounts | None = None,
     ) -> None:
         self._holder = holder
         self._stats = stats
@@ -76,6 +79,7 @@ class ClusterManager:
             findings,
             sink,
             self.internal_listeners,
+            shared,
         )
         self._clusters: dict[str, UpstreamCluster] = {}
         self._retiring: set[UpstreamCluster] = set()
@@ -247,7 +251,7 @@ class ClusterManager:
     def make_apart(self, config: Cluster) -> UpstreamCluster:
         """A live cluster that no request finds by its name; it goes with `retire`.  config: has its endpoints in itself."""
         self._stat_names[config.stat_name] += 1
-        cluster = UpstreamCluster(config, replace(self._runtime, sink=None))
+        cluster = UpstreamCluster(config, replace(self._runtime, sink=None, shared=None))
         if config.load_assignment is not None:
             cluster.assign(config.load_assignment)
         return cluster
@@ -255,6 +259,12 @@ class ClusterManager:
     def retire(self, cluster: UpstreamCluster) -> None:
         """Let go of a cluster that was made apart."""
         self._retire(cluster)
+
+    def show_breakers(self) -> None:
+        """Bring the gauges of breakers up to date, where several processes share them."""
+        for cluster in self._clusters.values():
+            for priority in (0, 1):
+                cluster.breakers(priority).show()
 
     def facts(self) -> list[ClusterFacts]:
         """Of every cluster, in no particular order."""

@@ -20,6 +20,7 @@ from dataplane.server.workers.facts import merged_clusters
 from dataplane.server.workers.fleet import Fleet
 from dataplane.server.workers.messages import ReopenLogs, ResetCounters
 from dataplane.server.workers.publish import FindingsPublisher, Publisher
+from dataplane.server.workers.shared_counts import Allotment, Counts, CountTable
 from dataplane.server.workers.sockets import KeptSockets
 from dataplane.server.workers.spawn import Spawned
 from dataplane.upstream.facts import ClusterFacts
@@ -32,11 +33,13 @@ class Crew:
         self, options: Options, bootstrap: Bootstrap, spawned: Sequence[Spawned] = (), bind: BindSocket = bind_socket
     ) -> None:
         board = self._board = Board()
-        self.engine = Engine(options, bootstrap, sink=FindingsPublisher(board, self._wake, self._had_traffic))
         count = options.concurrency
-        self.fleet = Fleet(count, options, bootstrap.SerializeToString(), board, self.engine.stats, spawned)
+        allotment = Allotment(CountTable.create(count))
+        sink = FindingsPublisher(board, self._wake, self._had_traffic)
+        self.engine = Engine(options, bootstrap, sink=sink, shared=Counts(allotment.table, allotment))
+        self.fleet = Fleet(count, options, bootstrap.SerializeToString(), board, allotment, self.engine.stats, spawned)
         self.listeners = KeptSockets(count, board, self.fleet, self.engine.stats, bind)
-        self.follower = Publisher(board, self.fleet.wake)
+        self.follower = Publisher(board, allotment, self.fleet.wake)
         self.sums = Sums(self.engine.stats, lambda: self.fleet.stats.values(), self.fleet.departed)
 
     async def ask(self, what: Literal["stats", "clusters"]) -> None:
@@ -51,6 +54,10 @@ class Crew:
 
     def clusters(self) -> list[ClusterFacts]:
         return merged_clusters(self.engine.clusters.facts(), self.fleet.clusters)
+
+    def show_shared(self) -> None:
+        """Bring the gauges of what the workers count together up to date."""
+        self.engine.clusters.show_breakers()
 
     @property
     def resident(self) -> int:

@@ -19,6 +19,7 @@ from dataplane.server.workers.board import Board
 from dataplane.server.workers.member import Member
 from dataplane.server.workers.merge import WorkerStats
 from dataplane.server.workers.messages import Start
+from dataplane.server.workers.shared_counts import Allotment
 from dataplane.server.workers.spawn import Spawned, spawn
 from dataplane.upstream.facts import ClusterFacts
 
@@ -34,15 +35,25 @@ _LONGEST_WAIT: Final = 5.0
 
 
 class Fleet:
-    """Made inside the running loop.  spawned: processes that were started already, taken first."""
+    """Made inside the running loop.  allotment: of the counts that workers share.  spawned: processes that were started already, taken
+    first.
+    """
 
     def __init__(
-        self, count: int, options: Options, bootstrap: bytes, board: Board, stats: StatsStore, spawned: Sequence[Spawned] = ()
+        self,
+        count: int,
+        options: Options,
+        bootstrap: bytes,
+        board: Board,
+        allotment: Allotment,
+        stats: StatsStore,
+        spawned: Sequence[Spawned] = (),
     ) -> None:
         self._count = count
         self._options = options
         self._bootstrap = bootstrap
         self._board = board
+        self._allotment = allotment
         self._spare = list(spawned)
         self._members: dict[int, Member] = {}
         self._short_lives = [0] * count
@@ -145,7 +156,9 @@ class Fleet:
         if self._stopping:
             return
         start = Start(index, self._bootstrap, self._options)
-        member = self._members[index] = Member(self._take_spare(), start, self._board, self._on_applied, self._on_end)
+        member = self._members[index] = Member(
+            self._take_spare(), start, self._allotment.table.descriptor, self._board, self._on_applied, self._on_end
+        )
         self._alive.set(len(self._members))
         member.feed()
         if self._initialized:
@@ -199,6 +212,7 @@ class Fleet:
         if self._stopping:
             return
         del self._members[member.index]
+        self._allotment.clear(member.index)
         self.departed.add_counts(member.stats)
         self._alive.set(len(self._members))
         self._replaced.inc()

@@ -24,12 +24,15 @@ _log = logging.getLogger("main")
 
 
 class Member:
-    """on_applied: it has confirmed facts.  on_end: its process is gone, or was ended because it broke the dialogue."""
+    """counts: descriptor of what workers share.  on_applied: it has confirmed facts.  on_end: its process is gone, or was ended because
+    it broke the dialogue.
+    """
 
     def __init__(
         self,
         spawned: Spawned,
         start: Start,
+        counts: int,
         board: Board,
         on_applied: Callable[[], None],
         on_end: Callable[[Member], None],
@@ -50,7 +53,7 @@ class Member:
         self._ended = asyncio.Event()
         self._questions: dict[int, asyncio.Future[None]] = {}
         self._channel = Channel(spawned.socket, self._on_message, self._on_gone)
-        self._channel.send(start)
+        self._channel.send(start, [counts])
 
     @property
     def pid(self) -> int:

@@ -15,6 +15,9 @@ from dataplane.server.workers.messages import HistogramReport, StatsReport
 # The main process lives by the same configuration as the workers, and its numbers are everyone's.
 _OF_MAIN: Final = ("cluster_manager.", "listener_manager.", "runtime.", "pointsman.")
 
+# Workers count these together, and the main process shows how far they are.
+_SHARED: Final = ".circuit_breakers."
+
 # What everybody finds out by the same configuration and endpoints, or one alone (an ORIGINAL_DST cluster has its hosts in the workers).
 _HIGHEST_COUNTERS: Final = (".membership_change", ".update_no_rebuild", ".lb_subsets_created", ".lb_subsets_removed")
 _HIGHEST: Final = (
@@ -29,11 +32,6 @@ _HIGHEST: Final = (
     ".lb_subsets_single_host_per_subset_duplicate",
     ".membership_degraded",
     ".membership_excluded",
-    ".cx_open",
-    ".cx_pool_open",
-    ".rq_open",
-    ".rq_pending_open",
-    ".rq_retry_open",
     "listener_manager.total_filter_chains_draining",
     "listener_manager.total_listeners_draining",
 )
@@ -159,4 +157,4 @@ def _added(one: HistogramReport, other: HistogramReport) -> HistogramReport:
 
 
 def _is_mains(name: str) -> bool:
-    return name.startswith(_OF_MAIN)
+    return name.startswith(_OF_MAIN) or _SHARED in name

@@ -19,7 +19,10 @@ from dataplane.upstream.facts import ClusterFacts
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Which worker it is, and what the process was started with.  bootstrap: serialized, complete."""
+    """Which worker it is, and what the process was started with.  bootstrap: serialized, complete.
+
+    One descriptor comes along: of the counts that workers share.
+    """
 
     index: int
     bootstrap: bytes

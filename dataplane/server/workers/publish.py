@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from dataplane.api.network_filter import CountingFilter, count_name
 from dataplane.server.workers.board import GENERATION, Board, Key, ResourceFact
+from dataplane.server.workers.shared_counts import Allotment, of_cluster, of_filter
 from dataplane.snapshot.diff import diff
+from dataplane.snapshot.listener import chains_of
 from dataplane.xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE, SECRET
 
 if TYPE_CHECKING:
@@ -20,10 +23,11 @@ if TYPE_CHECKING:
 
 
 class Publisher:
-    """Implements configuration.Follower.  on_change: something is on the board."""
+    """Implements configuration.Follower.  allotment: of counts.  on_change: something is on the board."""
 
-    def __init__(self, board: Board, on_change: Callable[[], None]) -> None:
+    def __init__(self, board: Board, allotment: Allotment, on_change: Callable[[], None]) -> None:
         self._board = board
+        self._allotment = allotment
         self._on_change = on_change
 
     def follow(self, previous: Snapshot, current: Snapshot, in_use: InUse) -> None:
@@ -39,8 +43,20 @@ class Publisher:
         for name in previous.clusters.keys() - current.clusters.keys():
             self._board.drop(Key("names", name))
             self._board.drop(Key("checks", name))
+        self._allot({of_cluster(name) for name in previous.clusters}, {of_cluster(name) for name in current.clusters})
+        self._allot(_filters(previous), _filters(current))
         self._board.put(Key(GENERATION), current.generation)
         self._on_change()
+
+    def _allot(self, before: set[str], after: set[str]) -> None:
+        """Every cluster has counts, and every filter that keeps to a number.  Their names, as shared_counts has them."""
+        for name in before - after:
+            self._allotment.free(name)
+            self._board.drop(Key("counts", name))
+        for name in after - before:
+            block = self._allotment.block(name)
+            if block is not None:
+                self._board.put(Key("counts", name), block)
 
     def _put(self, type_url: str, before: Mapping[str, Any], after: Mapping[str, Any], in_use: InUse) -> None:
         changes = diff(before, after)
@@ -49,6 +65,17 @@ class Publisher:
             self._board.put(Key("resource", name, type_url), ResourceFact(resource.body, resource.added_via_api))
         for name in changes.removed:
             self._board.drop(Key("resource", name, type_url))
+
+
+def _filters(snapshot: Snapshot) -> set[str]:
+    """Names of the counts of all network filters that count."""
+    return {
+        of_filter(count_name(listener, chain, each))
+        for listener in snapshot.listeners.values()
+        for chain in chains_of(listener)
+        for each in chain.network_filters
+        if isinstance(each, CountingFilter)
+    }
 
 
 class FindingsPublisher:

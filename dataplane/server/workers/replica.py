@@ -22,6 +22,7 @@ from dataplane.observe.log import set_level
 from dataplane.server.engine import Engine
 from dataplane.server.workers.board import GENERATION, Key, ResourceFact
 from dataplane.server.workers.messages import Applied, Drain, Facts
+from dataplane.server.workers.shared_counts import ToldBlocks
 from dataplane.snapshot.listener import Listener
 from dataplane.upstream.findings import Findings
 from dataplane.xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE, SECRET
@@ -57,13 +58,16 @@ class Inherited:
 
 
 class Replica:
-    """One per worker.  inherited: the listeners' source of sockets."""
+    """One per worker.  inherited: the listeners' source of sockets.  blocks: of the counts that workers share."""
 
-    def __init__(self, engine: Engine, listeners: ListenerManager, inherited: Inherited, findings: Findings) -> None:
+    def __init__(
+        self, engine: Engine, listeners: ListenerManager, inherited: Inherited, findings: Findings, blocks: ToldBlocks
+    ) -> None:
         self._engine = engine
         self._listeners = listeners
         self._inherited = inherited
         self._findings = findings
+        self._blocks = blocks
         self._values: dict[str, dict[str, Any]] = {
             type_url: {} for type_url in (CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE, SECRET)
         }
@@ -115,6 +119,8 @@ class Replica:
             self._inherited.drop(key.name, key.address)
         elif key.kind in ("names", "checks"):
             self._findings.forget(key.name)
+        elif key.kind == "counts":
+            self._blocks.by_name.pop(key.name, None)
 
     def _learn(self, key: Key, fact: Any) -> None:
         if key.kind == GENERATION:
@@ -123,6 +129,8 @@ class Replica:
             self._findings.tell_names(key.name, fact)
         elif key.kind == "checks":
             self._findings.tell_checks(key.name, fact)
+        elif key.kind == "counts":
+            self._blocks.by_name[key.name] = fact
         elif key.kind == "levels":
             for component, level in fact.items():
                 set_level(level, component)

@@ -37,6 +37,7 @@ from dataplane.server.workers.messages import (
 )
 from dataplane.server.workers.replica import Inherited, Replica
 from dataplane.server.workers.report import Reporter
+from dataplane.server.workers.shared_counts import Counts, CountTable, ToldBlocks
 from dataplane.upstream.findings import Findings
 
 _log = logging.getLogger("main")
@@ -66,7 +67,7 @@ class Worker:
         self._over = asyncio.Event()
         self._facts: asyncio.Queue[tuple[Facts, list[int]]] = asyncio.Queue()
         self._asked: asyncio.Queue[Ask] = asyncio.Queue()
-        self._started: asyncio.Future[Start] = asyncio.get_running_loop().create_future()
+        self._started: asyncio.Future[tuple[Start, CountTable]] = asyncio.get_running_loop().create_future()
         self._engine: Engine | None = None
         self._channel = Channel(sock, self._on_message, self._over.set)
         self._channel.send(Ready())
@@ -86,7 +87,7 @@ class Worker:
     def _on_message(self, message: Any, descriptors: list[int]) -> None:
         match message:
             case Start():
-                self._started.set_result(message)
+                self._started.set_result((message, CountTable(descriptors[0], message.options.concurrency)))
             case Facts():
                 self._facts.put_nowait((message, descriptors))
             case Ask():
@@ -99,14 +100,15 @@ class Worker:
                 self._over.set()
 
     async def _serve(self) -> None:
-        start = await self._started
+        start, table = await self._started
         configure_log(start.options)
-        findings, inherited = Findings(), Inherited()
-        engine = self._engine = Engine(start.options, Bootstrap.FromString(start.bootstrap), findings)
+        findings, inherited, blocks = Findings(), Inherited(), ToldBlocks()
+        counts = Counts(table, blocks, start.index)
+        engine = self._engine = Engine(start.options, Bootstrap.FromString(start.bootstrap), findings, shared=counts)
         if engine.config.log_pattern:
             configure_log(start.options, engine.config.log_pattern)
         listeners = engine.listeners(start.index, inherited)
-        replica = Replica(engine, listeners, inherited, findings)
+        replica = Replica(engine, listeners, inherited, findings, blocks)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow(replica), name="facts")

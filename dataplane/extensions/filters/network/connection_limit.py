@@ -1,6 +1,6 @@
 """So many connections and no more.  Envoy: envoy.filters.network.connection_limit.
 
-The limit is that of one configuration: chains that are configured alike have one each.
+The limit is that of one configuration, over all workers: chains that are configured alike have one each.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final
 from envoy.config.core.v3.base_pb2 import RuntimeFeatureFlag
 from envoy.extensions.filters.network.connection_limit.v3.connection_limit_pb2 import ConnectionLimit as ConnectionLimitConfig
 
+from dataplane.api.network_filter import CountingFilter, count_name
 from dataplane.api.registry import extension
+from dataplane.base.counts import Count, LocalCount
 from dataplane.base.errors import FieldPath
 from dataplane.compile.context import CompileContext
 from dataplane.compile.filter_chain import NETWORK_FILTER_KIND
@@ -37,31 +39,28 @@ class _Stats:
         self.limited: Final = scope.counter("limited_connections")
 
 
-class ConnectionLimit:
+class ConnectionLimit(CountingFilter):
     """Implements api.network_filter.ReadFilterFactory, and counts what it let in.  delay: seconds before a connection is turned away."""
 
-    __slots__ = ("_active", "delay", "enabled", "limit", "stat_prefix")
+    __slots__ = ("_count", "delay", "enabled", "limit", "stat_prefix")
 
     def __init__(self, stat_prefix: str, limit: int, delay: float = 0.0, enabled: bool = True) -> None:
         self.stat_prefix = stat_prefix
         self.limit = limit
         self.delay = delay
         self.enabled = enabled
-        self._active = 0
-
-    def take(self) -> bool:
-        """Whether there may be one more."""
-        if self._active >= self.limit:
-            return False
-        self._active += 1
-        return True
-
-    def give_back(self) -> None:
-        assert self._active
-        self._active -= 1
+        self._count: Count | None = None
 
     def create(self, connection: DownstreamConnection) -> LimitedConnection:
         return LimitedConnection(self, _Stats(connection.server.stats, self.stat_prefix), connection)
+
+    def count(self, connection: DownstreamConnection) -> Count:
+        """Of the connections that it let in; found by the first of them."""
+        if self._count is None:
+            shared = connection.server.shared
+            found = None if shared is None else shared.filter(count_name(connection.listener, connection.filter_chain, self))
+            self._count = LocalCount() if found is None else found
+        return self._count
 
 
 class LimitedConnection:
@@ -74,7 +73,7 @@ class LimitedConnection:
         self._stats = stats
         self._connection = connection
         self._deadline: Deadline | None = None
-        self._counted = limit.enabled and limit.take()
+        self._counted = limit.enabled and limit.count(connection).take(limit.limit)
         self.rejected = limit.enabled and not self._counted
         if self._counted:
             stats.active.inc()
@@ -90,7 +89,7 @@ class LimitedConnection:
         if self._counted:
             self._counted = False
             self._stats.active.dec()
-            self._limit.give_back()
+            self._limit.count(self._connection).add(-1)
 
     def _turn_away(self) -> None:
         self._stats.limited.inc()

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from types import MappingProxyType
 
+from dataplane.base.address import SocketAddress
+from dataplane.extensions.filters.network.connection_limit import ConnectionLimit
 from dataplane.server.configuration import Resource
 from dataplane.server.workers.board import GENERATION, Board, Key, ResourceFact
 from dataplane.server.workers.publish import FindingsPublisher, Publisher
+from dataplane.server.workers.shared_counts import Allotment, CountTable
+from dataplane.snapshot.listener import FilterChain, Listener
 from dataplane.snapshot.snapshot import EMPTY, Snapshot
 from dataplane.xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE, SECRET
 
@@ -21,13 +25,15 @@ PARTS = {
     "scopes": SCOPED_ROUTE,
 }
 WORKED_OUT = {"generation", "scopes_by_key"}
+LISTENING_ON = SocketAddress("127.0.0.1", 80)
+LISTENING = Listener("a", LISTENING_ON, ())
 
 
 class World:
     def __init__(self) -> None:
         self.board = Board()
         self.changes = 0
-        self.publisher = Publisher(self.board, self._on_change)
+        self.publisher = Publisher(self.board, Allotment(CountTable.create(2)), self._on_change)
 
     def _on_change(self) -> None:
         self.changes += 1
@@ -47,7 +53,7 @@ def generation(number: int, **parts: object) -> Snapshot:
 def test_no_part_of_a_snapshot_is_forgotten() -> None:
     assert {field.name for field in fields(Snapshot)} == PARTS.keys() | WORKED_OUT
     world = World()
-    world.follow(EMPTY, generation(1, **dict.fromkeys(PARTS, object())))
+    world.follow(EMPTY, generation(1, **{**dict.fromkeys(PARTS, object()), "listeners": LISTENING}))
     told = {key.type_url for key in world.board.facts if key.kind == "resource"}
     assert told == set(PARTS.values())
     assert world.board.facts[Key(GENERATION)] == 1
@@ -56,7 +62,7 @@ def test_no_part_of_a_snapshot_is_forgotten() -> None:
 
 def test_only_what_changed_is_told() -> None:
     world = World()
-    kept, old, new = object(), object(), object()
+    kept, old, new = LISTENING, object(), object()
     first = generation(1, clusters=old, listeners=kept)
     world.follow(EMPTY, first)
     reader = world.board.reader()
@@ -98,3 +104,14 @@ def test_findings_that_say_nothing_new_wake_nobody() -> None:
     assert world.changes == 1
     assert findings.had_traffic("busy")
     assert not findings.had_traffic("idle")
+
+
+def test_clusters_and_filters_that_count_have_blocks_as_long_as_they_are_there() -> None:
+    world = World()
+    chain = FilterChain("", (ConnectionLimit("edge", 10),), key=b"chain")
+    first = generation(1, clusters=object(), listeners=Listener("a", LISTENING_ON, (chain,)))
+    world.follow(EMPTY, first)
+    told = {key.name.split("/")[0]: fact for key, fact in world.board.facts.items() if key.kind == "counts"}
+    assert told == {"cluster": 1, "filter": 2}
+    world.follow(first, generation(2, clusters=first.clusters["a"], listeners=LISTENING))
+    assert [key.name for key in world.board.facts if key.kind == "counts"] == ["cluster/a"]

@@ -1,0 +1,45 @@
+"""The circuit breakers of a live cluster, made and kept to what is configured.
+
+Here: which limits they have.  Not here: counting against them (resilience.circuit).
+Envoy: config.cluster.v3.CircuitBreakers; stats cluster.<name>.circuit_breakers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dataplane.resilience.circuit import Breakers
+
+if TYPE_CHECKING:
+    from dataplane.base.counts import SharedCounts
+    from dataplane.observe.stats import Scope
+    from dataplane.snapshot.cluster import Cluster
+
+_PRIORITY_NAMES = ("default", "high")
+
+
+def make_breakers(config: Cluster, scope: Scope, shared: SharedCounts | None) -> tuple[Breakers, ...]:
+    """By routing priority.  scope: of the cluster.  shared: where other processes carry the cluster's traffic, too."""
+    made = []
+    for priority, name in enumerate(_PRIORITY_NAMES):
+        limits = config.circuit_breakers[priority]
+        made.append(
+            Breakers(
+                scope.scope(f"circuit_breakers.{name}."),
+                limits.max_connections,
+                limits.max_pending_requests,
+                limits.max_requests,
+                limits.max_retries,
+                limits.track_remaining,
+                None if shared is None else shared.breakers(config.name, priority),
+            )
+        )
+    return tuple(made)
+
+
+def configure_breakers(breakers: tuple[Breakers, ...], config: Cluster) -> None:
+    """Take new limits over."""
+    for each, limits in zip(breakers, config.circuit_breakers, strict=True):
+        each.configure(
+            limits.max_connections, limits.max_pending_requests, limits.max_requests, limits.max_retries, limits.track_remaining
+        )
