@@ -106,7 +106,7 @@ def compile_cluster(message: ClusterMessage, at: FieldPath, context: CompileCont
     with problems.collect():
         endpoints = _endpoints(message, discovery, at, context)
     with problems.collect():
-        http = compile_upstream_http(message, at)
+        http = compile_upstream_http(message, at, context)
     with problems.collect():
         dns = compile_dns_settings(message, at)
     with problems.collect():

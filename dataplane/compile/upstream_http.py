@@ -5,6 +5,7 @@ Envoy: extensions.upstreams.http.v3.HttpProtocolOptions, config.core.v3.{HttpPro
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster as ClusterMessage
@@ -15,11 +16,13 @@ from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions as HttpMessage
 
 from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.compile.context import CompileContext
 from dataplane.compile.fields import type_name, unpack_typed
+from dataplane.compile.http1_options import compile_http1_options
 from dataplane.compile.http2_options import compile_http2_options
-from dataplane.compile.support import ignores, supports
+from dataplane.compile.support import supports
 from dataplane.compile.units import optional_seconds, wrapped
-from dataplane.semantics.h2_options import Http2Options
+from dataplane.semantics.h1_options import Http1Options
 from dataplane.snapshot.cluster import AutoNames, HttpProtocolOptions
 
 supports(
@@ -43,18 +46,13 @@ supports(
     "max_stream_duration",
     "max_requests_per_connection",
 )
-supports(Http1ProtocolOptions)
-ignores(Http1ProtocolOptions, "use_balsa_parser", because="names one of Envoy's parsers")
 
 KEY: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-
-# Fields of Http1ProtocolOptions that say nothing to a client, in Envoy neither.
-_SERVER_SIDE: Final = frozenset({"accept_http_10", "default_host_for_http_10", "allow_absolute_url", "use_balsa_parser"})
 
 _PROTOCOLS: Final = {"http_protocol_options": "HTTP/1.1", "http2_protocol_options": "HTTP/2"}
 
 
-def compile_upstream_http(cluster: ClusterMessage, at: FieldPath) -> HttpProtocolOptions:
+def compile_upstream_http(cluster: ClusterMessage, at: FieldPath, context: CompileContext) -> HttpProtocolOptions:
     """The options of *cluster*.  The extension's message, where it is there, hides the deprecated fields."""
     extensions = cluster.typed_extension_protocol_options
     for name in extensions:
@@ -65,17 +63,17 @@ def compile_upstream_http(cluster: ClusterMessage, at: FieldPath) -> HttpProtoco
                 f"Didn't find a registered {kinds} implementation for name: '{name}'",
             )
     if KEY not in extensions:
-        return _deprecated(cluster, at)
+        return _deprecated(cluster, at, context)
     at_extension = at / "typed_extension_protocol_options" / KEY
     if type_name(extensions[KEY]) != HttpMessage.DESCRIPTOR.full_name:
         raise ConfigError(at_extension, f"Unable to unpack as {KEY}: {extensions[KEY].type_url}")
     message: Any = unpack_typed(extensions[KEY], at_extension)
-    return _extension(message, cluster, at_extension)
+    return _extension(message, cluster, at_extension, context)
 
 
-def _deprecated(cluster: ClusterMessage, at: FieldPath) -> HttpProtocolOptions:
+def _deprecated(cluster: ClusterMessage, at: FieldPath, context: CompileContext) -> HttpProtocolOptions:
     """The fields of Cluster itself: that http2_protocol_options is there says what is spoken."""
-    _check_http1(cluster.http_protocol_options, at / "http_protocol_options")
+    http1 = _http1(cluster.http_protocol_options, at / "http_protocol_options", context)
     http2 = compile_http2_options(cluster.http2_protocol_options, at / "http2_protocol_options")
     if cluster.protocol_selection == ClusterMessage.USE_DOWNSTREAM_PROTOCOL:
         protocol = "DOWNSTREAM"
@@ -83,10 +81,11 @@ def _deprecated(cluster: ClusterMessage, at: FieldPath) -> HttpProtocolOptions:
         protocol = "HTTP/2" if cluster.HasField("http2_protocol_options") else "HTTP/1.1"
     at_common = at / "common_http_protocol_options"
     names = _names(cluster.upstream_http_protocol_options)
-    return _common(cluster.common_http_protocol_options, _old_limit(cluster), at_common, protocol, http2, names)
+    common = _common(cluster.common_http_protocol_options, _old_limit(cluster), at_common)
+    return replace(common, protocol=protocol, http1=http1, http2=http2, auto_names=names)
 
 
-def _extension(message: Any, cluster: ClusterMessage, at: FieldPath) -> HttpProtocolOptions:
+def _extension(message: Any, cluster: ClusterMessage, at: FieldPath, context: CompileContext) -> HttpProtocolOptions:
     kind = message.WhichOneof("upstream_protocol_options")
     if kind not in ("explicit_http_config", "use_downstream_protocol_config", "auto_config"):
         raise ConfigError(at / (kind or "upstream_protocol_options"), "not supported" if kind else "is required")
@@ -104,10 +103,11 @@ def _extension(message: Any, cluster: ClusterMessage, at: FieldPath) -> HttpProt
         at_limit = at / "common_http_protocol_options" / "max_requests_per_connection"
         reason = "Only one of max_requests_per_connection from Cluster or HttpProtocolOptions can be specified"
         raise ConfigError(at_limit, reason)
-    _check_http1(options.http_protocol_options, at_options / "http_protocol_options")
+    http1 = _http1(options.http_protocol_options, at_options / "http_protocol_options", context)
     http2 = compile_http2_options(options.http2_protocol_options, at_options / "http2_protocol_options")
     names = _names(message.upstream_http_protocol_options)
-    return _common(common, _old_limit(cluster), at / "common_http_protocol_options", protocol, http2, names)
+    made = _common(common, _old_limit(cluster), at / "common_http_protocol_options")
+    return replace(made, protocol=protocol, http1=http1, http2=http2, auto_names=names)
 
 
 def _check_alpn(cluster: ClusterMessage, at: FieldPath) -> None:
@@ -124,11 +124,9 @@ def _names(message: NamesMessage) -> AutoNames | None:
     return AutoNames(message.auto_sni, message.auto_san_validation, message.override_auto_sni_header.lower().encode())
 
 
-def _check_http1(message: Any, at: FieldPath) -> None:
-    """Options that a connection manager honours and a cluster does not yet."""
-    for field, _ in message.ListFields():
-        if field.name not in _SERVER_SIDE:
-            raise ConfigError(at / field.name, "is not supported by this version for a cluster")
+def _http1(message: Http1ProtocolOptions, at: FieldPath, context: CompileContext) -> Http1Options:
+    """Upgrades come to servers only; without their matchers, equal options are equal values."""
+    return replace(compile_http1_options(message, at, context), ignores_upgrade=None)
 
 
 def _old_limit(cluster: ClusterMessage) -> int:
@@ -136,13 +134,8 @@ def _old_limit(cluster: ClusterMessage) -> int:
     return limit
 
 
-def _common(
-    message: Any, old_limit: int, at: FieldPath, protocol: str, http2: Http2Options, names: AutoNames | None
-) -> HttpProtocolOptions:
+def _common(message: Any, old_limit: int, at: FieldPath) -> HttpProtocolOptions:
     return HttpProtocolOptions(
-        protocol=protocol,
-        auto_names=names,
-        http2=http2,
         idle_timeout=optional_seconds(message, "idle_timeout", at),
         max_connection_duration=optional_seconds(message, "max_connection_duration", at),
         max_requests_per_connection=wrapped(message, "max_requests_per_connection", old_limit),

@@ -3,7 +3,7 @@
 Here: frozen values.  Not here: protobuf (extensions.filters.network.http_connection_manager), running streams (http.connection_manager).
 `http.connection_manager.HttpConnectionManagerFactory(config)` is what a filter chain holds.
 Times are seconds, 0 means "off"; sizes are bytes unless the name says otherwise.
-Envoy: extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, config.core.v3.{HttpProtocolOptions, Http1ProtocolOptions}.
+Envoy: extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, config.core.v3.HttpProtocolOptions.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING
 
+from dataplane.semantics.h1_options import DEFAULT_HTTP1, Http1Options
 from dataplane.semantics.h2_options import DEFAULT_HTTP2, Http2Options
 
 if TYPE_CHECKING:
@@ -139,21 +140,6 @@ class LocalReplyConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Http1Options:
-    """`Http1ProtocolOptions` of the downstream side."""
-
-    allow_absolute_url: bool = True
-    accept_http_10: bool = False
-    default_host_for_http_10: bytes = b""
-    proper_case_headers: bool = False
-    enable_trailers: bool = False
-    allow_chunked_length: bool = False
-    stream_error_on_invalid_http_message: bool = False  # own field or the manager's, already resolved
-    send_fully_qualified_url: bool = False
-    allow_custom_methods: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class HttpConnectionManagerConfig:
     """`HttpConnectionManager`.  Exactly one of route_configuration, rds_name and scoped_routes is set."""
 
@@ -171,7 +157,7 @@ class HttpConnectionManagerConfig:
     max_requests_per_connection: int = 0
     headers_with_underscores_action: UnderscoresAction = UnderscoresAction.ALLOW
     stream_error_on_invalid_http_message: bool = False
-    http1: Http1Options = Http1Options()
+    http1: Http1Options = DEFAULT_HTTP1
     http2: Http2Options = DEFAULT_HTTP2
     upgrade_configs: tuple[UpgradeConfig, ...] = ()
 

@@ -19,7 +19,7 @@ from dataplane.http.response_headers import ResponseFinish
 from dataplane.http.stats import Http1Stats, HttpStats, ListenerHttpStats
 from dataplane.observe.http2_stats import Http2Stats
 from dataplane.semantics.h1_fields import FieldParser
-from dataplane.semantics.h1_head import RequestHeadParser
+from dataplane.semantics.spelt_heads import request_heads
 
 if TYPE_CHECKING:
     from dataplane.api.http_filter import TerminalFilterFactory
@@ -50,7 +50,7 @@ class BoundManager:
         fields = FieldParser(config.max_headers_count)
         # As Envoy, trailers that are dropped are read but not counted.
         self.trailer_fields: Final = fields if config.http1.enable_trailers else FieldParser(_ANY_COUNT)
-        parser = RequestHeadParser(fields, self.max_head_bytes, config.http1.allow_chunked_length)
+        parser = request_heads(fields, self.max_head_bytes, config.http1)
         self.parse_head: Final = parser.parse
         self.parse_known_head: Final = parser.parse_known
         self.http2_stats: Final = Http2Stats(server.stats)

@@ -188,7 +188,7 @@ class RequestPreparation:
         if self._judges_underscores and (refusal := self._judge_underscores(headers)) is not None:
             return refusal
         if b"upgrade" in special and hop_by_hop.is_upgrade(headers):
-            hop_by_hop.drop_h2c_upgrade(headers)
+            hop_by_hop.drop_upgrades(headers, self._config.http1.ignores_upgrade)
             stream.wants_upgrade = b"upgrade" in headers
         if b"proxy-connection" in special and (headers.get(b"proxy-connection") or b"").lower() == b"close":
             stream.end_connection()

@@ -19,7 +19,7 @@ from dataplane.semantics.header_map import Field
 PLAIN: Final = bytes(byte for byte in range(256) if byte == 9 or (byte >= 32 and byte != 127))
 
 _NAME: Final = itemgetter(0)
-_TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FOLD: Final = re.compile(rb"\r?\n(?=[ \t])")
 _LINE_END: Final = re.compile(rb"\r?\n")
 
@@ -102,7 +102,7 @@ class FieldParser:
             self._lines[line] = field
 
     def _learn(self, name: bytes, colon: bytes) -> bytes:
-        if not colon or not _TOKEN.fullmatch(name):
+        if not colon or not TOKEN.fullmatch(name):
             raise ProtocolError(400, "http1.codec_error")
         key = name.lower()
         if len(name) <= _MAX_KNOWN_LENGTH and len(self._known) < _MAX_KNOWN_NAMES:

@@ -11,13 +11,15 @@ Spec: RFC 9112 sections 2 to 6 and 9.3.
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from typing import Final
 
 from dataplane.base.errors import ProtocolError
 from dataplane.semantics import inline_headers, noticed
 from dataplane.semantics.c_heads import CRequestHeads, CResponseHeads
 from dataplane.semantics.framing import CHUNKED, NOT_GIVEN
-from dataplane.semantics.h1_fields import PLAIN, FieldParser, plain_lines
+from dataplane.semantics.h1_fields import PLAIN, TOKEN, FieldParser, plain_lines
+from dataplane.semantics.h1_options import DEFAULT_HTTP1, Http1Options
 from dataplane.semantics.header_map import Field, RequestHeaders, ResponseHeaders
 
 # Envoy's own list; MSEARCH without its hyphen is Envoy's spelling.
@@ -78,19 +80,27 @@ def find_head_end(data: bytes | bytearray, start: int = 0) -> int:
     return crlf + 3 if crlf >= 0 else -1
 
 
+class _AnyToken:
+    """Every method that may be one.  Envoy: Http1ProtocolOptions.allow_custom_methods."""
+
+    def __contains__(self, method: object) -> bool:
+        return isinstance(method, bytes) and TOKEN.fullmatch(method) is not None
+
+
 class RequestHeadParser:
     """Reads request heads.  One serves all connections of a listener."""
 
-    __slots__ = ("_allow_length_and_chunked", "_blocks", "_fields", "_heads", "_max_bytes")
+    __slots__ = ("_absolute", "_allow_length_and_chunked", "_blocks", "_fields", "_heads", "_max_bytes", "_methods")
 
-    def __init__(self, fields: FieldParser, max_bytes: int = 60 * 1024, allow_length_and_chunked: bool = False) -> None:
-        """allow_length_and_chunked: drop a content-length beside `chunked` instead of refusing it.  Envoy: allow_chunked_length."""
+    def __init__(self, fields: FieldParser, max_bytes: int = 60 * 1024, options: Http1Options = DEFAULT_HTTP1) -> None:
         self._fields = fields
         self._heads = CRequestHeads(fields.max_count, max_bytes)
         # Authority, other fields and what is to be noticed of blocks without a body.
         self._blocks: dict[bytes, tuple[bytes, tuple[Field, ...], tuple[bytes, ...]]] = {}
         self._max_bytes = max_bytes
-        self._allow_length_and_chunked = allow_length_and_chunked
+        self._allow_length_and_chunked = options.allow_chunked_length
+        self._absolute = options.allow_absolute_url
+        self._methods: Container[bytes] = _AnyToken() if options.allow_custom_methods else METHODS
 
     def parse(self, head: bytes) -> RequestHead:
         """Read one head, up to and including its empty line.  Raises ProtocolError with the status to answer."""
@@ -106,13 +116,13 @@ class RequestHeadParser:
             line, fields = _split_odd(head, self._fields, _REQUEST_FRAMING, found)
         else:
             fields = self._fields.take(raw_fields, _REQUEST_FRAMING, found)
-        method, target, version = _request_line(line)
+        method, target, version = _request_line(line, self._methods)
         headers = RequestHeaders(method, target, b"", b"http", inline_headers.joined(fields, inline_headers.REQUEST))
         length, keep_alive, has_host = self._apply_framing(headers, found, version is HTTP_11)
         if raw_fields is not None and [name for name, _ in found] == [b"host"]:
             self._remember(block, headers)
         if target[:1] != b"/" or method == b"CONNECT" or not target.isascii() or b"\t" in target:
-            has_host = _odd_target(headers) or has_host
+            has_host = _odd_target(headers, self._absolute) or has_host
         return headers, length, keep_alive, version, has_host
 
     def parse_known(self, data: bytes) -> RequestHead | None:
@@ -175,9 +185,10 @@ class RequestHeadParser:
 class ResponseHeadParser:
     """Reads response heads.  One serves all connections of a cluster."""
 
-    __slots__ = ("_blocks", "_fields", "_heads", "_max_bytes", "_status_lines")
+    __slots__ = ("_allow_length_and_chunked", "_blocks", "_fields", "_heads", "_max_bytes", "_status_lines")
 
-    def __init__(self, fields: FieldParser, max_bytes: int = 60 * 1024) -> None:
+    def __init__(self, fields: FieldParser, max_bytes: int = 60 * 1024, options: Http1Options = DEFAULT_HTTP1) -> None:
+        self._allow_length_and_chunked = options.allow_chunked_length
         self._fields = fields
         self._heads = CResponseHeads(fields.max_count, max_bytes)
         # Length, persistence, fields and what is to be noticed of them.
@@ -219,6 +230,9 @@ class ResponseHeadParser:
             else:
                 coded = True
         if coded:
+            if length != NOT_GIVEN and self._allow_length_and_chunked:
+                length = NOT_GIVEN
+                fields[:] = [field for field in fields if field[0] != b"content-length"]
             length = _response_coding(status, length, found)
         elif length >= 0 and (status < 200 or status == 204):
             if length or status != 204:
@@ -280,23 +294,26 @@ def _split_odd(head: bytes, parser: FieldParser, wanted: frozenset[bytes], found
     return start_line, parser.parse(plain_lines(rest), wanted, found)
 
 
-def _request_line(line: bytes) -> tuple[bytes, bytes, str]:
+def _request_line(line: bytes, methods: Container[bytes]) -> tuple[bytes, bytes, str]:
     """A request line, maybe with more blanks than it needs or of an older version.  Anything else is refused."""
     start = line.split(b" ")
-    if len(start) == 3 and start[2] == b"HTTP/1.1" and start[0] in METHODS and start[1]:
+    if len(start) == 3 and start[2] == b"HTTP/1.1" and start[0] in methods and start[1]:
         return start[0], start[1], HTTP_11
     if line[:1] in (b" ", b"\t"):
         raise ProtocolError(400, "http1.codec_error")
     parts = _BLANKS.split(line.rstrip(b" \t"))
     if len(parts) == 2:
         parts.append(b"HTTP/0.9")
-    if len(parts) != 3 or parts[0] not in METHODS or not _VERSION.fullmatch(parts[2]):
+    if len(parts) != 3 or parts[0] not in methods or not _VERSION.fullmatch(parts[2]):
         raise ProtocolError(400, "http1.codec_error")
     return parts[0], parts[1], HTTP_11 if parts[2] == b"HTTP/1.1" else HTTP_10
 
 
-def _odd_target(headers: RequestHeaders) -> bool:
-    """Take a target apart that is no plain path: authority form, absolute form, asterisk.  Says whether it named an authority."""
+def _odd_target(headers: RequestHeaders, absolute_is_allowed: bool) -> bool:
+    """Take a target apart that is no plain path: authority form, absolute form, asterisk.  Says whether it named an authority.
+
+    Where an absolute one is not allowed, as Envoy, what might be one is left for a path, which no route has.
+    """
     target = headers.path
     if headers.method == b"CONNECT":
         if not _AUTHORITY.fullmatch(target) or not _has_possible_port(target):
@@ -306,12 +323,16 @@ def _odd_target(headers: RequestHeaders) -> bool:
     if not target.isascii() or b"\t" in target:
         raise ProtocolError(400, "http1.codec_error")
     if target[:1] == b"*":
+        if not absolute_is_allowed:
+            return False
         if target != b"*" or headers.method != b"OPTIONS":
             raise ProtocolError(400, "http1.invalid_url")
         return False
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None:
         raise ProtocolError(400, "http1.codec_error")
+    if not absolute_is_allowed:
+        return False
     scheme, authority, path = absolute[1].lower(), absolute[2], absolute[3]
     if scheme not in (b"http", b"https"):
         raise ProtocolError(400, "http1.invalid_scheme")

@@ -7,6 +7,11 @@ Not here: which headers a proxy adds or removes (semantics.hop_by_hop, semantics
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dataplane.semantics.header_case import HeaderCase
+
 Field = tuple[bytes, bytes]
 
 
@@ -14,6 +19,9 @@ class HeaderMap:
     """Ordered header fields.  `fields` may be read and replaced directly by the request path."""
 
     __slots__ = ("fields",)
+
+    case: HeaderCase | None = None
+    """How names are spelt on the wire; None: in lower case, or as the writer is told.  Set where a message keeps its own spelling."""
 
     def __init__(self, fields: list[Field] | None = None) -> None:
         self.fields: list[Field] = [] if fields is None else fields
@@ -118,3 +126,25 @@ class ResponseHeaders(HeaderMap):
     def pseudo(self, name: bytes) -> bytes | None:
         """`:status`; None for any other."""
         return b"%d" % self.status if name == b":status" else None
+
+
+class SpeltRequestHeaders(RequestHeaders):
+    """A request's head that keeps the spelling of its names."""
+
+    __slots__ = ("case",)
+
+    def __init__(self, headers: RequestHeaders, case: HeaderCase) -> None:
+        super().__init__(
+            headers.method, headers.path, headers.authority, headers.scheme, headers.fields, headers.protocol, headers.noticed
+        )
+        self.case = case
+
+
+class SpeltResponseHeaders(ResponseHeaders):
+    """A response's head that keeps the spelling of its names."""
+
+    __slots__ = ("case",)
+
+    def __init__(self, headers: ResponseHeaders, case: HeaderCase) -> None:
+        super().__init__(headers.status, headers.fields, headers.noticed)
+        self.case = case

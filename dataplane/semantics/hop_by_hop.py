@@ -7,6 +7,7 @@ Envoy: sanitizeConnectionHeader, mutateRequestHeaders; RFC 9110 section 7.6.1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from dataplane.base.errors import ProtocolError
@@ -39,9 +40,10 @@ def is_upgrade(headers: HeaderMap) -> bool:
     return any(b"upgrade" in tokens(value) for value in headers.get_all(b"connection"))
 
 
-def drop_h2c_upgrade(headers: RequestHeaders) -> None:
-    """An offer to change to HTTP/2 in clear text is not taken: the request is served as HTTP/1.1."""
-    kept = [word.strip() for word in (headers.joined(b"upgrade") or b"").split(b",") if word.strip().lower() != b"h2c"]
+def drop_upgrades(headers: RequestHeaders, ignored: Callable[[bytes], bool] | None) -> None:
+    """An offer to change to HTTP/2 in clear text is not taken: the request is served as HTTP/1.1.  ignored: whether another is not, either."""
+    offers = [word.strip() for word in (headers.joined(b"upgrade") or b"").split(b",")]
+    kept = [word for word in offers if word.lower() != b"h2c" and not (ignored is not None and ignored(word))]
     headers.remove(b"http2-settings")
     if kept:
         headers.set(b"upgrade", b",".join(kept))

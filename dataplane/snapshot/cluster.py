@@ -13,6 +13,7 @@ from types import MappingProxyType
 from dataplane.balancing.subset import SubsetConfig
 from dataplane.base.address import Address, SocketAddress
 from dataplane.resilience.outlier import OutlierSettings
+from dataplane.semantics.h1_options import DEFAULT_HTTP1, Http1Options
 from dataplane.semantics.h2_options import DEFAULT_HTTP2, Http2Options
 from dataplane.snapshot.config_source import ConfigSource
 from dataplane.snapshot.health_check import HealthCheck
@@ -145,6 +146,7 @@ class HttpProtocolOptions:
     max_response_headers_kb: int = 80  # Envoy's default upstream, tried; downstream it is 60
     max_headers_count: int = 100
     max_stream_duration: float | None = None
+    http1: Http1Options = DEFAULT_HTTP1
     http2: Http2Options = DEFAULT_HTTP2
     auto_names: AutoNames | None = None
 

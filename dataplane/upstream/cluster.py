@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 from dataplane.api.upstream import NoHealthyHost
 from dataplane.balancing.balancer import pick_nothing
 from dataplane.semantics.h1_fields import FieldParser
-from dataplane.semantics.h1_head import ResponseHeadParser
+from dataplane.semantics.spelt_heads import response_heads
 from dataplane.snapshot.cluster import DiscoveryType
 from dataplane.snapshot.introduced_socket import IntroducedSocket
 from dataplane.snapshot.passing_socket import PassingSocket
@@ -331,28 +331,27 @@ class UpstreamCluster:
     def _make_settings(self, config: Cluster) -> PoolSettings:
         http, runtime = config.http, self._runtime
         fields = FieldParser(http.max_headers_count)
-        max_head_bytes = http.max_response_headers_kb * 1024
+        head_limit = http.max_response_headers_kb * 1024
         return PoolSettings(
             connector=self._make_connector(config),
             stats=self.stats.connection,
-            heads=ResponseHeadParser(fields, max_head_bytes),
+            heads=response_heads(fields, head_limit, http.http1),
             fields=fields,
             deadlines=runtime.deadlines,
             clock=runtime.loop.time,
             next_connection_id=runtime.next_connection_id,
-            max_head_bytes=max_head_bytes,
+            max_head_bytes=head_limit,
             idle_timeout=DEFAULT_IDLE_TIMEOUT if http.idle_timeout is None else http.idle_timeout,
             max_connection_duration=http.max_connection_duration or 0.0,
             max_requests_per_connection=http.max_requests_per_connection,
+            http1=http.http1,
             http2=http2_settings(config, runtime),
             writes=runtime.writes,
         )
 
     def _make_connector(self, config: Cluster, passed: Mapping[str, object] = _NOTHING) -> SocketConnector:
-        runtime = self._runtime
-        return SocketConnector(
-            runtime.loop, runtime.deadlines, config, self.stats.connection.bind_errors, runtime.internal, passed
-        )
+        runtime, bind_errors = self._runtime, self.stats.connection.bind_errors
+        return SocketConnector(runtime.loop, runtime.deadlines, config, bind_errors, runtime.internal, passed)
 
     def _passing_connector(self, socket: PassingSocket, host: UpstreamHost) -> Connector:
         metadata, missing = socket.metadata(host.metadata, self.config.metadata)

@@ -17,6 +17,7 @@ from dataplane.base.address import Address, address_of
 from dataplane.base.errors import ProtocolError
 from dataplane.semantics.framing import CHUNKED, NOT_GIVEN, ChunkedDecoder
 from dataplane.semantics.h1_head import find_head_end
+from dataplane.semantics.header_map import HeaderMap
 from dataplane.upstream.h1_writer import (
     CHUNKS,
     CLOSED,
@@ -92,6 +93,7 @@ class H1Connection(H1Writer):
         self._out = b""  # written at the end of this pass of the loop
         self._writes = pool.writes
         self._chunks: ChunkedDecoder | None = None
+        self._options = pool.http1
 
     # ---- connecting
 
@@ -261,7 +263,7 @@ class H1Connection(H1Writer):
     def _begin_body(self, length: int) -> None:
         if length == CHUNKED:
             self._state = CHUNKS
-            self._chunks = ChunkedDecoder(self._pool.fields)
+            self._chunks = ChunkedDecoder(self._pool.fields, self._pool.max_head_bytes)
         else:
             self._state = COUNTED
             self._left = length
@@ -301,8 +303,11 @@ class H1Connection(H1Writer):
             self._on_broken(error)
             return
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        if chunks.done:  # trailers are dropped, as in Envoy unless Http1ProtocolOptions.enable_trailers is set
+        if chunks.done:
             self._chunks = None
+            if chunks.trailers and self._options is not None and self._options.enable_trailers:
+                self._on_trailers(receiver, body, chunks)
+                return
             self._end_exchange(bool(chunks.rest))
             receiver.on_data(body, True)
             return
@@ -310,6 +315,13 @@ class H1Connection(H1Writer):
             receiver.on_data(body, False)
         if chunks.error is not None and self._receiver is receiver:
             self._on_broken(chunks.error)
+
+    def _on_trailers(self, receiver: ResponseReceiver, body: bytes, chunks: ChunkedDecoder) -> None:
+        if body:
+            receiver.on_data(body, False)
+        if self._receiver is receiver:
+            self._end_exchange(bool(chunks.rest))
+            receiver.on_trailers(HeaderMap(chunks.trailers))
 
     # ---- ends
 

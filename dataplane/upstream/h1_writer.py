@@ -11,11 +11,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from dataplane.semantics.framing import LAST_CHUNK, encode_chunk
+from dataplane.semantics.header_case import Spell, proper_case, spelt_lines
 from dataplane.upstream.connector import Dialled
 
 if TYPE_CHECKING:
     from dataplane.base.write_queue import WriteQueue
     from dataplane.observe.stats import Counter
+    from dataplane.semantics.h1_options import Http1Options
     from dataplane.semantics.header_map import HeaderMap, RequestHeaders
 
 # What the next bytes from the host are.
@@ -27,6 +29,7 @@ UPGRADE, CONNECT = 1, 2
 # Requests with other methods say so when they have no body.  RFC 9110 section 8.6.
 _BODILESS: Final = frozenset({b"GET", b"HEAD", b"DELETE", b"TRACE", b"CONNECT"})
 
+_CODING: Final = b"transfer-encoding: chunked"
 _COLON: Final = b": ".join
 _LINES: Final = b"\r\n".join
 
@@ -40,6 +43,7 @@ class H1Writer(Dialled):
     __slots__ = (
         "_chunked_request",
         "_no_body",
+        "_options",
         "_out",
         "_request_done",
         "_state",
@@ -54,6 +58,7 @@ class H1Writer(Dialled):
     write: Callable[[bytes], None]
     _chunked_request: bool
     _no_body: bool  # a response to it has none
+    _options: Http1Options | None  # None: nothing that a request would show
     _out: bytes
     _request_done: bool
     _state: int
@@ -65,13 +70,18 @@ class H1Writer(Dialled):
         if self._state == CLOSED:
             return
         method = headers.method
-        target = headers.authority if method == b"CONNECT" else headers.path
-        lines = [b"%b %b HTTP/1.1\r\nhost: %b" % (method, target, headers.authority)]
-        lines += map(_COLON, headers.fields)
+        spell: Spell | None = None
+        if headers.case is not None or self._options is not None:
+            spell = self._spelling(headers)
+            lines = self._spelt_head(headers, spell)
+        else:
+            target = headers.authority if method == b"CONNECT" else headers.path
+            lines = [b"%b %b HTTP/1.1\r\nhost: %b" % (method, target, headers.authority)]
+            lines += map(_COLON, headers.fields)
         if end_stream:
             self._request_done = True
             if method not in _BODILESS and b"content-length" not in headers:
-                lines.append(b"content-length: 0")
+                lines.append(b"content-length: 0" if spell is None else spell(b"content-length") + b": 0")
         else:
             if method == b"CONNECT":
                 self._tunnel = CONNECT
@@ -79,11 +89,26 @@ class H1Writer(Dialled):
                 self._tunnel = UPGRADE
             if not self._tunnel and b"content-length" not in headers:
                 self._chunked_request = True
-                lines.append(b"transfer-encoding: chunked")
+                lines.append(_CODING if spell is None else spell(b"transfer-encoding") + b": chunked")
         if method == b"HEAD":
             self._no_body = True
         lines.append(b"\r\n")
         self._send(_LINES(lines))
+
+    def _spelling(self, headers: RequestHeaders) -> Spell:
+        """The message's own counts before the configured one."""
+        if headers.case is not None:
+            return headers.case.spell
+        return proper_case if self._options is not None and self._options.proper_case_headers else bytes
+
+    def _spelt_head(self, headers: RequestHeaders, spell: Spell) -> list[bytes]:
+        target = headers.path
+        if headers.method == b"CONNECT":
+            target = headers.authority
+        elif self._options is not None and self._options.send_fully_qualified_url:
+            target = b"%b://%b%b" % (headers.scheme, headers.authority, target)
+        first = b"%b %b HTTP/1.1\r\n%b: %b" % (headers.method, target, spell(b"host"), headers.authority)
+        return [first, *spelt_lines(headers.fields, spell)]
 
     def encode_data(self, data: bytes, end_stream: bool) -> None:
         if self._state == CLOSED:
@@ -133,5 +158,9 @@ class H1Writer(Dialled):
             self.write(data)
 
     def encode_trailers(self, trailers: HeaderMap) -> None:
-        """Ends the request.  The fields are dropped, as Envoy does unless Http1ProtocolOptions.enable_trailers is set."""
-        self.encode_data(b"", True)
+        """Ends the request.  The fields are dropped, as in Envoy, unless trailers are enabled and the body's form has a place for them."""
+        if self._options is None or not self._options.enable_trailers or not self._chunked_request or self._state == CLOSED:
+            self.encode_data(b"", True)
+            return
+        self._request_done = True
+        self._send(_LINES((b"0", *map(_COLON, trailers.fields), b"", b"")))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dataplane.api.upstream import PoolFailure
+from dataplane.semantics.h1_options import DEFAULT_HTTP1
 from dataplane.upstream.h1_connection import H1Connection
 from dataplane.upstream.pool import HttpPool, WaitingStream
 
@@ -27,7 +28,7 @@ _OVERFLOW: Final = PoolFailure.OVERFLOW
 class H1Pool(HttpPool[H1Connection]):
     """See the module."""
 
-    __slots__ = ("_rq_total", "fields", "heads", "max_head_bytes", "writes")
+    __slots__ = ("_rq_total", "fields", "heads", "http1", "max_head_bytes", "writes")
 
     def __init__(
         self, host: UpstreamHost, settings: PoolSettings, breakers: Breakers, on_empty: Callable[[HttpPool[H1Connection]], None]
@@ -36,6 +37,7 @@ class H1Pool(HttpPool[H1Connection]):
         self.heads = settings.heads
         self.fields = settings.fields
         self.writes = settings.writes
+        self.http1 = None if settings.http1 == DEFAULT_HTTP1 else settings.http1
         self.max_head_bytes = settings.max_head_bytes
         self._rq_total = settings.stats.rq_total
 

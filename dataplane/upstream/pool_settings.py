@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from dataplane.semantics.h1_options import DEFAULT_HTTP1, Http1Options
 from dataplane.semantics.h2_options import DEFAULT_HTTP2, Http2Options
 
 if TYPE_CHECKING:
@@ -48,5 +49,6 @@ class PoolSettings:
     idle_timeout: float = DEFAULT_IDLE_TIMEOUT
     max_connection_duration: float = 0.0
     max_requests_per_connection: int = 0
+    http1: Http1Options = DEFAULT_HTTP1
     http2: Http2Settings | None = None  # None: no pool of the cluster is HTTP/2
     writes: WriteQueue | None = None  # of HTTP/1 connections; None: what is to be sent is written at once

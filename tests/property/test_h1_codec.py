@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataplane.http.config import Http1Options
+from dataplane.semantics.h1_options import Http1Options
 from tests.support.engine import Client, Engine, get
 
 FIELDS = st.sampled_from([b"x-a: 1", b"X-B:  two ", b"accept: */*", b"cookie: a=b", b"x-empty:", b"x: a\r\n folded"])

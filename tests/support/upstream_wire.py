@@ -221,6 +221,7 @@ class Recorder:
     host: LiveHost | None = None
     connection: UpstreamConnectionInfo | None = None
     headers: ResponseHeaders | None = None
+    trailers: list[Field] = field(default_factory=list)
     whole: bool = False
 
     def takes_whole(self, headers: ResponseHeaders) -> bool:
@@ -257,6 +258,7 @@ class Recorder:
         self._note(f"whole {headers.status} {body.decode()}")
 
     def on_trailers(self, trailers: HeaderMap) -> None:
+        self.trailers = trailers.fields
         self._note("trailers")
 
     def on_reset(self, reason: StreamReset, details: str) -> None:

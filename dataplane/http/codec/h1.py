@@ -160,7 +160,7 @@ class Http1Codec(ResponseWriter):
 
     def _check_first_line(self, data: bytes) -> bool:
         """Refuse what cannot become a request without waiting for the rest.  Returns whether the line is complete."""
-        if not data[:1].isalpha():
+        if not data[:1].isalpha() and not self._manager.config.http1.allow_custom_methods:
             raise ProtocolError(400, "http1.codec_error")
         line, end, _ = data.partition(b"\n")
         if end:

@@ -6,19 +6,18 @@ Spec: RFC 9112 section 6.3; content-length is the last field where Envoy adds it
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from dataplane.semantics.framing import LAST_CHUNK, encode_chunk
 from dataplane.semantics.h1_head import HTTP_10, HTTP_11
+from dataplane.semantics.header_case import proper_case, spelt_lines
 from dataplane.semantics.reason import REASONS, reason
 
 if TYPE_CHECKING:
     from dataplane.http.manager import BoundManager
     from dataplane.semantics.header_map import HeaderMap, ResponseHeaders
 
-_WORD_START: Final = re.compile(rb"(?:^|[^0-9A-Za-z])[a-z]")
 _STATUS_LINES: Final = {status: b"HTTP/1.1 %d %b" % (status, phrase) for status, phrase in REASONS.items()}
 _COLON: Final = b": ".join
 _JOIN_LINES: Final = b"\r\n".join
@@ -33,7 +32,7 @@ _CHUNKED_END: Final = (b"transfer-encoding: chunked", b"", b"")
 class ResponseWriter:
     """The writing half of an HTTP/1 codec."""
 
-    __slots__ = ("_chunked", "_connect", "_head_only", "_manager", "_out", "_proper_case", "_write", "protocol")
+    __slots__ = ("_chunked", "_connect", "_head_only", "_manager", "_out", "_spell", "_write", "protocol")
 
     closes_with_header: Final = True
 
@@ -41,7 +40,7 @@ class ResponseWriter:
         self._write = write
         self._manager = manager
         self._out = b""  # written at the end of this pass of the loop
-        self._proper_case = manager.config.http1.proper_case_headers
+        self._spell = proper_case if manager.config.http1.proper_case_headers else None
         self._chunked = False
         self._head_only = False
         self._connect = False
@@ -54,7 +53,8 @@ class ResponseWriter:
         self._connect = method == b"CONNECT"
 
     def encode_informational(self, headers: ResponseHeaders) -> None:
-        self._send(_JOIN_LINES((_status_line(headers.status), *self._lines(headers), *_END)))
+        lines = spelt_lines(headers.fields, self._spell) if self._spell else map(_COLON, headers.fields)
+        self._send(_JOIN_LINES((_status_line(headers.status), *lines, *_END)))
 
     def encode_headers(self, headers: ResponseHeaders, end_stream: bool) -> None:
         self._send(self._head(headers, end_stream))
@@ -74,11 +74,26 @@ class ResponseWriter:
         if self.protocol is HTTP_10:
             line = b"HTTP/1.0" + line[8:]
         self._chunked = False
-        lines = self._lines(headers) if self._proper_case else map(_COLON, headers.fields)
-        head = _JOIN_LINES((line, *lines, *_END))
-        if b"\r\ncontent-length: " not in head and not self._has_length(head):
+        if headers.case is not None or self._spell is not None:
+            return self._spelt_head(line, headers, end_stream)
+        head = _JOIN_LINES((line, *map(_COLON, headers.fields), *_END))
+        if b"\r\ncontent-length: " not in head:
             head = head[:-2] + _JOIN_LINES(self._framing(status, end_stream))
         return head
+
+    def _spelt_head(self, line: bytes, headers: ResponseHeaders, end_stream: bool) -> bytes:
+        """The head of a response whose names are not just in lower case: its own spelling counts before the configured one."""
+        case = headers.case
+        spell = self._spell if case is None else case.spell
+        assert spell is not None
+        if case is not None and case.reason is not None:
+            line = b"%b %d %b" % (line[:8], headers.status, case.reason)
+        lines = spelt_lines(headers.fields, spell)
+        if b"content-length" in headers:
+            return _JOIN_LINES((line, *lines, *_END))
+        framing = self._framing(headers.status, end_stream)
+        name, colon, value = framing[0].partition(b":")
+        return _JOIN_LINES((line, *lines, spell(name) + colon + value, *framing[1:]))
 
     def encode_data(self, data: bytes, end_stream: bool) -> None:
         if self._head_only:
@@ -96,7 +111,7 @@ class ResponseWriter:
         """The end of the body; the trailers themselves only where they are enabled."""
         if self._chunked and not self._head_only:
             if self._manager.config.http1.enable_trailers:
-                self._send(_JOIN_LINES((b"0", *self._lines(trailers), *_END)))
+                self._send(_JOIN_LINES((b"0", *map(_COLON, trailers.fields), *_END)))  # as Envoy, always in lower case
             else:
                 self._send(LAST_CHUNK)
 
@@ -122,35 +137,16 @@ class ResponseWriter:
     def on_close(self) -> None:
         self._out = b""
 
-    def _lines(self, headers: HeaderMap) -> list[bytes]:
-        if self._proper_case:
-            return [proper_case(name) + b": " + value for name, value in headers.fields]
-        return list(map(_COLON, headers.fields))
-
-    def _has_length(self, head: bytes) -> bool:
-        return self._proper_case and b"\r\nContent-Length: " in head
-
     def _framing(self, status: int, end_stream: bool) -> tuple[bytes, ...]:
         """How the end of a body without content-length is told."""
         if status < 200 or status == 204 or status == 304:
             return _END
         if end_stream and not self._head_only:
-            return self._cased(_NO_BODY_END)
+            return _NO_BODY_END
         if self.protocol is HTTP_10 or (self._connect and status < 300):
             return _END
         self._chunked = True
-        return self._cased(_CHUNKED_END)
-
-    def _cased(self, end: tuple[bytes, ...]) -> tuple[bytes, ...]:
-        if not self._proper_case:
-            return end
-        name, colon, value = end[0].partition(b":")
-        return (proper_case(name) + colon + value, *end[1:])
-
-
-def proper_case(name: bytes) -> bytes:
-    """`x-request-id` → `X-Request-Id`.  Envoy: ProperCaseWords."""
-    return _WORD_START.sub(lambda match: match[0].upper(), name)
+        return _CHUNKED_END
 
 
 def _status_line(status: int) -> bytes:

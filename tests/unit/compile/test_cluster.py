@@ -273,12 +273,6 @@ def test_errors(fields: dict[str, Any], expected: str) -> None:
         {"outlier_detection": {"monitors": [{"name": "x"}]}},
         {"close_connections_on_host_health_failure": True},
         {"common_lb_config": {"consistent_hashing_lb_config": {"hash_balance_factor": 150}}},
-        {"http_protocol_options": {"enable_trailers": True}},
-        {
-            "typed_extension_protocol_options": http_options(
-                explicit_http_config={"http_protocol_options": {"enable_trailers": True}}
-            )
-        },
     ],
 )
 def test_what_has_no_effect_is_refused(fields: dict[str, Any]) -> None:

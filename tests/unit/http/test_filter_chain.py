@@ -274,7 +274,7 @@ def test_a_client_that_leaves_ends_a_stopped_request() -> None:
 
 
 def test_trailers_pass_the_filters() -> None:
-    from dataplane.http.config import Http1Options
+    from dataplane.semantics.h1_options import Http1Options
 
     seen: list[HeaderMap] = []
 

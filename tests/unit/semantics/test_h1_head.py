@@ -8,6 +8,7 @@ from dataplane.base.errors import ProtocolError
 from dataplane.semantics.framing import CHUNKED, NOT_GIVEN
 from dataplane.semantics.h1_fields import FieldParser
 from dataplane.semantics.h1_head import HTTP_10, HTTP_11, RequestHeadParser, ResponseHeadParser, find_head_end, persists
+from dataplane.semantics.h1_options import Http1Options
 
 REQUESTS = RequestHeadParser(FieldParser())
 RESPONSES = ResponseHeadParser(FieldParser())
@@ -162,7 +163,7 @@ def test_refused_framing(fields: tuple[bytes, ...], status: int, details: str) -
 
 
 def test_a_length_beside_chunked_may_be_dropped() -> None:
-    parser = RequestHeadParser(FieldParser(), allow_length_and_chunked=True)
+    parser = RequestHeadParser(FieldParser(), options=Http1Options(allow_chunked_length=True))
     headers, length, _, _, _ = parser.parse(
         request(b"POST / HTTP/1.1", b"Host: a", b"Content-Length: 2", b"Transfer-Encoding: chunked")
     )

@@ -6,7 +6,7 @@ import pytest
 
 from dataplane.base.errors import ProtocolError
 from dataplane.semantics.header_map import RequestHeaders
-from dataplane.semantics.hop_by_hop import drop_h2c_upgrade, is_upgrade, strip_request
+from dataplane.semantics.hop_by_hop import drop_upgrades, is_upgrade, strip_request
 
 
 def headers(*fields: tuple[bytes, bytes]) -> RequestHeaders:
@@ -62,7 +62,13 @@ def test_upgrade_needs_both_fields() -> None:
 
 def test_h2c_is_taken_off_an_offer() -> None:
     request = headers((b"upgrade", b"h2c, websocket"), (b"http2-settings", b"x"))
-    drop_h2c_upgrade(request)
+    drop_upgrades(request, None)
     assert request.fields == [(b"upgrade", b"websocket")]
-    drop_h2c_upgrade(request := headers((b"upgrade", b"h2c")))
+    drop_upgrades(request := headers((b"upgrade", b"h2c")), None)
     assert request.fields == []
+
+
+def test_offers_that_are_to_be_ignored_are_taken_off() -> None:
+    request = headers((b"upgrade", b"foo, WebSocket , h2c"))
+    drop_upgrades(request, lambda offer: offer.lower() == b"websocket")
+    assert request.fields == [(b"upgrade", b"foo")]

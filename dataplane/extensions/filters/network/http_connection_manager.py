@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, HttpProtocolOptions, SchemeHeaderTransformation
+from envoy.config.core.v3.protocol_pb2 import HttpProtocolOptions, SchemeHeaderTransformation
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
     HttpFilter,
@@ -28,6 +28,7 @@ from dataplane.compile.data_source import read_data_source
 from dataplane.compile.fields import find_extension, type_name
 from dataplane.compile.filter_chain import NETWORK_FILTER_KIND, check_terminal, compile_ranges
 from dataplane.compile.header_mutations import compile_additions
+from dataplane.compile.http1_options import compile_http1_options
 from dataplane.compile.http2_options import compile_http2_options
 from dataplane.compile.route_config import compile_route_configuration
 from dataplane.compile.scoped_routes import compile_scoped_routes
@@ -98,17 +99,6 @@ supports(HttpFilter, "name", "typed_config", "is_optional", "disabled")
 supports(LocalReplyConfig, "mappers", "body_format")
 supports(ResponseMapper, "filter", "status_code", "body", "body_format_override", "headers_to_add")
 supports(HttpProtocolOptions, "headers_with_underscores_action")
-supports(
-    Http1ProtocolOptions,
-    "accept_http_10",
-    "default_host_for_http_10",
-    "header_key_format",
-    "enable_trailers",
-    "allow_chunked_length",
-    "override_stream_error_on_invalid_http_message",
-)
-supports(Http1ProtocolOptions.HeaderKeyFormat, "proper_case_words")
-supports(Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords)
 supports(SchemeHeaderTransformation, "scheme_to_overwrite")
 
 HTTP_FILTER_KIND: Final = "envoy.filters.http"
@@ -127,7 +117,7 @@ def compile_manager(message: HttpConnectionManager, at: FieldPath, context: Comp
         http_filters=_http_filters(message, at / "http_filters", context),
         codec_type=_member(values.CodecType, message.codec_type, at / "codec_type"),
         access_log=compile_access_logs(message.access_log, at / "access_log", context),
-        **_limits(message, at),
+        **_limits(message, at, context),
         **_times(message, at),
         **_peer(message, at, context),
         **_identity(message, at),
@@ -223,8 +213,8 @@ def _upgrades(message: HttpConnectionManager, at: FieldPath) -> tuple[values.Upg
 # -- limits and times --------------------------------------------------------------------------------------------------
 
 
-def _limits(message: HttpConnectionManager, at: FieldPath) -> dict[str, Any]:
-    common, http1 = message.common_http_protocol_options, message.http_protocol_options
+def _limits(message: HttpConnectionManager, at: FieldPath, context: CompileContext) -> dict[str, Any]:
+    common = message.common_http_protocol_options
     stream_error = wrapped(message, "stream_error_on_invalid_http_message", False)
     at_common = at / "common_http_protocol_options"
     return {
@@ -236,14 +226,7 @@ def _limits(message: HttpConnectionManager, at: FieldPath) -> dict[str, Any]:
         ),
         "stream_error_on_invalid_http_message": stream_error,
         "http2": compile_http2_options(message.http2_protocol_options, at / "http2_protocol_options", stream_error),
-        "http1": values.Http1Options(
-            accept_http_10=http1.accept_http_10,
-            default_host_for_http_10=http1.default_host_for_http_10.encode(),
-            proper_case_headers=http1.header_key_format.HasField("proper_case_words"),
-            enable_trailers=http1.enable_trailers,
-            allow_chunked_length=http1.allow_chunked_length,
-            stream_error_on_invalid_http_message=wrapped(http1, "override_stream_error_on_invalid_http_message", stream_error),
-        ),
+        "http1": compile_http1_options(message.http_protocol_options, at / "http_protocol_options", context, stream_error),
     }
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dataplane.http.config import Http1Options
 from dataplane.observe import flags
 from dataplane.routing.route import DirectResponse
+from dataplane.semantics.h1_options import Http1Options
 from dataplane.semantics.header_map import ResponseHeaders
 from tests.support.engine import Engine, get, route
 

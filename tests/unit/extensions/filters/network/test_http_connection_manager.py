@@ -13,6 +13,7 @@ from dataplane.extensions.filters.network.http_connection_manager import compile
 from dataplane.http import config as values
 from dataplane.observe.stream_info import StreamInfo
 from dataplane.router.router import RouterFactory
+from dataplane.semantics.h1_options import Http1Options
 from dataplane.semantics.header_map import RequestHeaders
 from dataplane.snapshot.config_source import ADS
 from tests.support.compiling import message
@@ -88,7 +89,7 @@ def test_http_1_options() -> None:
         },
         stream_error_on_invalid_http_message=True,
     )
-    assert made.http1 == values.Http1Options(
+    assert made.http1 == Http1Options(
         accept_http_10=True,
         default_host_for_http_10=b"d",
         proper_case_headers=True,
