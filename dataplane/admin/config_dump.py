@@ -15,11 +15,11 @@ from envoy.admin.v3.config_dump_pb2 import BootstrapConfigDump, SecretsConfigDum
 from envoy.config.bootstrap.v3 import bootstrap_pb2
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from dataplane.admin.context import AdminContext, ConfigRecord
 from dataplane.admin.inline_routes import inline_routes
 from dataplane.admin.redaction import redact
+from dataplane.admin.scoped_routes import scoped_routes, timestamp
 from dataplane.compile.message_types import message_class
 
 PREFIX: Final = "type.googleapis.com/"
@@ -61,7 +61,7 @@ def sections(context: AdminContext, *, include_eds: bool, wanted: Callable[[str]
     for type_url, section in _SECTIONS.items():
         if type_url != _ENDPOINT or include_eds:
             found.append(_fill(section, type_url, (record for record in records if record.type_url == type_url)))
-    found.insert(-2, dumps.ScopedRoutesConfigDump())
+    found.insert(-2, scoped_routes(known, wanted))
     for dump in found:
         redact(dump)
     return found
@@ -69,7 +69,7 @@ def sections(context: AdminContext, *, include_eds: bool, wanted: Callable[[str]
 
 def _bootstrap(context: AdminContext) -> Any:
     bootstrap = bootstrap_pb2.Bootstrap.FromString(context.bootstrap())
-    return BootstrapConfigDump(bootstrap=bootstrap, last_updated=_timestamp(context.started_wall))
+    return BootstrapConfigDump(bootstrap=bootstrap, last_updated=timestamp(context.started_wall))
 
 
 def _fill(section: Section, type_url: str, records: Iterable[ConfigRecord]) -> Message:
@@ -89,7 +89,7 @@ def _fill(section: Section, type_url: str, records: Iterable[ConfigRecord]) -> M
             entry.name = record.name
         if record.state != "none":
             getattr(entry, section.resource_field).CopyFrom(_any(record.type_url, record.body))
-        entry.last_updated.CopyFrom(_timestamp(record.updated_wall))
+        entry.last_updated.CopyFrom(timestamp(record.updated_wall))
     filled: Message = dump
     return filled
 
@@ -105,7 +105,7 @@ def _dynamic_listener(dump: Any, record: ConfigRecord) -> None:
     state = entry.warming_state if record.state == "warming" else entry.active_state
     state.version_info = record.version
     state.listener.CopyFrom(_any(record.type_url, record.body))
-    state.last_updated.CopyFrom(_timestamp(record.updated_wall))
+    state.last_updated.CopyFrom(timestamp(record.updated_wall))
 
 
 def _refused(entry: Any, record: ConfigRecord) -> None:
@@ -114,7 +114,7 @@ def _refused(entry: Any, record: ConfigRecord) -> None:
         return
     entry.error_state.details = refusal.reason
     entry.error_state.version_info = refusal.version
-    entry.error_state.last_update_attempt.CopyFrom(_timestamp(refusal.at_wall))
+    entry.error_state.last_update_attempt.CopyFrom(timestamp(refusal.at_wall))
     if refusal.body is not None:
         entry.error_state.failed_configuration.CopyFrom(_any(record.type_url, refusal.body))
 
@@ -122,10 +122,3 @@ def _refused(entry: Any, record: ConfigRecord) -> None:
 def _any(type_url: str, body: bytes) -> AnyMessage:
     message_class(type_url.removeprefix(PREFIX))  # JSON needs the descriptor to be known
     return AnyMessage(type_url=type_url, value=body)
-
-
-def _timestamp(wall: float) -> Timestamp:
-    """Milliseconds, as Envoy prints them."""
-    stamp = Timestamp()
-    stamp.FromMilliseconds(int(wall * 1000))
-    return stamp

@@ -82,7 +82,7 @@ class ConfigRecord:
 
 @dataclass(frozen=True, slots=True)
 class ListenerFacts:
-    """A listener that is open.  addresses: where its sockets are bound, the first is its own."""
+    """A listener.  addresses: where its sockets are bound, the first is its own."""
 
     name: str
     addresses: Sequence[Address]

@@ -21,14 +21,15 @@ def inline_routes(records: Iterable[ConfigRecord]) -> Iterator[ConfigRecord]:
     """A static record for each route configuration inside the listeners in use."""
     for record in records:
         if record.type_url == _LISTENER and record.state in ("static", "active"):
-            for manager in _managers(listener_pb2.Listener.FromString(record.body)):
+            for manager in managers_of(listener_pb2.Listener.FromString(record.body)):
                 if manager.HasField("route_config"):
                     routes = manager.route_config
                     body = routes.SerializeToString(deterministic=True)
                     yield ConfigRecord(_ROUTES, routes.name, body, "static", updated_wall=record.updated_wall)
 
 
-def _managers(listener: Any) -> Iterator[Any]:
+def managers_of(listener: Any) -> Iterator[Any]:
+    """The connection managers in its filter chains."""
     chains = [*listener.filter_chains, *([listener.default_filter_chain] if listener.HasField("default_filter_chain") else ())]
     for chain in chains:
         for network_filter in chain.filters:

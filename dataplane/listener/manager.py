@@ -181,11 +181,9 @@ class ListenerManager:
 
     @property
     def status(self) -> tuple[ListenerStatus, ...]:
-        """Listeners that accept, in the order they were added."""
+        """In the order they were added; those that accept no more are still configured."""
         return tuple(
-            ListenerStatus(name, active.owned, active.config, len(active.connections))
-            for name, active in self._active.items()
-            if not active.stopped
+            ListenerStatus(name, active.owned, active.config, len(active.connections)) for name, active in self._active.items()
         )
 
     @property

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from dataplane.admin.context import ConfigRecord, Refusal
-from dataplane.xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
+from dataplane.xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE, SECRET
 
 if TYPE_CHECKING:
     from dataplane.server.configuration import Configuration, Resource
@@ -26,6 +26,8 @@ def config_records(configuration: Configuration, client: XdsClient | None) -> It
         yield from _discovered(type_url, configuration, refusals)
     for resource in configuration.discovered.resources[ENDPOINT].values():
         yield _record(ENDPOINT, resource, "active", refusals.pop((ENDPOINT, resource.name), None))
+    for resource in configuration.discovered.resources[SCOPED_ROUTE].values():
+        yield _record(SCOPED_ROUTE, resource, "active", refusals.pop((SCOPED_ROUTE, resource.name), None))
     yield from _secrets(configuration, refusals)
     for (type_url, name), refusal in refusals.items():
         yield ConfigRecord(type_url, name, b"", "none", refusal=refusal)

@@ -1,4 +1,4 @@
-"""`/listeners`: the listeners that are open and where."""
+"""`/listeners`: the listeners that there are and where, as in Envoy also those that accept no more."""
 
 from __future__ import annotations
 

@@ -66,6 +66,7 @@ class KeptSockets:
         self._stats.workers_started.set(workers)
         self._configs: dict[str, Listener] = {}
         self._sockets: dict[str, dict[Address, Shares]] = {}
+        self._bound: dict[str, tuple[Address, ...]] = {}  # of listeners that have no sockets any more, too
         self._drain = Drain()
 
     @property
@@ -76,11 +77,9 @@ class KeptSockets:
 
     @property
     def status(self) -> tuple[ListenerStatus, ...]:
-        """Listeners that accept, in the order they were added."""
+        """In the order they were added; those that nobody accepts on any more are still configured."""
         return tuple(
-            ListenerStatus(name, _bound(self._sockets.get(name, {})) or addresses(config), config, 0)
-            for name, config in self._configs.items()
-            if not self._closed(config)
+            ListenerStatus(name, self._bound.get(name) or addresses(config), config, 0) for name, config in self._configs.items()
         )
 
     def bind(self, listeners: Mapping[str, Listener]) -> dict[str, OSError]:
@@ -100,6 +99,7 @@ class KeptSockets:
             self._stats.create_success.inc(self._workers)
             self._release(name)
             self._sockets[name] = sockets
+            self._bound[name] = _bound(sockets)
             for address, shares in sockets.items():
                 self._board.put(Key("socket", name, address=address), shares)
             if active is not None:
@@ -113,7 +113,7 @@ class KeptSockets:
             if not config.api_listener and (not config.bind_to_port or name in self._sockets):
                 self._configs[name] = config
                 self._stats.added.inc()
-                _log.info("listener %s: listening on %s", name, ", ".join(map(str, _bound(self._sockets.get(name, {})))))
+                _log.info("listener %s: listening on %s", name, ", ".join(map(str, self._bound.get(name, ()))))
         for name, config in changes.changed.items():
             if name in self._configs:
                 self._configs[name] = config
@@ -124,6 +124,7 @@ class KeptSockets:
                 self._stats.removed.inc()
                 _log.info("listener %s: removed", name)
             self._release(name)
+            self._bound.pop(name, None)
         self._stats.active.set(len(self._configs))
 
     def start_draining(
