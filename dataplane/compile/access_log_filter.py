@@ -59,7 +59,6 @@ _OPERATORS: Final[dict[int, Callable[[int, int], bool]]] = {
     ComparisonFilter.LE: operator.le,
     ComparisonFilter.NE: operator.ne,
 }
-_BITS: Final = {short: 1 << bit for bit, (short, _) in enumerate(flags.NAMES)}
 
 
 def compile_log_filter(message: AccessLogFilter, at: FieldPath, context: CompileContext) -> LogPredicate:
@@ -102,10 +101,10 @@ def _header(message: Any, at: FieldPath, context: CompileContext) -> LogPredicat
 
 def _response_flag(message: Any, at: FieldPath, context: CompileContext) -> LogPredicate:
     """No flag in the list stands for any."""
-    unknown = [name for name in message.flags if name not in _BITS]
+    unknown = [name for name in message.flags if not flags.named(name)]
     if unknown:
         raise ConfigError(at / "flags", f"unknown response flag {unknown[0]!r}")
-    wanted = sum(_BITS[name] for name in set(message.flags)) or -1
+    wanted = sum(flags.named(name) for name in set(message.flags)) or -1
 
     def holds(request: RequestHeaders | None, response: ResponseHeaders | None, info: StreamInfo) -> bool:
         return bool(info.response_flags & wanted)

@@ -1,6 +1,7 @@
 """The HTTP connection manager as the network filter of one connection: its codec, its streams, when it ends.
 
-Here: the life of a connection that carries HTTP.  Not here: bytes (http.codec), streams (http.stream), what connections share (http.manager).
+Here: the life of a connection that carries HTTP.  Not here: bytes (http.codec), streams (http.stream), what connections share
+(http.manager), who makes one (http.connection_factory).
 A connection ends in three steps: `closing` is set (no further stream), the streams under way end, the connection is closed; with a
 delay where the client may still be sending, so that its bytes do not destroy what we sent last.
 Envoy: ConnectionManagerImpl; config.core.v3.HttpProtocolOptions.
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 from dataplane.http.codec.h1 import Http1Codec
 from dataplane.http.codec.h2 import Http2Codec
 from dataplane.http.config import CodecType
-from dataplane.http.manager import BoundManager
 from dataplane.http.stream import Stream
 from dataplane.observe import flags
 from dataplane.semantics.h2_session import PREFACE
@@ -24,32 +24,13 @@ if TYPE_CHECKING:
     from dataplane.base.deadlines import Deadline
     from dataplane.base.errors import ProtocolError
     from dataplane.http.codec.interface import Codec, StreamEncoder
-    from dataplane.http.config import HttpConnectionManagerConfig
+    from dataplane.http.manager import BoundManager
     from dataplane.http.stream_state import StreamState
 
 log = logging.getLogger("http")
 
 # As much of the preface as Envoy wants to see in the first bytes.
 _PREFACE_START: Final = PREFACE[:14]
-
-
-class HttpConnectionManagerFactory:
-    """What a filter chain holds (api.network_filter.NetworkFilterFactory).  Binds itself when its first connection comes."""
-
-    __slots__ = ("_bound", "config")
-
-    def __init__(self, config: HttpConnectionManagerConfig) -> None:
-        self.config: Final = config
-        self._bound: BoundManager | None = None
-
-    def create(self, connection: DownstreamConnection) -> HttpConnection:
-        bound = self._bound
-        if bound is None or bound.server is not connection.server:
-            bound = self._bound = BoundManager(self.config, connection.server, connection.stat_prefix)
-        return HttpConnection(bound, connection)
-
-    def __repr__(self) -> str:
-        return f"<HttpConnectionManagerFactory {self.config.stat_prefix}>"
 
 
 class HttpConnection:
@@ -278,7 +259,10 @@ class HttpConnection:
         self._ended_by_peer = False
         self.codec.flush()
         seconds = self.manager.config.delayed_close_timeout if delay else 0.0
-        self.downstream.close_after_flush(seconds, "", self.manager.stats.cx_delayed_close_timeout.inc)
+        self.downstream.close_after_flush(seconds, "", self._on_delayed_close_timeout)
+
+    def _on_delayed_close_timeout(self) -> None:
+        self.manager.stats.cx_delayed_close_timeout.inc()
 
     # Counters
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-# (short, long); the position is the bit.  Envoy prints flags in the order they were raised: URX comes before the failure it belongs to.
+# (short, long); the position is the bit.  Envoy prints flags in the order they were raised: URX comes before the failure it belongs to,
+# but behind those of a TCP connection's attempts, which has a bit of its own for that.
 NAMES: Final[tuple[tuple[str, str], ...]] = (
     ("URX", "UpstreamRetryLimitExceeded"),
     ("LH", "FailedLocalHealthCheck"),
@@ -37,9 +38,10 @@ NAMES: Final[tuple[tuple[str, str], ...]] = (
     ("DO", "DropOverload"),
     ("DR", "DownstreamRemoteReset"),
     ("UDO", "UnconditionalDropOverload"),
+    ("URX", "UpstreamRetryLimitExceeded"),
 )
 
-_BITS: Final = {short: 1 << bit for bit, (short, _) in enumerate(NAMES)}
+_BITS: Final = {short: 1 << bit for bit, (short, _) in reversed(tuple(enumerate(NAMES)))}
 
 FAILED_LOCAL_HEALTH_CHECK: Final = _BITS["LH"]
 NO_HEALTHY_UPSTREAM: Final = _BITS["UH"]
@@ -52,6 +54,7 @@ UPSTREAM_OVERFLOW: Final = _BITS["UO"]
 NO_ROUTE_FOUND: Final = _BITS["NR"]
 DOWNSTREAM_CONNECTION_TERMINATION: Final = _BITS["DC"]
 UPSTREAM_RETRY_LIMIT_EXCEEDED: Final = _BITS["URX"]
+CONNECT_ATTEMPTS_EXCEEDED: Final = 1 << len(NAMES) - 1  # URX of a TCP connection
 STREAM_IDLE_TIMEOUT: Final = _BITS["SI"]
 INVALID_ENVOY_REQUEST_HEADERS: Final = _BITS["IH"]
 DOWNSTREAM_PROTOCOL_ERROR: Final = _BITS["DPE"]
@@ -64,6 +67,11 @@ DROP_OVERLOAD: Final = _BITS["DO"]
 UNCONDITIONAL_DROP_OVERLOAD: Final = _BITS["UDO"]
 DNS_RESOLUTION_FAILED: Final = _BITS["DF"]
 DOWNSTREAM_REMOTE_RESET: Final = _BITS["DR"]
+
+
+def named(name: str) -> int:
+    """The bits with this short name, 0 where there is none."""
+    return sum(1 << bit for bit, (short, _) in enumerate(NAMES) if short == name)
 
 
 def short(flags: int) -> str:

@@ -16,7 +16,7 @@ from dataplane.api.upstream import HostMonitor, NoHealthyHost, PoolFailure, Resp
 from dataplane.base.address import Address, SocketAddress
 from dataplane.base.deadlines import DeadlineWheel
 from dataplane.http.config import HttpConnectionManagerConfig, HttpFilterEntry
-from dataplane.http.connection_manager import HttpConnectionManagerFactory
+from dataplane.http.connection_factory import HttpConnectionManagerFactory
 from dataplane.listener.connection import Connection
 from dataplane.listener.listener import ActiveListener
 from dataplane.observe.stats import StatsStore

@@ -126,6 +126,7 @@ def test_a_bad_format_names_its_place(bad: str) -> None:
 
 def test_response_flags_print_in_the_order_of_their_bits() -> None:
     assert flags.short(flags.UPSTREAM_CONNECTION_FAILURE | flags.UPSTREAM_RETRY_LIMIT_EXCEEDED) == "URX,UF"
+    assert flags.short(flags.UPSTREAM_CONNECTION_FAILURE | flags.CONNECT_ATTEMPTS_EXCEEDED) == "UF,URX"
     assert flags.long(flags.NO_ROUTE_FOUND) == "NoRouteFound"
     assert flags.short(0) == "-"
 

@@ -35,7 +35,7 @@ from dataplane.compile.scoped_routes import compile_scoped_routes
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import optional_seconds, seconds_or, wrapped
 from dataplane.http import config as values
-from dataplane.http.connection_manager import HttpConnectionManagerFactory
+from dataplane.http.connection_factory import HttpConnectionManagerFactory
 from dataplane.observe.format import JsonFormat
 from dataplane.snapshot.listener import RdsSource
 

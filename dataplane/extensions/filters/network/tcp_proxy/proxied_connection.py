@@ -104,7 +104,7 @@ class ProxiedConnection:
             self._refuse(flags.UPSTREAM_OVERFLOW, _LIMIT_EXCEEDED)
         elif info.attempts >= self._config.max_connect_attempts:
             cluster.stats.connection.cx_connect_attempts_exceeded.inc()
-            self._refuse(flags.UPSTREAM_RETRY_LIMIT_EXCEEDED, _CONNECT_FAILED)
+            self._refuse(flags.CONNECT_ATTEMPTS_EXCEEDED, _CONNECT_FAILED)
         else:
             self._dial(cluster)
 
