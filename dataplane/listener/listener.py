@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("config")
 
-Sockets = Mapping[Address, socket.socket]
+Sockets = Mapping[Address, tuple[socket.socket, ...]]
 
 
 def addresses(config: Listener) -> tuple[Address, ...]:
@@ -74,13 +74,13 @@ class ActiveListener:
         self._sockets: Sockets = {}
 
     async def listen(self, sockets: Sockets) -> None:
-        """Take bound *sockets* over, one per address, and accept from now on.  Raises OSError."""
-        self.bound = tuple(bound_address(sock, address) for address, sock in sockets.items())
+        """Take bound *sockets* over, at least one for each address, and accept from now on.  Raises OSError."""
+        self.bound = tuple(bound_address(socks[0], address) for address, socks in sockets.items())
         await self._serve(sockets)
 
     async def _serve(self, sockets: Sockets) -> None:
         self._sockets = sockets
-        for address, sock in sockets.items():
+        for address, sock in _each(sockets):
             self._servers.append(await self._accept_on(address, sock))
             set_options(sock, self.config, address, LISTENING)
 
@@ -104,7 +104,7 @@ class ActiveListener:
     @property
     def sockets(self) -> list[tuple[Address, socket.socket]]:
         """Those it accepts on, with where they are bound."""
-        return list(zip(self.bound, self._sockets.values(), strict=True))
+        return [(bound_address(sock, address), sock) for address, sock in _each(self._sockets)]
 
     def stop(self) -> None:
         """Accept no more.  Connections live on."""
@@ -119,7 +119,7 @@ class ActiveListener:
         self._servers.clear()
 
     def _close_sockets(self) -> None:
-        for sock in self._sockets.values():
+        for _, sock in _each(self._sockets):
             sock.close()
 
     async def pause_accepting(self, paused: bool) -> None:
@@ -129,7 +129,7 @@ class ActiveListener:
         self._paused = paused
         if paused:
             # The loop closes the sockets that it was given; a second descriptor keeps what it stands for open, and listening.
-            self._sockets = {address: sock.dup() for address, sock in self._sockets.items()}
+            self._sockets = {address: tuple(sock.dup() for sock in socks) for address, socks in self._sockets.items()}
             self._close_servers()
         else:
             await self._serve(self._sockets)
@@ -263,3 +263,8 @@ def start_draining(connections: Iterable[Connection], drain: DrainDecision) -> N
         connection.drain = drain
         if connection.filter is not None:
             connection.filter.on_drain()
+
+
+def _each(sockets: Sockets) -> list[tuple[Address, socket.socket]]:
+    """With the address that they were asked for."""
+    return [(address, sock) for address, socks in sockets.items() for sock in socks]

@@ -13,7 +13,7 @@ import logging
 import socket
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from dataplane.base.address import Address, InternalAddress, SocketAddress
@@ -21,7 +21,7 @@ from dataplane.listener.connection_limit import ConnectionLimit
 from dataplane.listener.drain import Drain, Shortage
 from dataplane.listener.leaving import Leaving
 from dataplane.listener.listener import ActiveListener, addresses
-from dataplane.listener.options import bind as bind_socket
+from dataplane.listener.options import bind_one
 from dataplane.listener.stats import ListenerManagerStats
 from dataplane.snapshot.diff import diff
 from dataplane.snapshot.listener import MODIFY_ONLY
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("config")
 
-BindSocket = Callable[[Address, "Listener"], socket.socket]
+BindSockets = Callable[[Address, "Listener"], tuple[socket.socket, ...]]
+"""One, or all that another process hands over: a process before this one may have had more workers.  Raises OSError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class ListenerManager:
         drain_time: float = 600.0,
         gradual: bool = True,
         worker: int = 0,
-        bind: BindSocket = bind_socket,
+        bind: BindSockets = bind_one,
         limit: ConnectionLimit | None = None,
         acceptors: MutableMapping[str, Callable[[], asyncio.Protocol]] | None = None,
     ) -> None:
@@ -73,7 +74,7 @@ class ListenerManager:
         self._acceptors = {} if acceptors is None else acceptors
         self._active: dict[str, ActiveListener] = {}
         self._leaving: set[ActiveListener] = set()
-        self._bound: dict[str, dict[Address, socket.socket]] = {}
+        self._bound: dict[str, dict[Address, tuple[socket.socket, ...]]] = {}
         self._next_connection_id = count().__next__
         self._stats = ListenerManagerStats(server.stats)
         self._stats.workers_started.set(1)
@@ -258,8 +259,8 @@ class ListenerManager:
 
         listener.on_idle = gone
 
-    def _bind_all(self, config: Listener) -> dict[Address, socket.socket]:
-        sockets: dict[Address, socket.socket] = {}
+    def _bind_all(self, config: Listener) -> dict[Address, tuple[socket.socket, ...]]:
+        sockets: dict[Address, tuple[socket.socket, ...]] = {}
         try:
             for address in addresses(config):
                 sockets[address] = self._bind(address, config)
@@ -299,6 +300,6 @@ def same_addresses(old: Listener, new: Listener) -> bool:
     return addresses(old) == addresses(new) and all(old.options_of(each) == new.options_of(each) for each in addresses(new))
 
 
-def _close(sockets: Iterable[socket.socket]) -> None:
-    for sock in sockets:
+def _close(sockets: Iterable[tuple[socket.socket, ...]]) -> None:
+    for sock in chain.from_iterable(sockets):
         sock.close()

@@ -38,6 +38,11 @@ def bind(address: Address, listener: Listener) -> socket.socket:
     return sock
 
 
+def bind_one(address: Address, listener: Listener) -> tuple[socket.socket, ...]:
+    """Implements listener.manager.BindSockets where nobody hands sockets over."""
+    return (bind(address, listener),)
+
+
 def bound_address(sock: socket.socket, configured: Address) -> Address:
     """Where *sock* is bound: the configured address, with the port the kernel chose for port 0."""
     if not isinstance(configured, SocketAddress):

@@ -17,8 +17,8 @@ from dataplane.compile.bootstrap import Bootstrap, BootstrapConfig, compile_boot
 from dataplane.compile.context import CompileContext
 from dataplane.http.local_address import local_address
 from dataplane.listener.connection_limit import ConnectionLimit
-from dataplane.listener.manager import BindSocket, ListenerManager
-from dataplane.listener.options import bind as bind_socket
+from dataplane.listener.manager import BindSockets, ListenerManager
+from dataplane.listener.options import bind_one
 from dataplane.observe.log_file import LogFiles
 from dataplane.observe.stats import StatsStore
 from dataplane.server.overload import OverloadManager
@@ -69,7 +69,7 @@ class Engine:
             shared=shared,
         )
 
-    def listeners(self, worker: int = 0, bind: BindSocket = bind_socket) -> ListenerManager:
+    def listeners(self, worker: int = 0, bind: BindSockets = bind_one) -> ListenerManager:
         """What accepts in this loop.  bind: where sockets come from."""
         most = self.config.connection_limit
         limit = (

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from tests.support import bootstraps
-from tests.support.load import Load
+from tests.support.load import Load, read_answer
 from tests.support.origin import Origin
 from tests.support.our_process import our_process
 from tests.support.proxy_process import ProxyProcess, ProxyRefusedError
 from tests.support.waiting import wait_until, wait_until_awaited
+from tests.support.worker_processes import wait_workers
 
 pytestmark = pytest.mark.e2e
 
@@ -111,6 +112,39 @@ def test_no_request_fails_while_a_new_process_takes_over(tmp_path: Path, before:
             assert info["command_line_options"]["base_id"] == here.base_id
             assert int(info["uptime_all_epochs"][:-1]) >= int(info["uptime_current_epoch"][:-1])
             assert info["hot_restart_version"] == await asyncio.to_thread(new.admin.get, "/hot_restart_version")
+
+    asyncio.run(scenario())
+
+
+def test_fewer_workers_take_over_all_connections_that_wait(tmp_path: Path) -> None:
+    """The kernel has spread them over as many sockets as there were workers, and goes on doing so."""
+
+    async def scenario() -> None:
+        async with world(tmp_path) as here:
+            old = await here.start_first("--concurrency", "3")
+            stopped = await asyncio.to_thread(wait_workers, old, 3)
+            for worker in stopped:
+                os.kill(worker, signal.SIGSTOP)
+            try:
+                waiting = [await asyncio.open_connection("127.0.0.1", here.port) for _ in range(30)]
+                for _, writer in waiting:
+                    writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+                new = await here.start_next(1, "--concurrency", "1")
+                answers = await asyncio.gather(*(asyncio.wait_for(read_answer(reader), 10.0) for reader, _ in waiting))
+                assert {answer.status for answer in answers} == {200}
+                assert (await asyncio.to_thread(new.admin.stats))["http.edge.downstream_rq_2xx"] == 30
+                for _, writer in waiting:
+                    writer.close()
+                for worker in stopped:
+                    os.kill(worker, signal.SIGCONT)
+                async with Load(here.port, connections=4, fresh=True) as load:
+                    assert await ended(old) == 0
+                    await load.more(100)
+                assert not load.failures, load.failures.most_common(3)
+            finally:
+                for worker in stopped:
+                    with suppress(ProcessLookupError):
+                        os.kill(worker, signal.SIGCONT)
 
     asyncio.run(scenario())
 

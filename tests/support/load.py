@@ -51,9 +51,11 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer:
 class Load:
     """Use as an asynchronous context manager: load is on inside the block; `failures` is complete after it."""
 
-    def __init__(self, port: int, connections: int = 4, path: str = "/", check: Check = ok) -> None:
+    def __init__(self, port: int, connections: int = 4, path: str = "/", check: Check = ok, fresh: bool = False) -> None:
+        """fresh: each request comes on a connection of its own."""
         self._port = port
-        self._request = f"GET {path} HTTP/1.1\r\nhost: load.test\r\n\r\n".encode()
+        once = "connection: close\r\n" if fresh else ""
+        self._request = f"GET {path} HTTP/1.1\r\nhost: load.test\r\n{once}\r\n".encode()
         self._check = check
         self._connections = connections
         self._stopping = False
@@ -92,8 +94,8 @@ class Load:
                 self.answers += 1
                 if wrong := self._check(answer):
                     self.failures[wrong] += 1
+                await asyncio.sleep(PACE)
                 if answer.headers.get("connection") == "close":
                     return
-                await asyncio.sleep(PACE)
         finally:
             writer.close()

@@ -10,12 +10,12 @@ import socket
 from collections.abc import Iterable
 
 from dataplane.base.address import Address
-from dataplane.listener.options import bind as bind_socket
+from dataplane.listener.options import bind_one
 from dataplane.snapshot.listener import Listener
 
 
 class HandedSockets:
-    """Implements listener.manager.BindSocket."""
+    """Implements listener.manager.BindSockets."""
 
     def __init__(self) -> None:
         self._by_address: dict[str, list[socket.socket]] = {}
@@ -25,12 +25,12 @@ class HandedSockets:
         for address, descriptor in sockets:
             self._by_address.setdefault(address, []).append(socket.socket(fileno=descriptor))
 
-    def __call__(self, address: Address, listener: Listener) -> socket.socket:
-        waiting = self._by_address.get(address.text)
-        return waiting.pop(0) if waiting else bind_socket(address, listener)
+    def __call__(self, address: Address, listener: Listener) -> tuple[socket.socket, ...]:
+        """All of an address: the kernel goes on spreading connections over them, so that even one worker has to accept from each."""
+        return tuple(self._by_address.pop(address.text, ())) or bind_one(address, listener)
 
     def close(self) -> None:
-        """Nobody wants the rest: the listener is gone, or there are fewer workers than before."""
+        """Nobody wants the rest: their listeners are gone."""
         for sockets in self._by_address.values():
             for each in sockets:
                 each.close()

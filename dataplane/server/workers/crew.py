@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from dataplane.compile.bootstrap import Bootstrap
-from dataplane.listener.manager import BindSocket
-from dataplane.listener.options import bind as bind_socket
+from dataplane.listener.manager import BindSockets
+from dataplane.listener.options import bind_one
 from dataplane.server.engine import Engine
 from dataplane.server.options import Options
 from dataplane.server.sums import Sums
@@ -30,7 +30,7 @@ class Crew:
     """Made inside the running loop.  spawned: processes that were started already.  bind: makes listening sockets."""
 
     def __init__(
-        self, options: Options, bootstrap: Bootstrap, spawned: Sequence[Spawned] = (), bind: BindSocket = bind_socket
+        self, options: Options, bootstrap: Bootstrap, spawned: Sequence[Spawned] = (), bind: BindSockets = bind_one
     ) -> None:
         board = self._board = Board()
         count = options.concurrency

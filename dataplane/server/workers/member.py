@@ -11,14 +11,18 @@ import logging
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from dataplane.server.channel import Channel
 from dataplane.server.workers.board import Board
 from dataplane.server.workers.merge import WorkerStats
 from dataplane.server.workers.messages import Applied, Ask, Connections, Facts, Start, StatsReport, Stop, Told
+from dataplane.server.workers.sockets import share_of
 from dataplane.server.workers.spawn import Spawned
 from dataplane.upstream.facts import ClusterFacts
+
+if TYPE_CHECKING:
+    from dataplane.server.workers.sockets import Shares
 
 _log = logging.getLogger("main")
 
@@ -38,6 +42,7 @@ class Member:
         on_end: Callable[[Member], None],
     ) -> None:
         self.index = start.index
+        self._workers = start.options.concurrency
         self.stats = WorkerStats()
         self.clusters: Sequence[ClusterFacts] = ()
         self.connections = 0
@@ -69,10 +74,10 @@ class Member:
             return
         changed, gone = self._backlog.take()
         sockets = {key: fact for key, fact in changed.items() if key.kind == "socket"}
-        shares: Sequence[Any] = list(sockets.values())
-        descriptors = [share[self.index % len(share)].fileno() for share in shares]
+        shares = {key: share_of(cast("Shares", fact), self.index, self._workers) for key, fact in sockets.items()}
+        descriptors = [sock.fileno() for share in shares.values() for sock in share]
         self._confirmed = False
-        self._channel.send(Facts({**changed, **dict.fromkeys(sockets)}, gone), descriptors)
+        self._channel.send(Facts({**changed, **{key: len(share) for key, share in shares.items()}}, gone), descriptors)
 
     def tell(self, message: object) -> None:
         self._channel.send(message)

@@ -31,7 +31,9 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is new on the board.  The descriptors that come along are those of the sockets among *changed*, in their order."""
+    """What is new on the board.  The descriptors that come along are those of the sockets among *changed*, in their order; each says how
+    many are its.
+    """
 
     changed: Mapping[Key, object]
     gone: Sequence[Key]

@@ -10,8 +10,9 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any, Final, cast
 
 from dataplane.base.address import Address
 from dataplane.base.errors import ConfigError, InvalidResource
@@ -34,26 +35,23 @@ _SLICE: Final = 0.002
 
 
 class Inherited:
-    """Listening sockets that came from the main process and wait for their listener.  Implements listener.manager.BindSocket."""
+    """Listening sockets that came from the main process and wait for their listener.  Implements listener.manager.BindSockets."""
 
     def __init__(self) -> None:
-        self._sockets: dict[tuple[str, Address], socket.socket] = {}
+        self._sockets: dict[tuple[str, Address], tuple[socket.socket, ...]] = {}
 
-    def put(self, listener: str, address: Address, descriptor: int) -> None:
-        before = self._sockets.pop((listener, address), None)
-        if before is not None:
-            before.close()
-        self._sockets[listener, address] = socket.socket(fileno=descriptor)
+    def put(self, listener: str, address: Address, descriptors: Iterable[int]) -> None:
+        self.drop(listener, address)
+        self._sockets[listener, address] = tuple(socket.socket(fileno=each) for each in descriptors)
 
-    def __call__(self, address: Address, listener: Listener) -> socket.socket:
+    def __call__(self, address: Address, listener: Listener) -> tuple[socket.socket, ...]:
         found = self._sockets.pop((listener.name, address), None)
         if found is None:
             raise OSError(f"no socket for {address} came from the main process")
         return found
 
     def drop(self, listener: str, address: Address) -> None:
-        unused = self._sockets.pop((listener, address), None)
-        if unused is not None:
+        for unused in self._sockets.pop((listener, address), ()):
             unused.close()
 
 
@@ -90,10 +88,11 @@ class Replica:
         return Applied(self._generation, refused)
 
     def _take_sockets(self, changed: Mapping[Key, object], descriptors: Sequence[int]) -> None:
-        keys = [key for key in changed if key.kind == "socket"]
-        for key, descriptor in zip(keys, descriptors, strict=True):
-            assert key.address is not None
-            self._inherited.put(key.name, key.address, descriptor)
+        waiting = iter(descriptors)
+        for key, count in changed.items():
+            if key.kind == "socket":
+                assert key.address is not None
+                self._inherited.put(key.name, key.address, islice(waiting, cast("int", count)))
 
     async def _compile(self, changed: Mapping[Key, object]) -> list[str]:
         """Nothing of it is used yet: the loop goes on between the pieces."""

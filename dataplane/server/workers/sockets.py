@@ -3,6 +3,7 @@
 Here: binding, which socket is whose, drains, `/listeners`.  Not here: accepting (listener.manager, in the workers).
 A worker that dies leaves its sockets open here: what waits in their queues is accepted by its replacement, and nothing is refused meanwhile.
 With `reuse_port` every worker has a socket of its own and the kernel spreads connections; without it, and for Unix sockets, all share one.
+Where a process before this one had more workers, some have several.
 Takes the place of listener.manager.ListenerManager in the main process.
 """
 
@@ -16,9 +17,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from dataplane.base.address import Address, PipeAddress
 from dataplane.listener.listener import addresses
-from dataplane.listener.manager import BindSocket, ListenerStatus, same_addresses
-from dataplane.listener.options import bind as bind_socket
-from dataplane.listener.options import bound_address
+from dataplane.listener.manager import BindSockets, ListenerStatus, same_addresses
+from dataplane.listener.options import bind_one, bound_address
 from dataplane.listener.stats import ListenerManagerStats
 from dataplane.server.workers.board import Board, Key
 from dataplane.server.workers.messages import Drain
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("config")
 
 Shares = tuple[socket.socket, ...]
-"""The sockets of one address, by worker; one that all share."""
+"""The sockets of one address; see `share_of`."""
 
 
 class Accepting(Protocol):
@@ -48,7 +48,7 @@ class Accepting(Protocol):
 
 
 class KeptSockets:
-    """bind: makes one socket."""
+    """bind: where sockets come from."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class KeptSockets:
         board: Board,
         fleet: Accepting,
         stats: StatsStore,
-        bind: BindSocket = bind_socket,
+        bind: BindSockets = bind_one,
     ) -> None:
         self._workers = workers
         self._board = board
@@ -195,17 +195,22 @@ class KeptSockets:
         return sockets
 
     def _bind_shares(self, address: Address, config: Listener) -> Shares:
-        first = self._bind(address, config)
+        shares = list(self._bind(address, config))
         if isinstance(address, PipeAddress) or not config.reuse_port:
-            return (first,)
-        shares = [first]
-        bound = bound_address(first, address)  # the kernel chooses a port once
+            return tuple(shares)
+        bound = bound_address(shares[0], address)  # the kernel chooses a port once
         try:
-            shares += [self._bind(bound, config) for _ in range(self._workers - 1)]
+            while len(shares) < self._workers:
+                shares += self._bind(bound, config)
         except OSError:
             _close(shares)
             raise
         return tuple(shares)
+
+
+def share_of(shares: Shares, worker: int, workers: int) -> Shares:
+    """Those that *worker* accepts on: every socket is somebody's, and whoever would have none shares the first."""
+    return shares[worker::workers] or shares[:1]
 
 
 def _bound(sockets: Mapping[Address, Shares]) -> tuple[Address, ...]:

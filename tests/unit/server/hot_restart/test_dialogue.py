@@ -87,7 +87,7 @@ def test_a_takeover_asks_in_this_order(tmp_path: Path) -> None:
             await takeover.begin()
             assert takeover.started_wall == 1000.0
             assert old.done == ["admin"]
-            taken = handed(old.address, Listener("edge", old.address, ()))
+            (taken,) = handed(old.address, Listener("edge", old.address, ()))
             assert taken.getsockname() == old.listening.getsockname()
             assert taken.fileno() != old.listening.fileno()
             taken.close()
@@ -222,19 +222,20 @@ def test_claims(tmp_path: Path) -> None:
     assert claim(Options(socket_path=path, disable_hot_restart=True))[1] is None
 
 
-def test_sockets_are_given_out_in_order_and_the_rest_is_closed() -> None:
-    handed, made = HandedSockets(), []
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        address = SocketAddress("127.0.0.1", bound.getsockname()[1])
+def test_sockets_of_an_address_are_given_out_together_and_those_of_others_are_closed() -> None:
+    handed = HandedSockets()
+    with socket.socket() as bound, socket.socket() as gone:
+        for sock in (bound, gone):
+            sock.bind(("127.0.0.1", 0))
+        address, other = (SocketAddress("127.0.0.1", sock.getsockname()[1]) for sock in (bound, gone))
         made = [os.dup(bound.fileno()) for _ in range(3)]
-        handed.take([(address.text, descriptor) for descriptor in made])
-        listener = Listener("edge", address, ())
-        given = [handed(address, listener), handed(address, listener)]
-        assert [each.fileno() for each in given] == made[:2]
+        nobodys = os.dup(gone.fileno())
+        handed.take([(address.text, descriptor) for descriptor in made] + [(other.text, nobodys)])
+        given = handed(address, Listener("edge", address, ()))
+        assert [each.fileno() for each in given] == made
         handed.close()
         with pytest.raises(OSError, match="Bad file descriptor"):
-            os.fstat(made[2])
+            os.fstat(nobodys)
         for each in given:
             each.close()
 

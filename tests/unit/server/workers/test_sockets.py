@@ -12,7 +12,7 @@ from dataplane.base.address import Address, PipeAddress, SocketAddress
 from dataplane.observe.stats import StatsStore
 from dataplane.server.workers.board import Board, Key
 from dataplane.server.workers.messages import Drain
-from dataplane.server.workers.sockets import KeptSockets
+from dataplane.server.workers.sockets import KeptSockets, share_of
 from dataplane.snapshot.listener import Listener
 from dataplane.snapshot.snapshot import EMPTY, Snapshot
 
@@ -87,6 +87,13 @@ def test_every_worker_has_a_socket_on_the_same_port(world: World) -> None:
 def test_without_reuse_port_all_share_one(world: World) -> None:
     world.apply(listener(reuse_port=False))
     assert len(world.shares("edge")) == 1
+
+
+def test_each_socket_is_somebody_s_and_nobody_is_without() -> None:
+    with socket.socket() as one, socket.socket() as two, socket.socket() as three:
+        every = (one, two, three)
+        assert [share_of(every, worker, 2) for worker in (0, 1)] == [(one, three), (two,)]
+        assert [share_of((one,), worker, 3) for worker in (0, 1, 2)] == [(one,)] * 3
 
 
 def test_a_unix_socket_is_shared(world: World) -> None:
