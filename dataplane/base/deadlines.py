@@ -2,6 +2,7 @@
 
 Here: arming, cancelling, firing, in coarse ticks, never early.  Not here: a loop or a clock; both come as plain functions, so
 `DeadlineWheel(loop.time, loop.call_at)` is a real one.
+A deadline that is over, cancelled or fired, holds its callback no more: its owner, which holds the deadline, would be a cycle.
 A deadline that moves with every byte (an idle timeout) is not re-armed per byte: let it fire, compare with the last activity, arm the rest.
 """
 
@@ -16,6 +17,10 @@ RESOLUTION: Final = 0.001
 
 # Ticks may be this many, and then twice as many as last time, before those that hold nothing any more are looked for.
 _FEW_TICKS: Final = 1024
+
+
+def _over() -> None:
+    """The callback of a deadline that is over."""
 
 
 class Timer(Protocol):
@@ -35,6 +40,7 @@ class Deadline:
 
     def cancel(self) -> None:
         self._bucket.pop(self, None)
+        self.callback = _over
 
 
 class DeadlineWheel:
@@ -97,8 +103,9 @@ class DeadlineWheel:
             while bucket:
                 deadline = next(iter(bucket))
                 del bucket[deadline]
+                callback, deadline.callback = deadline.callback, _over
                 try:
-                    deadline.callback()
+                    callback()
                 except Exception as failure:
                     failures.append(failure)
         self._wake_again()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from dataplane.http.codec.ended import ENDED
 from dataplane.http.codec.h1 import Http1Codec
 from dataplane.http.codec.h2 import Http2Codec
 from dataplane.http.config import CodecType
@@ -163,6 +164,9 @@ class HttpConnection:
             deadline.cancel()
         if self._watch is not None:
             self._watch.cancel()
+        self.codec = ENDED  # as the codec holds us
+        self.on_data = ENDED.on_data
+        self._h2 = None
 
     def on_write_blocked(self) -> None:
         if self._h2 is not None:

@@ -177,6 +177,8 @@ class Connection(StreamInfo, asyncio.Protocol):
         if self.filter is not None:
             self.filter.on_close("" if exc is None else str(exc) or type(exc).__name__)
         self.acceptor.on_closed(self)
+        self._closing = True
+        self.filter = None  # which holds us: a cycle would live on until somebody looks for cycles
 
     def pause_writing(self) -> None:
         self.is_writable = False

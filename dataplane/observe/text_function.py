@@ -72,7 +72,7 @@ def text_function(parts: Sequence[Part], missing: bytes) -> Render:
         values.append(f"missing if (value := {call}) is None else as_bytes(value)")
     lines.append(f"    return {template!r} % ({''.join(f'{value}, ' for value in values)})")
     exec("\n".join(lines), names)
-    render: Render = names["render"]  # type: ignore[assignment]  # made by the line above
+    render: Render = names.pop("render")  # type: ignore[assignment]  # made by the line above, and not to hold itself
     return render
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 import time
 import zlib
 from typing import TYPE_CHECKING
 
 from dataplane.base.version import revision
+from dataplane.server import heap
 
 if TYPE_CHECKING:
     from dataplane.compile.bootstrap import BootstrapConfig
@@ -30,6 +32,9 @@ class ProcessStats:
         self._physical = scope.gauge("memory_physical_size")
         self._connections = scope.gauge("total_connections")
         self._tasks = stats.gauge("pointsman.tasks")
+        self._heap_bytes = stats.gauge("pointsman.heap_bytes")
+        self._heap_blocks = stats.gauge("pointsman.heap_blocks")
+        self._cycles = stats.gauge("pointsman.collected_in_cycles")
         self._initialization = scope.histogram("initialization_time_ms")
         scope.gauge("concurrency").set(options.concurrency)
         scope.gauge("hot_restart_epoch").set(options.restart_epoch)
@@ -63,3 +68,6 @@ class ProcessStats:
         self._heap.set(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + resident_elsewhere)
         self._connections.set(connections)
         self._tasks.set(len(asyncio.all_tasks()))
+        self._heap_bytes.set(heap.bytes_in_use())
+        self._heap_blocks.set(heap.blocks_in_use())
+        self._cycles.set(sum(each["collected"] for each in gc.get_stats()))

@@ -127,7 +127,7 @@ class UpstreamCluster:
         self._first_slot = FIRST_SLOTS[config.http.protocol]
         self._is_named = _has_named_pools(config)
         self._on_retired: Callable[[UpstreamCluster], None] | None = None
-        self._tcp = TcpPool(self.stats.connection, self._breakers[0], self._look_retired)
+        self._tcp = TcpPool(self.stats.connection, self._breakers[0])
         self.retired = False
         self._assignment: LoadAssignment | None = None
         self._rebuilding = False
@@ -282,10 +282,9 @@ class UpstreamCluster:
         if self._original is not None:
             self._original.stop()
         self._health.stop()
+        self._tcp.on_empty = self._look_retired
         for host in self._members.hosts.values():
-            for pool in pools_of(host):
-                self._draining.add(pool)
-                pool.drain()
+            self._drain_pools(host)
         self._look_retired()
 
     def close(self) -> None:
@@ -312,6 +311,7 @@ class UpstreamCluster:
     def _look_retired(self) -> None:
         busy = self._draining or self._tcp.connections
         if self.retired and not busy and self._on_retired is not None:
+            self._tcp.on_empty = None  # or we would hold ourselves
             on_retired, self._on_retired = self._on_retired, None
             on_retired(self)
 

@@ -76,8 +76,11 @@ class HostHealth:
         return not host.flags & _GONE
 
     def stop(self) -> None:
+        """For good: who was told of changes, and holds us, is forgotten."""
         self._stop_checks()
         self._stop_detection()
+        self._connector_for = _no_connector
+        self._on_change = self._on_failed = _told_nobody
 
     def _stop_checks(self) -> None:
         for checker in self._checkers:
@@ -144,6 +147,14 @@ class HostHealth:
             self._detector.on_check_succeeded(host)
         elif changed:
             self._on_failed(host)
+
+
+def _told_nobody(*_: object) -> None:
+    pass
+
+
+def _no_connector(host: UpstreamHost) -> Connector:
+    raise AssertionError("what is stopped checks nobody")
 
 
 def is_leaving(host: UpstreamHost) -> bool:

@@ -30,15 +30,15 @@ _TIMEOUT: Final = PoolFailure.TIMEOUT
 
 
 class TcpPool:
-    """The plain connections of a cluster that are alive.  on_empty: called when the last of them is gone."""
+    """The plain connections of a cluster that are alive.  on_empty: called when the last of them is gone, while somebody waits for that."""
 
-    __slots__ = ("_on_empty", "breakers", "connections", "stats")
+    __slots__ = ("breakers", "connections", "on_empty", "stats")
 
-    def __init__(self, stats: ConnectionStats, breakers: Breakers, on_empty: Callable[[], None]) -> None:
+    def __init__(self, stats: ConnectionStats, breakers: Breakers) -> None:
         self.stats = stats
         self.breakers = breakers
         self.connections: set[TcpConnection] = set()
-        self._on_empty = on_empty
+        self.on_empty: Callable[[], None] | None = None
 
     def connect(self, host: UpstreamHost, settings: PoolSettings, receiver: TcpReceiver) -> TcpConnection | None:
         """Dial *host* for *receiver*.  None when it was told of a failure already."""
@@ -109,8 +109,8 @@ class TcpPool:
         stats.cx_destroy.inc()
         (stats.cx_destroy_local if local else stats.cx_destroy_remote).inc()
         stats.cx_length_ms.record(connection.age_ms())
-        if not self.connections:
-            self._on_empty()
+        if not self.connections and self.on_empty is not None:
+            self.on_empty()
 
     def close(self) -> None:
         """Break off everything.  Nobody hears of it."""

@@ -114,8 +114,9 @@ class FakeTransport(asyncio.Transport):
     def close(self) -> None:
         if not self.closed:
             self.closed = True
-            assert self.protocol is not None
-            self.protocol.connection_lost(None)
+            protocol, self.protocol = self.protocol, None  # as the loop's transports forget theirs
+            assert protocol is not None
+            protocol.connection_lost(None)
 
     def abort(self) -> None:
         self.aborted = True

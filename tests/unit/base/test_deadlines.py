@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import tracemalloc
+import weakref
 from collections.abc import Callable
 
 import pytest
 
 from dataplane.base.deadlines import RESOLUTION, DeadlineWheel
+from tests.support.collector import no_collector
 
 
 class FakeTimer:
@@ -73,6 +75,28 @@ def test_a_cancelled_deadline_does_not_fire() -> None:
     loop.run_until(110.0)
     kept.cancel()
     assert fired == ["kept"]
+
+
+class Owner:
+    """Holds its deadline, whose callback holds the owner."""
+
+    def __init__(self, wheel: DeadlineWheel) -> None:
+        self.deadline = wheel.arm(1.0, self.on_time)
+
+    def on_time(self) -> None:
+        pass
+
+
+def test_a_deadline_that_is_over_holds_nobody() -> None:
+    loop = FakeLoop()
+    wheel = wheel_on(loop)
+    with no_collector():
+        fired, cancelled = Owner(wheel), Owner(wheel)
+        cancelled.deadline.cancel()
+        loop.run_until(110.0)
+        gone = weakref.ref(fired), weakref.ref(cancelled)
+        del fired, cancelled
+        assert [ref() for ref in gone] == [None, None]
 
 
 def test_cancelling_and_arming_from_within_a_callback() -> None:

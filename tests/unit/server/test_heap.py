@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from dataplane.server import heap
+
 PROGRAM = """
 import resource, sys
 from dataplane.server.heap import keep_steady
@@ -34,3 +36,11 @@ def test_large_bodies_that_come_and_go_cost_no_page_faults() -> None:
         for mode in ("as it comes", "steady")
     }
     assert counted["steady"] * 10 < counted["as it comes"]
+
+
+def test_what_is_in_use_is_counted() -> None:
+    bytes_before, blocks_before = heap.bytes_in_use(), heap.blocks_in_use()
+    large, small = [bytearray(4096) for _ in range(1000)], [object() for _ in range(10_000)]
+    assert heap.blocks_in_use() - blocks_before >= len(small)
+    if bytes_before:
+        assert heap.bytes_in_use() - bytes_before >= 4096 * len(large)

@@ -1,0 +1,66 @@
+"""What is left in memory of clusters and connections that are gone."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from dataplane.upstream.cluster import UpstreamCluster
+from dataplane.upstream.connector import _SocketDial
+from dataplane.upstream.h1_connection import H1Connection
+from dataplane.upstream.h2_connection import H2Connection
+from dataplane.upstream.host import UpstreamHost
+from dataplane.upstream.pool_h1 import H1Pool
+from dataplane.upstream.pool_h2 import H2Pool
+from tests.support.cluster_world import UpstreamServer, World, static
+from tests.support.collector import living, no_collector
+from tests.support.fake_resolver import settle
+from tests.support.upstream_h2_wire import H2Wire
+from tests.support.upstream_wire import Recorder, Wire
+from tests.support.waiting import wait_until_async
+
+OF_CLUSTERS = (UpstreamCluster, UpstreamHost, H1Pool, H1Connection, _SocketDial)
+
+
+def test_a_cluster_that_is_gone_leaves_nothing_to_the_collector() -> None:
+    async def scenario() -> None:
+        async with UpstreamServer() as server:
+            world = World()
+            world.apply(static("c", server.port))
+            world.cluster().open_stream(Recorder(), None, 0)
+            await wait_until_async(lambda: server.requests and not world.stat("cluster.c.upstream_rq_active"), "an answer")
+            world.apply()
+            await wait_until_async(lambda: not server.open, "no connection")
+            await settle()
+            assert living(*OF_CLUSTERS) == []
+
+    with no_collector():
+        asyncio.run(scenario())
+
+
+def test_a_cluster_nobody_asked_is_gone_at_once() -> None:
+    async def scenario() -> None:
+        world = World()
+        world.apply(static("c", 1))
+        world.apply()
+        await settle()
+        assert living(*OF_CLUSTERS) == []
+
+    with no_collector():
+        asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("ends", ["finish", "break_off"])
+@pytest.mark.parametrize("make", [Wire, H2Wire])
+def test_a_connection_that_is_gone_leaves_nothing_to_the_collector(make: type[Wire], ends: str) -> None:
+    wire = make()
+    with no_collector():
+        wire.ask(Recorder())
+        peer = wire.peers.pop()
+        getattr(peer.accept(), ends)()
+        if isinstance(wire, H2Wire):
+            wire.run()
+        del peer.protocol, peer  # as the loop's transports forget theirs
+        assert living(H1Connection, H2Connection) == []
+    assert living(H1Pool, H2Pool)
