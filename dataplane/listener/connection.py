@@ -178,7 +178,7 @@ class Connection(StreamInfo, asyncio.Protocol):
             self.filter.on_close("" if exc is None else str(exc) or type(exc).__name__)
         self.acceptor.on_closed(self)
         self._closing = True
-        self.filter = None  # which holds us: a cycle would live on until somebody looks for cycles
+        self.filter = self._on_delayed_close_timeout = None  # they hold us: a cycle would live on until somebody looks for cycles
 
     def pause_writing(self) -> None:
         self.is_writable = False

@@ -119,7 +119,7 @@ class _SocketDial:
         self._protocol = protocol
         self._bind_errors = bind_errors
         self._deadline = deadlines.arm(cluster.connect_timeout, self._on_timeout)
-        self._task = loop.create_task(self._run(address, cluster))
+        self._task: asyncio.Task[None] | None = loop.create_task(self._run(address, cluster))
 
     async def _run(self, address: SocketAddress | PipeAddress, cluster: Cluster) -> None:
         try:
@@ -147,7 +147,7 @@ class _SocketDial:
         return self._protocol
 
     def _on_timeout(self) -> None:
-        self._task.cancel()
+        self._break_off()
         self._protocol.connect_failed(_TIMEOUT, "")
 
     def connected(self) -> None:
@@ -155,7 +155,12 @@ class _SocketDial:
 
     def cancel(self) -> None:
         self._deadline.cancel()
-        self._task.cancel()
+        self._break_off()
+
+    def _break_off(self) -> None:
+        task, self._task = self._task, None  # a cancelled one remembers where, and so would hold us
+        if task is not None:
+            task.cancel()
 
 
 def _unix_path(address: PipeAddress) -> str:

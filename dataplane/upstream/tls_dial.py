@@ -87,6 +87,7 @@ class _SecureDial(Dialled):
     """Between the socket's dial and the layer, and between the layer and who dials.
 
     The socket's `connection_made` comes first and goes to the layer; the layer's comes when the handshake is done.
+    below: until this dial is over; that one holds us as its protocol.
     """
 
     __slots__ = ("_above", "_is_over", "_is_shaking_hands", "below", "layer")
@@ -115,20 +116,21 @@ class _SecureDial(Dialled):
         if self._is_over:
             return
         self._is_over = True
-        if self.below is not None:
-            self.below.connected()  # its deadline has nothing more to say
+        self.connected()  # the deadline below has nothing more to say
         if self._is_shaking_hands and self.layer is not None:
             self.layer.transport.abort()
         self._above.connect_failed(reason, details)
 
     def connected(self) -> None:
-        if self.below is not None:
-            self.below.connected()
+        below, self.below = self.below, None
+        if below is not None:
+            below.connected()
 
     def cancel(self) -> None:
         self._is_over = True
-        if self.below is not None:
-            self.below.cancel()
+        below, self.below = self.below, None
+        if below is not None:
+            below.cancel()
         if self._is_shaking_hands and self.layer is not None:
             self.layer.transport.abort()
 

@@ -176,6 +176,8 @@ class Http2Codec:
         self._closed = True
         self._write = _nowhere
         self._lingering.clear()
+        self._wrote.clear()
+        self._waiting.clear()
         if self._keepalive is not None:
             self._keepalive.stop()
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from dataplane.upstream.cluster import UpstreamCluster
-from dataplane.upstream.connector import _SocketDial
+from dataplane.upstream.connector import Dialled, _SocketDial
 from dataplane.upstream.h1_connection import H1Connection
 from dataplane.upstream.h2_connection import H2Connection
 from dataplane.upstream.host import UpstreamHost
 from dataplane.upstream.pool_h1 import H1Pool
 from dataplane.upstream.pool_h2 import H2Pool
+from dataplane.upstream.tls_dial import _SecureDial
 from tests.support.cluster_world import UpstreamServer, World, static
 from tests.support.collector import living, no_collector
 from tests.support.fake_resolver import settle
@@ -46,6 +48,65 @@ def test_a_cluster_nobody_asked_is_gone_at_once() -> None:
         world.apply()
         await settle()
         assert living(*OF_CLUSTERS) == []
+
+    with no_collector():
+        asyncio.run(scenario())
+
+
+class Layers:
+    """A transport socket that says when the handshake is done: a layer that passes bytes on."""
+
+    auto_host_sni = False
+
+    def dial(self, above: Dialled, *_: object) -> Any:
+        return _Through(above)
+
+
+class _Through(asyncio.Protocol):
+    def __init__(self, above: Any) -> None:
+        self.above = above
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.above.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.above.data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.above.connection_lost(exc)
+        self.above = None
+
+
+def test_a_secure_dial_that_is_over_leaves_nothing_to_the_collector() -> None:
+    async def scenario() -> None:
+        async with UpstreamServer() as server:
+            world = World()
+            world.apply(static("c", server.port, transport_socket=Layers()))
+            world.cluster().open_stream(Recorder(), None, 0)
+            await wait_until_async(lambda: server.requests and not world.stat("cluster.c.upstream_rq_active"), "an answer")
+            assert living(_SecureDial, _SocketDial) == []
+            world.apply()
+            await wait_until_async(lambda: not server.open, "no connection")
+            await settle()
+            assert living(*OF_CLUSTERS) == []
+
+    with no_collector():
+        asyncio.run(scenario())
+
+
+def test_a_dial_that_is_broken_off_leaves_nothing_to_the_collector() -> None:
+    async def scenario() -> None:
+        world = World()
+        world.apply(static("c", 1))
+        request = Recorder()
+        pending = world.cluster().open_stream(request, None, 0)
+        assert pending is not None
+        pending.cancel()
+        world.apply()
+        del pending, request
+        await settle()
+        assert living(_SocketDial, *OF_CLUSTERS) == []
 
     with no_collector():
         asyncio.run(scenario())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import weakref
 from collections.abc import Mapping
 from typing import Final
 
@@ -44,12 +45,18 @@ class ServerContexts:
         looks = validation is not None and looks_at_certificates(validation)
         self._verifier: Final = Verifier(validation) if validation is not None and looks else None
         made: dict[tuple[int, ...], ssl.SSLContext] = {}
+        weakly: Final = weakref.ref(self)  # we hold the contexts; whoever shakes hands holds us
+
+        def by_name(tls: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+            contexts = weakly()
+            if contexts is not None:
+                contexts._on_server_name(tls, name, context)
 
         def context_for(chosen: list[int]) -> ssl.SSLContext:
             key = tuple(_one_of_each_type(certificates, chosen))
             if key not in made:
                 context = made[key] = server_context(config, [certificates[index] for index in key], validation, at)
-                context.sni_callback = self._on_server_name
+                context.sni_callback = by_name
                 self._locals[id(context)] = Certificate.from_pem(certificates[key[0]].chain)
             return made[key]
 

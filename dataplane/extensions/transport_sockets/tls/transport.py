@@ -88,6 +88,7 @@ class TlsTransport(Layer):
         if not self.secured:
             self._not_secured(None)
         self._owner.on_closed(self, exc)
+        self.above = None  # it holds us as its transport
 
     def pause_writing(self) -> None:
         if self.secured:

@@ -12,12 +12,14 @@ from dataplane.base.errors import FieldPath
 from dataplane.compile.cipher_suites import DEFAULT_CIPHERS
 from dataplane.compile.context import CompileContext
 from dataplane.compile.secret import compile_secret
-from dataplane.extensions.transport_sockets.tls.downstream import DownstreamTlsSocket
+from dataplane.extensions.transport_sockets.tls.downstream import DownstreamTlsSocket, ServerContexts
+from dataplane.extensions.transport_sockets.tls.transport import TlsTransport
 from dataplane.observe.stats import StatsStore
 from dataplane.observe.tls_facts import TlsFacts
 from dataplane.snapshot.secret import TlsCertificate
 from dataplane.snapshot.tls import CommonTls, DownstreamTls, TlsParameters
 from tests.support.certificates import Authority
+from tests.support.collector import living, no_collector
 from tests.support.compiling import message
 
 AUTHORITY = Authority()
@@ -66,6 +68,7 @@ class Above:
         self.tls: TlsFacts | None = None
         self.failure: str | None = None
         self.ended = False
+        self.transport: object = None
 
     def on_secured(self, tls: TlsFacts) -> None:
         self.tls = tls
@@ -175,3 +178,15 @@ def test_close_notify_ends_both_directions() -> None:
     assert talk.above.ended
     assert talk.below.closed
     talk.client.unwrap()  # ours came, too
+
+
+@pytest.mark.parametrize("names", [("a.test",), ("a.test", "b.test")], ids=len)
+def test_a_connection_that_is_gone_leaves_nothing_to_the_collector(names: tuple[str, ...]) -> None:
+    """Neither its layer, nor the contexts of a configuration that nobody has any more."""
+    with no_collector():
+        talk = Talk(*map(certificate, names))
+        talk.shake_hands()
+        talk.above.transport = talk.layer
+        talk.layer.connection_lost(None)
+        del talk
+        assert living(Above, TlsTransport, ServerContexts) == []
