@@ -82,6 +82,12 @@ def stats_flush(bootstrap: Bootstrap) -> Iterator[ConfigError]:
         )
 
 
+def watchdogs(bootstrap: Bootstrap) -> Iterator[ConfigError]:
+    """The older field and the newer one say the same."""
+    if bootstrap.HasField("watchdog") and bootstrap.HasField("watchdogs"):
+        yield ConfigError(_ROOT / "watchdog", "Only one of watchdog or watchdogs should be set!")
+
+
 def local_cluster(bootstrap: Bootstrap) -> Iterator[ConfigError]:
     name = bootstrap.cluster_manager.local_cluster_name
     if name and all(cluster.name != name for cluster in bootstrap.static_resources.clusters):
@@ -127,6 +133,7 @@ PART_RULES: tuple[Rule, ...] = (
     listener_addresses,
     admin_layers,
     stats_flush,
+    watchdogs,
     local_cluster,
     json_log_format,
     extensions,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog
@@ -38,9 +38,11 @@ from dataplane.compile.overload import compile_overload
 from dataplane.compile.stats_matcher import Rejects, compile_stats_matcher
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import seconds_or, wrapped
+from dataplane.compile.watchdogs import compile_watchdogs
 from dataplane.observe import names
 from dataplane.snapshot.config_source import ApiConfigSource, ConfigSource
 from dataplane.snapshot.overload import OverloadSettings
+from dataplane.snapshot.watchdogs import WatchdogsSettings
 
 Bootstrap = bootstrap_pb2.Bootstrap
 
@@ -60,8 +62,9 @@ supports(
     "stats_server_version_override",
     "overload_manager",
     "hds_config",
+    "watchdog",
+    "watchdogs",
 )
-ignores(Bootstrap, "watchdog", "watchdogs", because="there are no threads to watch: a stalled worker is seen by its process")
 ignores(Bootstrap, "enable_dispatcher_stats", because="the event loop is not libevent and has no such statistics")
 ignores(Bootstrap, "deferred_stat_options", because="statistics are cheap to create and shown only where they were used")
 ignores(Bootstrap, "inline_headers", because="they make look-ups in Envoy's header map faster and mean nothing else")
@@ -139,6 +142,7 @@ class BootstrapConfig:
     connection_limit: int | None = None
     internal_buffer_size: int | None = None  # bytes that wait between us and an internal listener; None: there can be none
     overload: OverloadSettings | None = None
+    watchdogs: WatchdogsSettings = field(default_factory=WatchdogsSettings)
     lds_config: ConfigSource | None = None
     cds_config: ConfigSource | None = None
     ads_config: ApiConfigSource | None = None
@@ -167,6 +171,9 @@ def compile_bootstrap(message: bootstrap_pb2.Bootstrap, context: CompileContext)
     if message.HasField("hds_config"):
         with problems.collect():
             hds = compile_api_config_source(message.hds_config, at / "hds_config")
+    watchdogs = WatchdogsSettings()
+    with problems.collect():
+        watchdogs = compile_watchdogs(message, at)
     overload, limit = compile_overload(message.overload_manager, runtime, at / "overload_manager", context)
     lds, cds, ads = _dynamic_resources(message.dynamic_resources, at / "dynamic_resources", context)
     return BootstrapConfig(
@@ -186,6 +193,7 @@ def compile_bootstrap(message: bootstrap_pb2.Bootstrap, context: CompileContext)
         rejects_stat=rejects_stat,
         connection_limit=limit,
         overload=overload,
+        watchdogs=watchdogs,
         internal_buffer_size=_internal_buffer_size(message, at / "bootstrap_extensions"),
         lds_config=lds,
         cds_config=cds,

@@ -44,6 +44,7 @@ from dataplane.server.records import config_records
 from dataplane.server.secret_files import SecretFiles
 from dataplane.server.sources import Sources
 from dataplane.server.sums import Sums
+from dataplane.server.watchdog import own_loop
 from dataplane.server.workers.crew import Crew
 from dataplane.server.workers.sockets import KeptSockets
 from dataplane.server.workers.spawn import Spawned
@@ -105,6 +106,7 @@ class Server:
         self._successors = None if successors is None else SuccessorPort(successors, self._handover())
         reopen_logs = engine.log_files.reopen if crew is None else crew.reopen_logs
         self.lifecycle = ProcessLifecycle(self._listeners, options, engine.stats, reopen_logs)
+        self._watchdog = own_loop(self.config.watchdogs, engine.stats, carries_traffic=crew is None)
         self._process_stats = ProcessStats(engine.stats, self._started_wall, options, self.config)
         static = self._static_resources()
         self._sources = Sources(
@@ -154,6 +156,9 @@ class Server:
             keep_steady()
             self._process_stats.initialized(time.time() - self._started_wall)
             tasks.create_task(self._takeover.finish(), name="takeover")
+            tasks.create_task(self._watchdog.run(), name="watchdog")
+            if self._crew is not None:
+                tasks.create_task(self._crew.watchdog.run(), name="watchdog of workers")
 
     async def stop(self) -> None:
         """Close what is open and write what is buffered."""

@@ -12,9 +12,11 @@ from typing import Literal
 from dataplane.compile.bootstrap import Bootstrap
 from dataplane.listener.manager import BindSockets
 from dataplane.listener.options import bind_one
+from dataplane.server import watchdog
 from dataplane.server.engine import Engine
 from dataplane.server.options import Options
 from dataplane.server.sums import Sums
+from dataplane.server.watchdog import Alarms, names_of_worker
 from dataplane.server.workers.board import Board, Key
 from dataplane.server.workers.facts import merged_clusters
 from dataplane.server.workers.fleet import Fleet
@@ -40,6 +42,8 @@ class Crew:
         self.fleet = Fleet(count, options, bootstrap.SerializeToString(), board, allotment, self.engine.stats, spawned)
         self.listeners = KeptSockets(count, board, self.fleet, self.engine.stats, bind)
         self.follower = Publisher(board, allotment, self.fleet.wake)
+        alarms = [Alarms(self.engine.stats, names_of_worker(number)) for number in range(count)]
+        self.watchdog = watchdog.Workers(self.engine.config.watchdogs.worker, alarms, self.fleet.beats, self.fleet.abort)
         self.sums = Sums(self.engine.stats, lambda: self.fleet.stats.values(), self.fleet.departed)
 
     async def ask(self, what: Literal["stats", "clusters"]) -> None:

@@ -143,6 +143,15 @@ class Fleet:
         for member in self._members.values():
             member.stats.reset_counters()
 
+    def beats(self) -> dict[int, int]:
+        """How often the loop of each has said that it turns."""
+        table = self._allotment.table
+        return {index: table.beats(index) for index in self._members}
+
+    def abort(self, index: int) -> None:
+        """End a worker that stands still; it is replaced like any that dies."""
+        self._members[index].abort()
+
     async def stop(self) -> None:
         """End all of them, together."""
         self._stopping = True

@@ -11,7 +11,7 @@ import logging
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from dataplane.server.channel import Channel
 from dataplane.server.workers.board import Board
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from dataplane.server.workers.sockets import Shares
 
 _log = logging.getLogger("main")
+
+# How long a worker that stands still has to write where, before it is killed.
+_LAST_WORDS: Final = 0.2
 
 
 class Member:
@@ -92,6 +95,11 @@ class Member:
     def is_asked(self) -> bool:
         """Whether an answer is owed: a worker that stands still is not asked again and again."""
         return bool(self._questions)
+
+    def abort(self) -> None:
+        """End it because it stands still: it is asked to say where, and killed if it does not."""
+        self._spawned.process.send_signal(signal.SIGABRT)
+        asyncio.get_running_loop().call_later(_LAST_WORDS, self._spawned.process.kill)
 
     def stop(self) -> None:
         """Ask it to end.  `reap` says when it did."""

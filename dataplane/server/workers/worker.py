@@ -7,10 +7,12 @@ It ends when the main process says so or is gone.  Signals that reach the whole 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import os
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -51,6 +53,7 @@ def main(descriptor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    faulthandler.enable()  # the main process ends a worker that stands still by a signal that makes it say where
     uvloop.run(_run(descriptor))
     # Nothing is left to do, and what the interpreter would tidy up is freed by the system.
     os._exit(0)
@@ -65,6 +68,7 @@ class Worker:
 
     def __init__(self, sock: socket.socket) -> None:
         self._over = asyncio.Event()
+        self._following = asyncio.Event()  # the first configuration is in use
         self._facts: asyncio.Queue[tuple[Facts, list[int]]] = asyncio.Queue()
         self._asked: asyncio.Queue[Ask] = asyncio.Queue()
         self._started: asyncio.Future[tuple[Start, CountTable]] = asyncio.get_running_loop().create_future()
@@ -112,6 +116,7 @@ class Worker:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow(replica), name="facts")
+                tasks.create_task(self._keep_beating(lambda: table.beat(start.index), engine), name="beats")
                 tasks.create_task(self._answer(engine, listeners), name="answers")
                 tasks.create_task(self._count(replica, listeners), name="connections")
                 tasks.create_task(engine.flush_stats(), name="stats flush")
@@ -123,17 +128,23 @@ class Worker:
             engine.log_files.close()
 
     async def _follow(self, replica: Replica) -> None:
-        first = True
         while True:
             facts, descriptors = await self._facts.get()
             applied = await replica.apply(facts, descriptors)
             for reason in applied.refused:
                 _log.error("not usable here: %s", reason)
-            if first:
+            if not self._following.is_set():
                 calm_collector()
                 keep_steady()
-                first = False
+                self._following.set()
             self._channel.send(applied)
+
+    async def _keep_beating(self, beat: Callable[[], None], engine: Engine) -> None:
+        """Say again and again that the loop turns, from the first configuration on: what comes before takes its time."""
+        await self._following.wait()
+        while True:
+            beat()
+            await asyncio.sleep(engine.config.watchdogs.worker.interval)
 
     async def _answer(self, engine: Engine, listeners: ListenerManager) -> None:
         reporter = Reporter(engine.stats)

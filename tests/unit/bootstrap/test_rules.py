@@ -51,6 +51,7 @@ def broken(text: str) -> list[str]:
         ("stats_flush_interval: 1s\nstats_flush_on_admin: true",
          ["stats_flush_on_admin: Only one of stats_flush_interval or stats_flush_on_admin should be set!"]),
         ("stats_flush_on_admin: true", []),
+        ("watchdog: {miss_timeout: 1s}\nwatchdogs: {}", ["watchdog: Only one of watchdog or watchdogs should be set!"]),
         ("application_log_config: {log_format: {json_format: {a: {b: 'x %v'}, c: 5}}}",
          ["application_log_config.log_format.json_format: Usage of %v is unavailable for JSON log formats"]),
         ("application_log_config: {log_format: {json_format: {a: ['%_']}}}",

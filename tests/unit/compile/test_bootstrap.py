@@ -8,6 +8,8 @@ from typing import Any
 from dataplane.compile.bootstrap import BootstrapConfig, compile_bootstrap
 from dataplane.compile.context import CompileContext
 from dataplane.observe.stream_info import StreamInfo
+from dataplane.resilience.watchdog import WatchdogSettings
+from dataplane.snapshot.watchdogs import WatchdogsSettings
 from tests.support.compiling import message
 
 
@@ -101,3 +103,15 @@ def test_a_monitor_is_told_by_its_name_and_given_once() -> None:
     ]
     [error] = errors({"overload_manager": {"resource_monitors": [{**CONNECTIONS, "name": "mine"}]}})
     assert error.startswith("overload_manager.resource_monitors[0].name: ")
+
+
+def test_watchdogs() -> None:
+    times = {"miss_timeout": "0.5s", "megamiss_timeout": "2s", "kill_timeout": "3s", "max_kill_timeout_jitter": "1s"}
+    many = {"multikill_timeout": "4s", "multikill_threshold": {"value": 40}}
+    full = WatchdogSettings(0.5, 2.0, 3.0, 1.0, 4.0, 0.4)
+    assert compiled({}).watchdogs == WatchdogsSettings(WatchdogSettings(), WatchdogSettings())
+    assert compiled({"watchdogs": {"worker_watchdog": {**times, **many}}}).watchdogs == WatchdogsSettings(worker=full)
+    assert compiled({"watchdog": {**times, **many}}).watchdogs == WatchdogsSettings(full, full)
+    assert errors({"watchdogs": {"worker_watchdog": {"kill_timeout": "-1s"}}}) == [
+        "watchdogs.worker_watchdog.kill_timeout: Invalid duration: Expected positive duration: seconds -1, nanos 0"
+    ]

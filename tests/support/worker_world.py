@@ -1,0 +1,74 @@
+"""A proxy with several workers in front of one origin, and clients that keep their connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.support import bootstraps
+from tests.support.load import read_answer
+from tests.support.origin import Origin
+from tests.support.our_process import our_process
+from tests.support.proxy_process import ProxyProcess
+
+REQUEST = b"GET / HTTP/1.1\r\nhost: workers.test\r\n\r\n"
+
+
+@dataclass(slots=True)
+class World:
+    """A proxy in front of one origin, and the clients that came."""
+
+    proxy: ProxyProcess
+    origin: Origin
+    port: int
+    clients: list[Client] = field(default_factory=list)
+
+    async def client(self) -> Client:
+        made = Client(*await asyncio.open_connection("127.0.0.1", self.port))
+        self.clients.append(made)
+        return made
+
+    async def stats(self, pattern: str = "") -> dict[str, int]:
+        return await asyncio.to_thread(self.proxy.admin.stats, pattern)
+
+
+@dataclass(slots=True)
+class Client:
+    """A connection that is kept."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def is_served(self) -> bool:
+        """Whether a request is answered; a connection that is one too many ends without a word."""
+        try:
+            self.writer.write(REQUEST)
+            return (await read_answer(self.reader)).status == 200
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return False
+
+
+@asynccontextmanager
+async def workers(
+    directory: Path, count: int, *, filters: tuple[object, ...] = (), more: dict[str, Any] | None = None, **cluster: Any
+) -> AsyncIterator[World]:
+    """filters: before the connection manager.  more: of the bootstrap."""
+    async with Origin("blue") as origin:
+        listener = bootstraps.http_listener("edge", [{"match": {"prefix": "/"}, "route": {"cluster": "app"}}])
+        chain = listener["filter_chains"][0]
+        chain["filters"] = [*filters, *chain["filters"]]
+        bootstrap = bootstraps.static([listener], [bootstraps.static_cluster("app", origin.port, **cluster)]) | (more or {})
+        proxy = our_process(bootstrap, directory, "--concurrency", str(count))
+        await asyncio.to_thread(proxy.start)
+        try:
+            ports = await asyncio.to_thread(proxy.wait_listeners, ["edge"])
+            world = World(proxy, origin, ports["edge"])
+            yield world
+            for client in world.clients:
+                client.writer.close()
+        finally:
+            await asyncio.to_thread(proxy.kill)
