@@ -45,6 +45,7 @@ class HttpConnection:
         self.closing = False  # no stream after those under way
         self._gone = False
         self._ended_by_peer = True
+        self._reason = ""  # why we closed the connection under its streams, in parentheses
         self._streams_begun = 0
         self.idle_since = downstream.info.start_at
         self._deadlines: list[Deadline] = []
@@ -127,6 +128,12 @@ class HttpConnection:
         if self._h2 is not None:
             self._h2.goaway()
 
+    def give_up(self, reason: str) -> None:
+        """Close the connection under its streams."""
+        self._ended_by_peer = False
+        self._reason = f"({reason})"
+        self.downstream.close(reason)
+
     def on_protocol_error(self, stream: Stream, error: ProtocolError) -> None:
         """A request is not HTTP as we accept it; an HTTP/1 codec cannot go on."""
         if self._h2 is not None:
@@ -157,7 +164,7 @@ class HttpConnection:
         self.codec.on_close()
         streams = list(self.codec.open_streams())
         self._count_closed(bool(streams))
-        details = "downstream_remote_disconnect" if self._ended_by_peer else "downstream_local_disconnect"
+        details = "downstream_remote_disconnect" if self._ended_by_peer else f"downstream_local_disconnect{self._reason}"
         for stream in streams:
             stream.on_connection_lost(details)
         for deadline in self._deadlines:

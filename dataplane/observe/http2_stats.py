@@ -1,11 +1,14 @@
-"""`http2.`: what HTTP/2 codecs of the whole process found, downstream and upstream.  Envoy: config/http_conn_man stats, HTTP/2 codec."""
+"""`http2.`: what HTTP/2 codecs found: downstream for the whole process, upstream below each cluster.
+
+Envoy: config/http_conn_man stats, HTTP/2 codec.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from dataplane.observe.stats import StatsStore
+    from dataplane.observe.stats import Scope, StatsStore
 
 # Declared so that dashboards find them at 0; nothing here moves them.
 _NEVER_COUNTED: Final = (
@@ -22,10 +25,11 @@ _NEVER_SET: Final = ("deferred_stream_close", "outbound_control_frames_active", 
 
 
 class Http2Stats:
-    """One per process; every codec gets the same counters by asking for the same names."""
+    """Every codec gets the same counters by asking for the same names."""
 
-    def __init__(self, store: StatsStore) -> None:
-        scope = store.scope("http2.")
+    def __init__(self, above: StatsStore | Scope) -> None:
+        """above: the store for downstream, a cluster's scope for upstream."""
+        scope = above.scope("http2.")
         self.dropped_headers_with_underscores: Final = scope.counter("dropped_headers_with_underscores")
         self.goaway_sent: Final = scope.counter("goaway_sent")
         self.header_list_size_too_large: Final = scope.counter("header_list_size_too_large")

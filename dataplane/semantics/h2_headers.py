@@ -74,6 +74,16 @@ def header_bytes(received: Iterable[Field]) -> int:
     return sum(map(len, chain.from_iterable(received)))
 
 
+def declares_length(received: Iterable[Field]) -> bool:
+    """Whether a head says how long its body is.
+
+    The library closes a stream whose body is of another length as it closes one with broken trailers, and does not say which it was.  Envoy
+    tells them apart: the first costs the stream, the second the connection.  Trailers behind a body of declared length are rare, broken ones
+    more so: a stream that has said a length is taken to be the first.
+    """
+    return any(name == b"content-length" for name, _ in received)
+
+
 def request_fields(headers: RequestHeaders) -> list[Field]:
     """What is sent for a request.  A CONNECT has neither path nor scheme unless it is an extended one."""
     if headers.method == b"CONNECT" and not headers.protocol:

@@ -345,7 +345,7 @@ class UpstreamCluster:
             max_connection_duration=http.max_connection_duration or 0.0,
             max_requests_per_connection=http.max_requests_per_connection,
             http1=http.http1,
-            http2=http2_settings(config, runtime),
+            http2=http2_settings(config, runtime, self.stats.scope),
             writes=runtime.writes,
         )
 

@@ -17,10 +17,11 @@ from dataplane.api.upstream import PoolFailure, StreamReset
 from dataplane.base.address import Address, address_of
 from dataplane.semantics import h2_session
 from dataplane.semantics.h2_floods import PeerFrames, flood_of
-from dataplane.semantics.h2_headers import header_bytes, response_headers
+from dataplane.semantics.h2_headers import declares_length, header_bytes, response_headers
 from dataplane.semantics.h2_keepalive import Keepalive
 from dataplane.semantics.h2_session import H2Session
 from dataplane.semantics.header_map import HeaderMap
+from dataplane.upstream.h2_resets import count_reset, reason_of
 from dataplane.upstream.h2_stream import H2ClientStream
 from dataplane.upstream.h2_writer import H2Writer
 
@@ -35,14 +36,6 @@ _CONNECTING, _OPEN, _CLOSED = range(3)
 
 _TERMINATION: Final = StreamReset.CONNECTION_TERMINATION
 _PROTOCOL_ERROR: Final = StreamReset.PROTOCOL_ERROR
-_REMOTE_RESET: Final = StreamReset.REMOTE_RESET
-_REFUSED: Final = StreamReset.REMOTE_REFUSED_STREAM
-_REASONS: Final = {
-    h2_session.REFUSED_STREAM: _REFUSED,
-    h2_session.PROTOCOL_ERROR: _PROTOCOL_ERROR,
-    h2_session.CONNECT_ERROR: StreamReset.CONNECT_ERROR,
-}
-"""What an error code that is not listed means: remote reset."""
 
 
 class H2Connection(H2Writer):
@@ -75,8 +68,8 @@ class H2Connection(H2Writer):
     def __init__(self, pool: H2Pool, connection_id: int, now: float) -> None:
         limits = {"max_header_bytes": pool.max_head_bytes, "max_header_count": pool.http2.max_headers_count}
         super().__init__(pool, H2Session(pool.http2.options, client=True, **limits))
-        self._http2 = pool.http2.stats
-        self._streams_active = pool.http2.stats.streams_active
+        self._http2 = pool.http2.stats()
+        self._streams_active = self._http2.streams_active
         self.connection_id = connection_id
         self.local_address: Address | None = None
         self.tls: TlsFacts | None = None
@@ -168,7 +161,7 @@ class H2Connection(H2Writer):
         stream.receiver = None
         self._take_out(stream)
         if not stream.request_done:
-            self._reset(stream.stream_id, h2_session.NO_ERROR)
+            self._give_up(stream)
         self._pool.on_exchange_done(self)
         return receiver
 
@@ -179,9 +172,13 @@ class H2Connection(H2Writer):
             self._pool.on_stream_ended()
             return
         if stream.stream_id and stream.stream_id not in self._resets:
-            self.stats.rq_tx_reset.value += 1
-            self._reset(stream.stream_id, h2_session.INTERNAL_ERROR)  # as Envoy
+            self._give_up(stream)
         self._pool.on_exchange_done(self)
+
+    def _give_up(self, stream: H2ClientStream) -> None:
+        self.stats.rq_tx_reset.value += 1
+        if self.active or not self.going_away:  # else the connection ends with it
+            self._reset(stream.stream_id, h2_session.INTERNAL_ERROR)  # as Envoy
 
     def fail(self, stream: H2ClientStream, reason: StreamReset) -> None:
         """The stream ends without a (whole) response; its connection lives on."""
@@ -190,6 +187,7 @@ class H2Connection(H2Writer):
             return
         stream.receiver = None
         self._take_out(stream)
+        count_reset(self.stats, reason)
         self._pool.on_exchange_done(self)
         receiver.on_reset(reason, "")
 
@@ -252,6 +250,7 @@ class H2Connection(H2Writer):
             self._end(stream)
             receiver.on_whole(headers, body.data)
         else:
+            stream.head = head.headers
             receiver.on_headers(headers, False)
             self._on_data(body)
 
@@ -270,6 +269,7 @@ class H2Connection(H2Writer):
         if event.end_stream:
             self._end(stream).on_headers(headers, True)
         else:
+            stream.head = event.headers
             stream.receiver.on_headers(headers, False)
 
     def _is_too_large(self, stream: H2ClientStream, received: tuple[tuple[bytes, bytes], ...]) -> bool:
@@ -281,7 +281,7 @@ class H2Connection(H2Writer):
         else:
             return False
         self._reset(stream.stream_id, h2_session.INTERNAL_ERROR)
-        self.fail(stream, _REMOTE_RESET)  # as Envoy calls it
+        self.fail(stream, StreamReset.REMOTE_RESET)  # as Envoy calls it
         return True
 
     def _on_data(self, event: h2_session.DataReceived) -> None:
@@ -315,12 +315,11 @@ class H2Connection(H2Writer):
         self._end(stream).on_trailers(HeaderMap(list(event.headers)))
 
     def _on_reset(self, event: h2_session.StreamReset) -> None:
-        self._http2.rx_reset.inc()
         stream = self.streams.get(event.stream_id)
         if stream is not None:
-            self.stats.rq_rx_reset.value += 1
+            self._http2.rx_reset.inc()
             self._resets.add(event.stream_id)
-            self.fail(stream, _REASONS.get(event.error_code, _REMOTE_RESET))
+            self.fail(stream, reason_of(event.error_code))
 
     def _on_stream_closed(self, event: h2_session.StreamClosed) -> None:
         """Told last of each stream; for one that is still ours it tells a broken rule, or that a GOAWAY left it out."""
@@ -330,10 +329,13 @@ class H2Connection(H2Writer):
         if stream is None:
             return
         if event.error_code == h2_session.REFUSED_STREAM:
-            self.fail(stream, _REFUSED)
+            self.fail(stream, StreamReset.REMOTE_REFUSED_STREAM)
             return
-        self._http2.rx_messaging_error.inc()
-        if self._pool.http2.options.stream_error_on_invalid_message:
+        wrong_length = declares_length(stream.head)
+        if not wrong_length:
+            self._http2.rx_messaging_error.inc()
+        if wrong_length or self._pool.http2.options.stream_error_on_invalid_message:
+            self._http2.tx_reset.inc()  # the session has sent it
             self.fail(stream, _PROTOCOL_ERROR)
         else:
             self._break_off(_PROTOCOL_ERROR, local=True)
@@ -378,8 +380,9 @@ class H2Connection(H2Writer):
             return
         if reason is _PROTOCOL_ERROR:
             self.stats.cx_protocol_error.value += 1
-        receivers = self._close(local)
+        receivers = self._close(local, by_rule=reason is _PROTOCOL_ERROR)
         for receiver in receivers:
+            count_reset(self.stats, reason)
             receiver.on_reset(reason, "")
 
     def close(self) -> None:
@@ -394,8 +397,8 @@ class H2Connection(H2Writer):
         """Break off whatever is under way; receivers hear nothing more."""
         self._close(local=True)
 
-    def _close(self, local: bool) -> list[ResponseReceiver]:
-        """Returns who is still to hear of it."""
+    def _close(self, local: bool, by_rule: bool = False) -> list[ResponseReceiver]:
+        """Returns who is still to hear of it.  by_rule: for a broken one; as Envoy, its streams ended before it did."""
         if self._state == _CLOSED:
             return []
         connecting = self._state == _CONNECTING
@@ -403,7 +406,7 @@ class H2Connection(H2Writer):
         receivers = self._let_go()
         if self._keepalive is not None:
             self._keepalive.stop()
-        self._pool.on_closed(self, local=local, with_active_request=bool(receivers))
+        self._pool.on_closed(self, local=local, with_active_request=bool(receivers) and not by_rule)
         if not connecting:
             self.transport.close()
         elif self._dial is not None:

@@ -15,20 +15,24 @@ from dataplane.semantics.h2_session import SessionError
 
 if TYPE_CHECKING:
     from dataplane.api.upstream import ResponseReceiver
-    from dataplane.semantics.header_map import HeaderMap, RequestHeaders
+    from dataplane.semantics.header_map import Field, HeaderMap, RequestHeaders
     from dataplane.upstream.h2_connection import H2Connection
 
 
 class H2ClientStream:
-    """Implements api.upstream.RequestEncoder.  receiver: None once nothing more may be told to it."""
+    """Implements api.upstream.RequestEncoder.
 
-    __slots__ = ("_connection", "_paused", "blocks", "receiver", "request_done", "stream_id", "unacknowledged")
+    receiver: None once nothing more may be told to it.  head: of the response, as it came, once a body is to follow.
+    """
+
+    __slots__ = ("_connection", "_paused", "blocks", "head", "receiver", "request_done", "stream_id", "unacknowledged")
 
     def __init__(self, connection: H2Connection, receiver: ResponseReceiver) -> None:
         self._connection = connection
         self.receiver: ResponseReceiver | None = receiver
         self.stream_id = 0  # given with the head
         self.request_done = False
+        self.head: tuple[Field, ...] = ()
         self.blocks = 0
         self._paused = 0
         self.unacknowledged = 0

@@ -24,9 +24,13 @@ DEFAULT_IDLE_TIMEOUT: Final = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Http2Settings:
-    """What HTTP/2 pools share beyond that.  buffer_limit: bytes of a request that may wait for the host's window."""
+    """What HTTP/2 pools share beyond that.
 
-    stats: Http2Stats
+    stats: makes them with the first connection, so that clusters nobody asks cost nothing.  buffer_limit: bytes of a request that may wait
+    for the host's window.
+    """
+
+    stats: Callable[[], Http2Stats]
     writes: WriteQueue
     chance: Callable[[], float]
     options: Http2Options = DEFAULT_HTTP2

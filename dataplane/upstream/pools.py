@@ -7,6 +7,7 @@ Envoy: ClusterManagerImpl::httpConnPoolIsIdle and its map of pools; HttpProtocol
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dataplane.base.write_queue import WriteQueue
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dataplane.api.upstream import Pending, ResponseReceiver
+    from dataplane.observe.stats import Scope
     from dataplane.resilience.circuit import Breakers
     from dataplane.snapshot.cluster import Cluster
     from dataplane.upstream.cluster import UpstreamRuntime
@@ -91,13 +93,13 @@ def pools_of(host: UpstreamHost) -> list[Pool]:
     return [pool for pool in host.pools if pool is not None] + list(host.named_pools.values())
 
 
-def http2_settings(config: Cluster, runtime: UpstreamRuntime) -> Http2Settings | None:
-    """None where the cluster speaks HTTP/1.1 only."""
+def http2_settings(config: Cluster, runtime: UpstreamRuntime, scope: Scope) -> Http2Settings | None:
+    """None where the cluster speaks HTTP/1.1 only.  scope: of the cluster's statistics."""
     http = config.http
     if http.protocol == "HTTP/1.1":
         return None
     return Http2Settings(
-        stats=Http2Stats(runtime.stats),
+        stats=cache(lambda: Http2Stats(scope)),
         writes=WriteQueue(runtime.loop.call_soon),
         chance=runtime.chance,
         options=http.http2,

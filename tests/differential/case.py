@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from tests.differential.script import Send, Step, parse_script, parse_step
+from tests.differential.script import Send, Step, parse_script, parse_step, speaks_http2
 
 HERE = Path(__file__).resolve().parent
 CASES = HERE / "cases"
@@ -38,6 +38,10 @@ class UpstreamScript:
 
     kind: str
     connections: tuple[tuple[Step, ...], ...] = ()
+
+    @property
+    def http2(self) -> bool:
+        return any(map(speaks_http2, self.connections))
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def expected_timeout(data: bytes) -> bytes:
 
 def last_words(data: bytes) -> bytes:
     """Envoy closes a broken HTTP/2 connection without a word; we say why, with RST_STREAM and GOAWAY."""
-    return re.sub(rb"(?:^|\r\n)(?:stream 0\r\ngoaway \d+|stream \d+\r\nreset 1)(?=\r\n|$)", b"", data)
+    return re.sub(rb"(?:^|\r\n)(?:stream 0\r\ngoaway \d+|(?:stream \d+\r\n)?reset 1)(?=\r\n|$)", b"", data).removeprefix(b"\r\n")
 
 
 OPTIONAL: dict[str, Callable[[bytes], bytes]] = {

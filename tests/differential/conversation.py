@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tests.differential import h2_talk
 from tests.differential.case import Case, UpstreamScript
 from tests.differential.framing import HEAD_END, count_final_responses, read_head, read_request
-from tests.differential.script import Act, Await, Send, Step
+from tests.differential.script import Act, Await, Send, Step, speaks_http2
 from tests.differential.wire import Scene, StuckError, Wire
 
 # After the last expected byte: as long as this nothing more may come before a connection counts as left open.
@@ -38,6 +38,11 @@ class Outcome:
     """Steps that waited in vain."""
     access_log: list[str] = field(default_factory=list)
     stats: dict[str, int] = field(default_factory=dict)
+
+
+def _transcript(wire: Wire, http2: bool) -> Transcript:
+    received = bytes(wire.received)
+    return Transcript(h2_talk.readable(received) if http2 else received, wire.ended and not wire.closed_here)
 
 
 class ScriptedUpstream:
@@ -150,6 +155,13 @@ class Actor:
             await scene.until(
                 lambda: wire.ended or h2_talk.ended_streams(bytes(wire.received)) >= wanted, f"{wanted} streams ended"
             )
+        elif step.kind == "begun":
+            begun = int(step.text)
+            await scene.until(
+                lambda: wire.ended or h2_talk.begun_streams(bytes(wire.received)) >= begun, f"{begun} streams begun"
+            )
+        elif step.kind == "told":
+            await scene.until(lambda: step.text in h2_talk.readable(bytes(wire.received)), f"told {step.text!r}")
         elif step.kind == "mark":
             await scene.until(lambda: step.text.decode() in scene.marks, f"mark {step.text!r}")
         elif step.kind == "response":
@@ -207,14 +219,9 @@ class Conversation:
         await asyncio.gather(*(self._client(name, steps, port, clients, outcome) for name, steps in self.case.clients.items()))
         await self._scene.quiet(SETTLE)
         for name, wire in sorted(clients.items()):
-            received = bytes(wire.received)
-            if any(isinstance(step, Send) and step.http2 for step in self.case.clients[name]):
-                received = h2_talk.readable(received)
-            outcome.clients[name] = Transcript(received, wire.ended and not wire.closed_here)
+            outcome.clients[name] = _transcript(wire, speaks_http2(self.case.clients[name]))
         for name, upstream in self.upstreams.items():
-            outcome.upstreams[name] = [
-                Transcript(bytes(wire.received), wire.ended and not wire.closed_here) for wire in upstream.wires
-            ]
+            outcome.upstreams[name] = [_transcript(wire, self.case.upstreams[name].http2) for wire in upstream.wires]
         for wire in clients.values():
             wire.close()
         return outcome

@@ -5,8 +5,9 @@ A step is a mapping with one of these keys (those marked * may carry a body: `bo
     head*        lines of a message head; lines end with CRLF, the empty line at the end is added
     bytes        exact text as YAML gives it; in double quotes \r, \n and \xNN are bytes
     repeat       {bytes, times}: long things
-    h2           frames of a client that speaks HTTP/2 (h2_talk.py)
-    await        response, request, head, eof, continue, or {client: text}, {upstream: text}, {mark: name}, {streams: how many have ended}
+    h2           frames of a peer that speaks HTTP/2 (h2_talk.py)
+    await        response, request, head, eof, continue, or {client: text}, {upstream: text}, {mark: name}; over HTTP/2 {streams: how many
+                 have ended}, {begun: how many have begun}, {told: text}, which looks for it in what came as h2_talk.readable tells it
     mark         a name another connection may await
     close, half_close, reset, pause, resume    what is done to the connection
 
@@ -58,6 +59,10 @@ class Act:
 Step = Send | Await | Act
 
 
+def speaks_http2(steps: tuple[Step, ...]) -> bool:
+    return any(isinstance(step, Send) and step.http2 for step in steps)
+
+
 def to_bytes(text: str) -> bytes:
     """Code points below 256 are bytes, so that "\\xff" in a YAML string is one byte."""
     return text.encode("latin-1")
@@ -96,7 +101,7 @@ def _parse_await(wanted: object) -> Await:
         return Await(wanted)
     assert isinstance(wanted, dict), f"await: {wanted!r}"
     [(kind, text)] = wanted.items()
-    if kind not in ("client", "upstream", "mark", "streams"):
+    if kind not in ("client", "upstream", "mark", "streams", "begun", "told"):
         raise ValueError(f"await: unknown {kind!r}")
     return Await(kind, to_bytes(str(text)))
 

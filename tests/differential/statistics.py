@@ -66,12 +66,29 @@ CLUSTER_STATS = (
     "upstream_cx_close_notify",
 )
 
+# The same of clusters whose upstream speaks HTTP/2.
+HTTP2_CLUSTER_STATS = (
+    "upstream_cx_http2_total",
+    "upstream_cx_active",
+    "upstream_cx_destroy_local",
+    "upstream_cx_destroy_remote",
+    "upstream_cx_destroy_local_with_active_rq",
+    "upstream_cx_destroy_remote_with_active_rq",
+    "http2.rx_reset",
+    "http2.tx_reset",
+    "http2.rx_messaging_error",
+    "http2.trailers",
+    "http2.keepalive_timeout",
+    "http2.header_overflow",
+)
+
 
 def compared_stats(case: Case, stats: Mapping[str, int]) -> dict[str, int]:
     """The compared part of a proxy's *stats*; one that the proxy does not have counts as 0."""
     names = [f"http.{case.key}.{name}" for name in HTTP_STATS]
     for upstream in case.upstreams:
-        names += [f"cluster.{cluster_name(case, upstream)}.{name}" for name in CLUSTER_STATS]
+        more = HTTP2_CLUSTER_STATS if case.upstreams[upstream].http2 else ()
+        names += [f"cluster.{cluster_name(case, upstream)}.{name}" for name in (*CLUSTER_STATS, *more)]
     for name in case.stats:
         for upstream in case.upstreams:
             name = name.replace(f"${upstream}", cluster_name(case, upstream))

@@ -36,14 +36,14 @@ def require_envoy() -> Path:
     return path
 
 
-def envoy_command(envoy: Path, *flags: str) -> list[str]:
+def envoy_command(envoy: Path, *flags: str, drain_time: int = 1) -> list[str]:
     return [
         str(envoy),
         "--concurrency",
         "1",
         "--disable-hot-restart",
         "--drain-time-s",
-        "1",
+        str(drain_time),
         "--file-flush-interval-msec",
         str(FLUSH_INTERVAL_MS),
         "-l",
@@ -52,6 +52,8 @@ def envoy_command(envoy: Path, *flags: str) -> list[str]:
     ]
 
 
-def envoy_process(bootstrap: Mapping[str, Any], directory: Path, *flags: str, name: str = "envoy") -> ProxyProcess:
-    """An Envoy that is not started yet; skips where none is installed."""
-    return ProxyProcess(envoy_command(require_envoy(), *flags), bootstrap, directory, name)
+def envoy_process(
+    bootstrap: Mapping[str, Any], directory: Path, *flags: str, name: str = "envoy", drain_time: int = 1
+) -> ProxyProcess:
+    """An Envoy that is not started yet; skips where none is installed.  drain_time: in seconds."""
+    return ProxyProcess(envoy_command(require_envoy(), *flags, drain_time=drain_time), bootstrap, directory, name)

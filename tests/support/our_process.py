@@ -20,7 +20,7 @@ def require_dataplane() -> None:
         pytest.skip("no dataplane.__main__ in this checkout")
 
 
-def our_command(*flags: str) -> list[str]:
+def our_command(*flags: str, drain_time: int = 1) -> list[str]:
     return [
         sys.executable,
         "-m",
@@ -28,7 +28,7 @@ def our_command(*flags: str) -> list[str]:
         "--concurrency",
         "1",
         "--drain-time-s",
-        "1",
+        str(drain_time),
         "--file-flush-interval-msec",
         str(FLUSH_INTERVAL_MS),
         "-l",
@@ -37,7 +37,9 @@ def our_command(*flags: str) -> list[str]:
     ]
 
 
-def our_process(bootstrap: Mapping[str, Any], directory: Path, *flags: str, name: str = "dataplane") -> ProxyProcess:
-    """A data plane that is not started yet."""
+def our_process(
+    bootstrap: Mapping[str, Any], directory: Path, *flags: str, name: str = "dataplane", drain_time: int = 1
+) -> ProxyProcess:
+    """A data plane that is not started yet.  drain_time: in seconds."""
     require_dataplane()
-    return ProxyProcess(our_command(*flags), bootstrap, directory, name)
+    return ProxyProcess(our_command(*flags, drain_time=drain_time), bootstrap, directory, name)

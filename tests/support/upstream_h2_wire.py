@@ -20,9 +20,8 @@ class H2Wire(Wire):
     def __init__(self, options: Http2Options = DEFAULT_HTTP2, *, buffer_limit: int = 1 << 20, **settings: Any) -> None:
         super().__init__(**settings)
         self.soon: list[Callable[[], None]] = []
-        http2 = Http2Settings(
-            Http2Stats(self.store), WriteQueue(self.soon.append), lambda: 0.0, options, buffer_limit=buffer_limit
-        )
+        stats = Http2Stats(self.store.scope("cluster.c."))
+        http2 = Http2Settings(lambda: stats, WriteQueue(self.soon.append), lambda: 0.0, options, buffer_limit=buffer_limit)
         known: PoolSettings = self.pool._settings  # the same, whatever is spoken
         self.h2_pool = H2Pool(self.host, known, http2, self.breakers, self._on_empty)
 

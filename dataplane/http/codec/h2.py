@@ -17,7 +17,7 @@ from dataplane.http.codec.h2_stream import Http2Stream
 from dataplane.observe import flags
 from dataplane.semantics import h2_session
 from dataplane.semantics.h2_floods import DATA_FRAME, PeerFrames, flood_of
-from dataplane.semantics.h2_headers import from_extended_connect, header_bytes, request_headers
+from dataplane.semantics.h2_headers import declares_length, from_extended_connect, header_bytes, request_headers
 from dataplane.semantics.h2_keepalive import Keepalive
 from dataplane.semantics.h2_session import H2Session
 from dataplane.semantics.header_map import HeaderMap
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 # Envoy: overload.premature_reset_total_stream_count and overload.premature_reset_min_stream_lifetime_seconds.
 _PREMATURE_TOTAL: Final = 500
 _PREMATURE_SECONDS: Final = 1.0
+
+
+_FLAGS: Final = {h2_session.PROTOCOL_ERROR: flags.DOWNSTREAM_PROTOCOL_ERROR}
+"""How a client's reset is logged, by its error code, where it says more than that."""
 
 
 def _nowhere(data: bytes) -> None:
@@ -47,6 +51,7 @@ class Http2Codec:
         "_frames",
         "_http2",
         "_keepalive",
+        "_last_word",
         "_lingering",
         "_manager",
         "_max_bytes",
@@ -91,6 +96,7 @@ class Http2Codec:
         self._frames = PeerFrames(config.http2)
         self._ended = 0
         self._premature = 0
+        self._last_word = 0  # the error code of the client's GOAWAY
         self._keepalive: Keepalive | None = None
         if config.http2.keepalive.interval:
             self._keepalive = Keepalive(config.http2.keepalive, self, manager.server.deadlines, random)
@@ -193,6 +199,8 @@ class Http2Codec:
         self._streams[event.stream_id] = encoder
         self._streams_active.value += 1
         stream.request_headers_bytes = size
+        if not event.end_stream:
+            encoder.head = received
         if len(received) > self._max_count or size > self._max_bytes:
             self._refuse_size(encoder, size)
             return
@@ -243,17 +251,20 @@ class Http2Codec:
             encoder.stream.decode_trailers(HeaderMap(list(event.headers)))
 
     def _on_reset(self, event: h2_session.StreamReset) -> None:
+        stream_id = event.stream_id
+        encoder = self._streams.get(stream_id)
+        if encoder is None and self._lingering.pop(stream_id, None) is None:
+            return
         self._http2.rx_reset.inc()
-        self._lingering.pop(event.stream_id, None)
-        encoder = self._streams.get(event.stream_id)
+        self._resets.add(stream_id)  # closed already: nothing is to be sent for it
         if encoder is None:
             return
-        self._resets.add(event.stream_id)  # closed already: nothing is to be sent for it
         stream = encoder.stream
         if self._manager.clock() - stream.start_at < _PREMATURE_SECONDS:
             self._premature += 1
         refused = event.error_code == h2_session.REFUSED_STREAM
-        stream.on_connection_lost("http2.remote_refuse" if refused else "http2.remote_reset", flags.DOWNSTREAM_REMOTE_RESET)
+        flag = _FLAGS.get(event.error_code, flags.DOWNSTREAM_REMOTE_RESET)
+        stream.on_connection_lost("http2.remote_refuse" if refused else "http2.remote_reset", flag)
         if self._premature * 2 >= max(_PREMATURE_TOTAL, self._ended):
             self.stats.rq_too_many_premature_resets.inc()
             self._fail("too_many_premature_resets", h2_session.ENHANCE_YOUR_CALM)
@@ -268,8 +279,11 @@ class Http2Codec:
             self._on_broken_message(stream_id)
 
     def _on_broken_message(self, stream_id: int) -> None:
-        self._http2.rx_messaging_error.inc()
         encoder = self._streams.get(stream_id)
+        if encoder is not None and declares_length(encoder.head):
+            self._on_wrong_length(encoder)
+            return
+        self._http2.rx_messaging_error.inc()
         if encoder is None:  # refused with its head: even that is a stream for the log
             encoder = Http2Stream(self, stream_id, False)
             encoder.stream = self._connection.begin_stream(encoder, self._manager.clock())
@@ -282,18 +296,28 @@ class Http2Codec:
         self.refuse(encoder.stream, details)
         self._resets.discard(stream_id)
 
+    def _on_wrong_length(self, encoder: Http2Stream) -> None:
+        """The session has reset the stream.  Envoy logs that as if the client had."""
+        self._http2.tx_reset.inc()
+        self._resets.add(encoder.stream_id)
+        encoder.stream.on_connection_lost("http2.remote_reset", flags.DOWNSTREAM_PROTOCOL_ERROR)
+        self._resets.discard(encoder.stream_id)
+
     def _on_window(self, event: h2_session.WindowUpdated) -> None:
         if self._frames.one_more_update(self._ended + len(self._streams)):
             self._http2.inbound_window_update_frames_flood.inc()
             self._fail("codec_error:Too_many_WINDOW_UPDATE_frames", h2_session.ENHANCE_YOUR_CALM)
+
+    def _on_goaway(self, event: h2_session.GoAwayReceived) -> None:
+        self._last_word = event.error_code
 
     def _on_pong(self, event: h2_session.PingAcknowledged) -> None:
         if self._keepalive is not None:
             self._keepalive.on_answer()
 
     def _on_ended(self, event: h2_session.ConnectionClosed) -> None:
-        """The session has given up on the client; an orderly GOAWAY of the client's is none of our business."""
-        if event.error_code:
+        """The session has given up on the client, or the client has said a last word, whatever that was: what is under way is finished."""
+        if event.error_code and event.error_code != self._last_word:
             reason = event.debug_data.decode("latin-1") or "http2_protocol_error"
             self._fail(f"codec_error:{reason.replace(' ', '_')}", None)
 
@@ -328,7 +352,7 @@ class Http2Codec:
 
     def on_keepalive_timeout(self) -> None:
         self._http2.keepalive_timeout.inc()
-        self._connection.downstream.close("http2_ping_timeout")
+        self._connection.give_up("http2_ping_timeout")
 
     # The end of streams and of the connection
 
@@ -416,5 +440,6 @@ _HANDLERS: Final[dict[type[Any], Callable[[Http2Codec, Any], None]]] = {
     h2_session.StreamClosed: Http2Codec._on_stream_closed,
     h2_session.WindowUpdated: Http2Codec._on_window,
     h2_session.PingAcknowledged: Http2Codec._on_pong,
+    h2_session.GoAwayReceived: Http2Codec._on_goaway,
     h2_session.ConnectionClosed: Http2Codec._on_ended,
 }

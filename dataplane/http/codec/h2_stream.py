@@ -16,7 +16,7 @@ from dataplane.semantics.h2_session import CONNECT_ERROR, INTERNAL_ERROR, Sessio
 if TYPE_CHECKING:
     from dataplane.http.codec.h2 import Http2Codec
     from dataplane.http.stream import Stream
-    from dataplane.semantics.header_map import HeaderMap, ResponseHeaders
+    from dataplane.semantics.header_map import Field, HeaderMap, ResponseHeaders
 
 _UPSTREAM_GONE: Final = flags.UPSTREAM_CONNECTION_FAILURE | flags.UPSTREAM_CONNECTION_TERMINATION
 
@@ -36,6 +36,7 @@ class Http2Stream:
         "_session",
         "_unacknowledged",
         "ended_at",
+        "head",
         "local_ended",
         "remote_ended",
         "reset_code",
@@ -56,6 +57,7 @@ class Http2Stream:
         self.local_ended = False  # the response's last frame was given to the session
         self.reset_code = INTERNAL_ERROR  # what a stream says that ends before its response
         self.ended_at = 0.0
+        self.head: tuple[Field, ...] = ()  # of the request, as it came, where a body is to follow
         self._blocks = 0
         self._paused = 0
         self._unacknowledged = 0

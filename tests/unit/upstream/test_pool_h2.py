@@ -107,7 +107,8 @@ def test_a_response_before_its_request_ends_cuts_the_request_off() -> None:
     request, host = wire.exchange(Recorder(head=head(), end_stream=False))
     host.respond(1, b"413")
     assert request.events[-1] == "headers 413 end"
-    assert [event.error_code for event in sent(host, h2_session.StreamReset)] == [0]  # type: ignore[attr-defined]
+    assert [event.error_code for event in sent(host, h2_session.StreamReset)] == [2]  # type: ignore[attr-defined]
+    assert wire.counted()["upstream_rq_tx_reset"] == 1
     assert not host.peer.closed
 
 
@@ -169,10 +170,15 @@ def test_the_breaker_for_requests_holds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "reason"),
-    [(8, "remote reset"), (7, "remote refused stream reset"), (1, "protocol error"), (10, "remote error with CONNECT request")],
+    ("code", "reason", "counted"),
+    [
+        (8, "remote reset", {"upstream_rq_rx_reset": 1}),
+        (7, "remote refused stream reset", {}),
+        (1, "protocol error", {"upstream_rq_tx_reset": 1}),
+        (10, "remote error with CONNECT request", {}),
+    ],
 )
-def test_a_reset_of_the_host_costs_one_stream(code: int, reason: str) -> None:
+def test_a_reset_of_the_host_costs_one_stream(code: int, reason: str, counted: dict[str, int]) -> None:
     wire = open_wire()
     request, other = wire.ask(), wire.ask()
     host = wire.accept()
@@ -180,7 +186,8 @@ def test_a_reset_of_the_host_costs_one_stream(code: int, reason: str) -> None:
     host.respond(3)
     assert request.events == ["ready", f"reset: {reason}"]
     assert other.events == ["ready", "headers 200 end"]
-    assert wire.counted()["upstream_rq_rx_reset"] == 1
+    resets = ("upstream_rq_rx_reset", "upstream_rq_tx_reset")
+    assert {name: value for name, value in wire.counted().items() if name in resets} == counted
     assert wire.counted()["http2.rx_reset"] == 1
 
 
@@ -219,6 +226,7 @@ def test_a_lost_connection_ends_all_its_streams() -> None:
     assert first.events == second.events == ["ready", "reset: connection termination"]
     counted = wire.counted()
     assert counted["upstream_cx_destroy_remote_with_active_rq"] == 1
+    assert counted["upstream_rq_pending_failure_eject"] == 2
     assert "upstream_rq_active" not in counted
     assert "http2.streams_active" not in counted
 
@@ -228,7 +236,6 @@ BROKEN = {
     "connection header": frames.headers(1, frames.block((b":status", b"200"), (b"connection", b"close"))),
     "line break": frames.headers(1, frames.block((b":status", b"200"), (b"a", b"b\r\nc: d"))),
     "data first": frames.data(1, b"body"),
-    "length": frames.headers(1, frames.block((b":status", b"200"), (b"content-length", b"5")), False) + frames.data(1, b"abc"),
     "no HTTP/2": b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n",
 }
 
@@ -243,7 +250,23 @@ def test_a_broken_answer_is_a_protocol_error(answer: bytes) -> None:
     wire.run()
     assert request.events[-1] == "reset: protocol error"
     assert wire.counted()["upstream_cx_protocol_error"] == 1
+    assert wire.counted()["upstream_rq_tx_reset"] == 1
+    assert "upstream_cx_destroy_local_with_active_rq" not in wire.counted()
     assert peer.closed
+
+
+@pytest.mark.parametrize("body", [b"abc", b"abcdefg"], ids=["short", "long"])
+def test_a_body_of_another_length_than_announced_costs_its_stream_alone(body: bytes) -> None:
+    wire = open_wire()
+    request, other = wire.ask(), wire.ask()
+    peer = wire.peers[0].accept()
+    wire.run()
+    peer.send(frames.settings() + frames.headers(1, frames.block((b":status", b"200"), (b"content-length", b"5")), False))
+    peer.send(frames.data(1, body) + frames.headers(3, frames.block((b":status", b"204"))))
+    wire.run()
+    assert request.events == ["ready", "headers 200", "reset: protocol error"]
+    assert other.events == ["ready", "headers 204 end"]
+    assert not peer.closed
 
 
 def test_a_broken_answer_costs_its_stream_where_that_is_configured() -> None:

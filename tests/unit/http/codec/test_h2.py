@@ -206,3 +206,17 @@ def test_a_response_nobody_takes_is_given_up(times: dict[str, float]) -> None:
     peer.pump()
     assert engine.counter("http2.tx_flush_timeout") == 1
     assert peer.kinds(stream)[-2:] == ["StreamReset", "StreamClosed"]
+
+
+def test_a_client_that_wants_no_more_of_a_response_keeps_its_connection() -> None:
+    engine = Engine()
+    peer = Peer(engine, Http2Options(initial_stream_window_size=65535))
+    stream = peer.ask()
+    engine.up.last.respond(200, b"x" * 100_000)
+    peer.pump()
+    peer.session.reset_stream(stream, h2_session.CANCEL)
+    other = peer.ask()
+    engine.up.last.respond(200, b"ok")
+    assert peer.answer(other)[2] == b"ok"
+    assert engine.counter("http2.rx_reset") == 1
+    assert engine.counter("http.test.downstream_cx_protocol_error") == 0

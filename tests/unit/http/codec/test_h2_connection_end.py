@@ -88,3 +88,23 @@ def test_a_client_that_answers_no_ping_is_dropped() -> None:
     engine.loop.advance(2.1)
     assert client.closed
     assert engine.counter("http2.keepalive_timeout") == 1
+
+
+def test_a_client_that_answers_no_ping_is_logged_as_such() -> None:
+    engine = Engine(settings={"http2": Http2Options(keepalive=KeepaliveSettings(interval=10.0, timeout=2.0, jitter=0.0))})
+    engine.connect().send(GREETING, wire.headers(1, wire.request_block()))
+    engine.loop.advance(10.1)
+    engine.loop.advance(2.1)
+    assert engine.log.last.response_code_details == "downstream_local_disconnect(http2_ping_timeout)"
+    assert engine.counter("http.test.downstream_cx_destroy_local_active_rq") == 1
+
+
+def test_the_last_word_of_a_client_is_no_mistake_whatever_it_says() -> None:
+    engine = Engine()
+    client = engine.connect()
+    client.send(GREETING, wire.headers(1, wire.request_block()), wire.goaway(0, h2_session.INTERNAL_ERROR))
+    engine.up.last.respond(200, b"ok")
+    client.take()
+    engine.loop.advance(5)
+    assert engine.counter("http.test.downstream_cx_protocol_error") == 0
+    assert not client.closed

@@ -56,11 +56,25 @@ def test_a_broken_head_costs_its_stream_where_that_is_configured(head: bytes) ->
     assert [frame.kind for frame in wire.split(client.take())] == [wire.HEADERS]
 
 
-def test_a_body_of_another_length_than_announced() -> None:
+@pytest.mark.parametrize("body", [b"abc", b"abcdefg"], ids=["short", "long"])
+def test_a_body_of_another_length_than_announced_costs_its_stream_alone(body: bytes) -> None:
     engine = Engine()
-    raw(engine, wire.headers(1, wire.request_block((b"content-length", b"5")), False) + wire.data(1, b"abc"))
+    client, frames = raw(engine, wire.headers(1, wire.request_block((b"content-length", b"5")), False) + wire.data(1, body))
+    assert engine.up.last.was_reset
+    assert engine.log.last.response_code_details == "http2.remote_reset"
+    assert engine.log.last.response_flags == flags.DOWNSTREAM_PROTOCOL_ERROR
+    assert short(frames) == [(wire.RST_STREAM, 1, h2_session.PROTOCOL_ERROR)]
+    client.send(wire.headers(3, wire.request_block()))
+    engine.up.last.respond(200, b"")
+    assert [frame.kind for frame in wire.split(client.take())] == [wire.HEADERS]
+
+
+def test_broken_trailers_end_the_connection() -> None:
+    engine = Engine()
+    raw(engine, wire.headers(1, wire.request_block(), False) + wire.headers(1, wire.block((b":path", b"/b"))))
     assert engine.up.last.was_reset
     assert engine.log.last.response_code_details == "http2.violation.of.messaging.rule"
+    assert engine.counter("http.test.downstream_cx_protocol_error") == 1
 
 
 @pytest.mark.parametrize(
