@@ -22,6 +22,7 @@ class CompileContext:
     internal_listeners: the process can have some (envoy.bootstrap.internal_listener); True where that is not known.
     rds_sources, srds_sources, cluster_names, secret_references: parts of a listener or a cluster add what they need.
     log_files: where access loggers find their files; nothing is opened before the first line is written.
+    ticket_seed: of the process and its siblings, see snapshot.tls.DownstreamTls.
     """
 
     problems: Problems = field(default_factory=Problems)
@@ -32,6 +33,7 @@ class CompileContext:
     added_via_api: bool = False
     internal_listeners: bool = True
     log_files: LogFiles = field(default_factory=LogFiles)
+    ticket_seed: bytes = field(default=b"", repr=False)
     rds_sources: list[RdsSource] = field(default_factory=list)
     srds_sources: list[SrdsSource] = field(default_factory=list)
     cluster_names: set[str] = field(default_factory=set)

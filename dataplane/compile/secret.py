@@ -24,10 +24,11 @@ from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.context import CompileContext
 from dataplane.compile.data_source import directories, read_data_source
 from dataplane.compile.support import supports
+from dataplane.compile.ticket_keys import compile_ticket_keys
 from dataplane.compile.validation_context import check_validation, compile_validation
 from dataplane.snapshot.secret import GenericSecret, SecretValue, TlsCertificate
 
-supports(SecretMessage, "name", "tls_certificate", "validation_context", "generic_secret")
+supports(SecretMessage, "name", "tls_certificate", "validation_context", "generic_secret", "session_ticket_keys")
 supports(CertificateMessage, "certificate_chain", "private_key", "pkcs12", "password", "watched_directory")
 supports(GenericMessage, "secret")
 
@@ -54,7 +55,7 @@ def compile_secret(message: SecretMessage, at: FieldPath, context: CompileContex
         case "generic_secret":
             return GenericSecret(read_data_source(message.generic_secret.secret, at / "generic_secret" / "secret"))
         case "session_ticket_keys":
-            raise ConfigError(at / "session_ticket_keys", "is not supported by this version")
+            return compile_ticket_keys(message.session_ticket_keys, at / "session_ticket_keys")
     raise ConfigError(at, "a secret of no type")
 
 

@@ -20,7 +20,9 @@ from dataplane.compile.config_source import compile_config_source
 from dataplane.compile.context import CompileContext
 from dataplane.compile.secret import compile_certificate
 from dataplane.compile.support import ignores, supports
-from dataplane.compile.units import wrapped
+from dataplane.compile.ticket_keys import compile_ticket_keys
+from dataplane.compile.tls_names import curves, signature_algorithms
+from dataplane.compile.units import seconds, wrapped
 from dataplane.compile.validation_context import check_validation, compile_validation
 from dataplane.snapshot.secret import SecretReference, TlsCertificate, ValidationContext
 from dataplane.snapshot.tls import CommonTls, DownstreamTls, TlsParameters, UpstreamTls
@@ -38,8 +40,18 @@ supports(
 supports(
     CommonTlsContext.CombinedCertificateValidationContext, "default_validation_context", "validation_context_sds_secret_config"
 )
-supports(DownstreamTlsContext, "common_tls_context", "require_client_certificate", "prefer_client_ciphers")
-supports(DownstreamTlsContext, "disable_stateless_session_resumption", ocsp_staple_policy=("LENIENT_STAPLING",))
+supports(
+    DownstreamTlsContext,
+    "common_tls_context",
+    "require_client_certificate",
+    "prefer_client_ciphers",
+    "session_ticket_keys",
+    "session_ticket_keys_sds_secret_config",
+    "disable_stateless_session_resumption",
+    "disable_stateful_session_resumption",
+    "session_timeout",
+    ocsp_staple_policy=("LENIENT_STAPLING",),
+)
 ignores(DownstreamTlsContext, "require_sni", because="Envoy does not implement it either")
 ignores(
     DownstreamTlsContext,
@@ -49,7 +61,14 @@ ignores(
 supports(UpstreamTlsContext, "common_tls_context", "sni", "auto_host_sni", "auto_sni_san_validation", "max_session_keys")
 ignores(UpstreamTlsContext, "allow_renegotiation", because="TLS 1.3 has none, and no server of today asks for one")
 ignores(UpstreamTlsContext, "enforce_rsa_key_usage", because="Envoy enforces it always, so does OpenSSL")
-supports(ParametersMessage, "tls_minimum_protocol_version", "tls_maximum_protocol_version", "cipher_suites", "ecdh_curves")
+supports(
+    ParametersMessage,
+    "tls_minimum_protocol_version",
+    "tls_maximum_protocol_version",
+    "cipher_suites",
+    "ecdh_curves",
+    "signature_algorithms",
+)
 supports(SdsSecretConfig, "name", "sds_config")
 
 _VERSIONS: Final = {
@@ -58,17 +77,6 @@ _VERSIONS: Final = {
     ParametersMessage.TLSv1_2: "TLSv1_2",
     ParametersMessage.TLSv1_3: "TLSv1_3",
 }
-_CURVES: Final = {
-    "X25519": "X25519",
-    "P-256": "prime256v1",
-    "prime256v1": "prime256v1",
-    "P-384": "secp384r1",
-    "secp384r1": "secp384r1",
-    "P-521": "secp521r1",
-    "secp521r1": "secp521r1",
-}
-# What OpenSSL prefers by itself begins with these: asking for them only leaves out what no client needs.
-_LIBRARY_CHOICE: Final = frozenset({("X25519", "prime256v1"), ("X25519", "prime256v1", "secp384r1")})
 _LONGEST_ALPN: Final = 255
 
 
@@ -79,12 +87,30 @@ def compile_downstream_tls(message: DownstreamTlsContext, at: FieldPath, context
         raise ConfigError(at_common, "No TLS certificates found for server context")
     if common.certificates and common.certificate_references:
         raise ConfigError(at_common, "SDS and non-SDS TLS certificates may not be mixed in server contexts")
+    keys, keys_reference = _ticket_keys(message, at, context)
     return DownstreamTls(
         common,
         require_client_certificate=wrapped(message, "require_client_certificate", False),
         stateless_resumption=not message.disable_stateless_session_resumption,
+        stateful_resumption=not message.disable_stateful_session_resumption,
+        ticket_keys=keys,
+        ticket_keys_reference=keys_reference,
+        ticket_seed=context.ticket_seed,
+        session_timeout=int(seconds(message.session_timeout, at / "session_timeout")),
         prefer_client_ciphers=message.prefer_client_ciphers,
     )
+
+
+def _ticket_keys(
+    message: DownstreamTlsContext, at: FieldPath, context: CompileContext
+) -> tuple[tuple[bytes, ...], SecretReference | None]:
+    match message.WhichOneof("session_ticket_keys_type"):
+        case "session_ticket_keys":
+            return compile_ticket_keys(message.session_ticket_keys, at / "session_ticket_keys").keys, None
+        case "session_ticket_keys_sds_secret_config":
+            place = at / "session_ticket_keys_sds_secret_config"
+            return (), _reference(message.session_ticket_keys_sds_secret_config, place, context)
+    return (), None
 
 
 def compile_upstream_tls(message: UpstreamTlsContext, at: FieldPath, context: CompileContext) -> UpstreamTls:
@@ -165,22 +191,9 @@ def _parameters(message: ParametersMessage, at: FieldPath, highest: str) -> TlsP
         minimum=_VERSIONS.get(message.tls_minimum_protocol_version, "TLSv1_2"),
         maximum=_VERSIONS.get(message.tls_maximum_protocol_version, highest),
         ciphers=cipher_list(message.cipher_suites, at / "cipher_suites") if message.cipher_suites else DEFAULT_CIPHERS,
-        curve=_curve(message.ecdh_curves, at / "ecdh_curves"),
+        curves=curves(message.ecdh_curves, at / "ecdh_curves"),
+        signature_algorithms=signature_algorithms(message.signature_algorithms, at / "signature_algorithms"),
     )
-
-
-def _curve(names: Iterable[str], at: FieldPath) -> str:
-    """The one curve, or "" where OpenSSL's own order says the same."""
-    given = tuple(names)
-    unknown = [name for name in given if name not in _CURVES]
-    curves = tuple(_CURVES[name] for name in given if name in _CURVES)
-    if unknown or len(set(curves)) < len(curves):
-        raise ConfigError(at, f"Failed to initialize ECDH curves {':'.join(given)}")
-    if len(curves) > 1 and curves not in _LIBRARY_CHOICE:
-        raise ConfigError(
-            at, f"only one curve, or X25519 and P-256 in this order, is supported by this version: {':'.join(given)}"
-        )
-    return curves[0] if len(curves) == 1 else ""
 
 
 def _alpn(protocols: Iterable[str], at: FieldPath) -> tuple[str, ...]:

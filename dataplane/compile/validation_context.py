@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -37,6 +38,7 @@ supports(
     "trust_chain_verification",
     "watched_directory",
     "custom_validator_config",
+    "max_verify_depth",
 )
 supports(CertificateValidationContext.SystemRootCerts)
 supports(SubjectAltNameMatcher, "san_type", "matcher", "oid")
@@ -52,13 +54,14 @@ def compile_validation(message: CertificateValidationContext, at: FieldPath) -> 
     ca_path = message.trusted_ca.filename or "<inline>"
     trusted_ca = read_data_source(message.trusted_ca, at / "trusted_ca")
     bundles = _trust_bundles(message, at / "custom_validator_config")
+    crl = _crl(message, at / "crl")
     if trusted_ca:
         _check_certificates(trusted_ca, f"Failed to load trusted CA certificates from {ca_path}", at / "trusted_ca")
     return ValidationContext(
         trusted_ca=trusted_ca,
         ca_path=ca_path if bundles is None else bundles.shown_path,
         system_roots=message.HasField("system_root_certs") and not trusted_ca,
-        crl=_crl(message, at / "crl"),
+        crl=crl,
         certificate_hashes=_hashes(message.verify_certificate_hash, at / "verify_certificate_hash"),
         spki_hashes=_pins(message.verify_certificate_spki, at / "verify_certificate_spki"),
         subject_alt_names=_subject_alt_names(message, at),
@@ -68,7 +71,16 @@ def compile_validation(message: CertificateValidationContext, at: FieldPath) -> 
         trust_domains=() if bundles is None else bundles.domains,
         trust_bundles_path="" if bundles is None else bundles.followed,
         directories=directories(message.watched_directory, message.trusted_ca, message.crl),
+        max_verify_depth=message.max_verify_depth.value if message.HasField("max_verify_depth") else None,
+        identity=_identity(message, trusted_ca, crl),
     )
+
+
+def _identity(message: CertificateValidationContext, *files: bytes) -> bytes:
+    digest = hashlib.sha256(message.SerializeToString(deterministic=True))
+    for content in files:
+        digest.update(hashlib.sha256(content).digest())
+    return digest.digest()
 
 
 def _trust_bundles(message: CertificateValidationContext, at: FieldPath) -> TrustBundles | None:

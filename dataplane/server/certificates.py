@@ -27,11 +27,11 @@ def tls_contexts(snapshot: Snapshot) -> Iterator[TlsContextFacts]:
         materials = socket.materials(snapshot.secrets)
         if materials is None:
             continue
-        certificates, validation = materials
+        validation = materials.validation
         shown = () if validation is None else Certificate.all_from_pem(validation.authorities)
         path = "" if validation is None else validation.ca_path
         yield TlsContextFacts(
-            [(path, each) for each in shown], [(each.path, Certificate.from_pem(each.chain)) for each in certificates]
+            [(path, each) for each in shown], [(each.path, Certificate.from_pem(each.chain)) for each in materials.certificates]
         )
 
 

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 
 class Engine:
-    """Made inside the running loop.  findings, sink: see upstream.findings, shared: base.counts; none where the process is alone."""
+    """Made inside the running loop.  findings, sink: see upstream.findings, shared: base.counts; none where the process is alone.
+
+    ticket_seed: see snapshot.tls.DownstreamTls.
+    """
 
     def __init__(
         self,
@@ -41,9 +44,11 @@ class Engine:
         findings: Findings | None = None,
         sink: FindingsSink | None = None,
         shared: SharedCounts | None = None,
+        ticket_seed: bytes = b"",
     ) -> None:
         self._options = options
         self._shared = shared
+        self._ticket_seed = ticket_seed
         loop = asyncio.get_running_loop()
         self.stats = StatsStore()
         self.log_files = LogFiles(options.file_flush_min_size_kb << 10, self.stats)
@@ -102,6 +107,7 @@ class Engine:
             node_zone=config.node_zone,
             added_via_api=added_via_api,
             log_files=self.log_files,
+            ticket_seed=self._ticket_seed,
             internal_listeners=config.internal_buffer_size is not None,
         )
 

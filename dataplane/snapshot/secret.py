@@ -56,6 +56,8 @@ class ValidationContext:
 
     directories: as of TlsCertificate.  trust_domains: SPIFFE, name and authorities of each; they take the place of other authorities.
     trust_bundles_path: the file that they were read from and that is read again when it has changed; "" for none.
+    max_verify_depth: certificates beside the leaf, the trusted one included.
+    identity: a digest of all this, the same in every process; peers that were validated by it may resume their sessions with it.
     """
 
     trusted_ca: bytes = b""
@@ -71,6 +73,8 @@ class ValidationContext:
     directories: frozenset[str] = frozenset()
     trust_domains: tuple[tuple[str, bytes], ...] = ()
     trust_bundles_path: str = ""
+    max_verify_depth: int | None = None
+    identity: bytes = b""
 
     @property
     def has_authority(self) -> bool:
@@ -96,6 +100,8 @@ class ValidationContext:
             only_verify_leaf_crl=other.only_verify_leaf_crl or self.only_verify_leaf_crl,
             trust_domains=other.trust_domains or self.trust_domains,
             trust_bundles_path=other.trust_bundles_path if other.trust_domains else self.trust_bundles_path,
+            max_verify_depth=self.max_verify_depth if other.max_verify_depth is None else other.max_verify_depth,
+            identity=self.identity + other.identity,
         )
 
 
@@ -106,7 +112,14 @@ class GenericSecret:
     secret: bytes = field(repr=False)
 
 
-SecretValue = TlsCertificate | ValidationContext | GenericSecret
+@dataclass(frozen=True, slots=True)
+class SessionTicketKeys:
+    """80 bytes each: 16 of name, 32 for HMAC-SHA256, 32 for AES-256.  The first makes tickets, all of them read some."""
+
+    keys: tuple[bytes, ...] = field(repr=False)
+
+
+SecretValue = TlsCertificate | ValidationContext | GenericSecret | SessionTicketKeys
 
 
 def directories_of(value: SecretValue) -> frozenset[str]:

@@ -6,19 +6,23 @@ Envoy: extensions.transport_sockets.tls.v3.{CommonTlsContext, DownstreamTlsConte
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dataplane.snapshot.secret import SecretReference, TlsCertificate, ValidationContext
 
 
 @dataclass(frozen=True, slots=True)
 class TlsParameters:
-    """Versions as in `ssl.TLSVersion` by name; ciphers: an OpenSSL cipher list; curve: "" for the library's choice."""
+    """Versions as in `ssl.TLSVersion` by name; ciphers: an OpenSSL cipher list.
+
+    curves, signature_algorithms: OpenSSL's names in their order; none for the library's choice.
+    """
 
     minimum: str
     maximum: str
     ciphers: str
-    curve: str = ""
+    curves: tuple[str, ...] = ()
+    signature_algorithms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,21 @@ class CommonTls:
 
 @dataclass(frozen=True, slots=True)
 class DownstreamTls:
-    """`DownstreamTlsContext`."""
+    """`DownstreamTlsContext`.
+
+    ticket_keys: see snapshot.secret.SessionTicketKeys; none for those of the process; ticket_keys_reference: they come by SDS.
+    ticket_seed: what the processes that serve one listener have in common, to make the same keys of; none in a process that is alone.
+    session_timeout: whole seconds, 0 for the library's own.
+    """
 
     common: CommonTls
     require_client_certificate: bool = False
     stateless_resumption: bool = True
+    stateful_resumption: bool = True
+    ticket_keys: tuple[bytes, ...] = field(default=(), repr=False)
+    ticket_keys_reference: SecretReference | None = None
+    ticket_seed: bytes = field(default=b"", repr=False)
+    session_timeout: int = 0
     prefer_client_ciphers: bool = False
 
 

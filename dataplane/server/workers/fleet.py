@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 from collections.abc import Collection, Sequence
 from typing import Final, Literal
 
@@ -54,6 +55,7 @@ class Fleet:
         self._bootstrap = bootstrap
         self._board = board
         self._allotment = allotment
+        self._ticket_seed = os.urandom(32)
         self._spare = list(spawned)
         self._members: dict[int, Member] = {}
         self._short_lives = [0] * count
@@ -164,7 +166,7 @@ class Fleet:
     def _begin(self, index: int) -> None:
         if self._stopping:
             return
-        start = Start(index, self._bootstrap, self._options)
+        start = Start(index, self._bootstrap, self._options, self._ticket_seed)
         member = self._members[index] = Member(
             self._take_spare(), start, self._allotment.table.descriptor, self._board, self._on_applied, self._on_end
         )

@@ -19,14 +19,16 @@ from dataplane.upstream.facts import ClusterFacts
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Which worker it is, and what the process was started with.  bootstrap: serialized, complete.
+    """Which worker it is, and what the process was started with.
 
+    bootstrap: serialized, complete.  ticket_seed: the same for all workers, so that one resumes the TLS sessions of another.
     One descriptor comes along: of the counts that workers share.
     """
 
     index: int
     bootstrap: bytes
     options: Options
+    ticket_seed: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

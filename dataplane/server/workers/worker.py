@@ -108,7 +108,8 @@ class Worker:
         configure_log(start.options)
         findings, inherited, blocks = Findings(), Inherited(), ToldBlocks()
         counts = Counts(table, blocks, start.index)
-        engine = self._engine = Engine(start.options, Bootstrap.FromString(start.bootstrap), findings, shared=counts)
+        bootstrap = Bootstrap.FromString(start.bootstrap)
+        engine = self._engine = Engine(start.options, bootstrap, findings, shared=counts, ticket_seed=start.ticket_seed)
         if engine.config.log_pattern:
             configure_log(start.options, engine.config.log_pattern)
         listeners = engine.listeners(start.index, inherited)

@@ -14,27 +14,25 @@ from contextlib import contextmanager
 from typing import Final
 
 from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.extensions.transport_sockets.tls.openssl import library_for
 from dataplane.snapshot.secret import TlsCertificate, ValidationContext
-from dataplane.snapshot.tls import CommonTls, DownstreamTls, UpstreamTls
+from dataplane.snapshot.tls import CommonTls, DownstreamTls, TlsParameters, UpstreamTls
 
 _NO_CHECK_TIME: Final = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which the module does not name
+_POST_QUANTUM: Final = "X25519MLKEM768"  # no curve, so it has to be asked for as a group
 _OLD_VERSIONS: Final = frozenset({"TLSv1", "TLSv1_1"})
 
 
 def server_context(
     config: DownstreamTls, certificates: Sequence[TlsCertificate], validation: ValidationContext | None, at: FieldPath
 ) -> ssl.SSLContext:
-    """certificates: at most one of each key type.  Raises ConfigError."""
-    context = _context(ssl.PROTOCOL_TLS_SERVER, config.common, config.common.alpn)
+    """certificates: at most one of each key type.  Raises ConfigError.  Not here: which sessions are resumed (resumption)."""
+    context = _context(ssl.PROTOCOL_TLS_SERVER, config.common, config.common.alpn, at)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_SINGLE_ECDH_USE
     if config.prefer_client_ciphers:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     else:
         context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
-    # A ticket does not carry the chain, and without it the trust domain of who comes back is not certain.
-    if not config.stateless_resumption or (validation is not None and validation.trust_domains):
-        context.options |= ssl.OP_NO_TICKET
-        context.num_tickets = 0
     for certificate in certificates:
         _load_pair(context, certificate, at)
     _ask_for_client_certificate(context, config, validation, at)
@@ -49,7 +47,7 @@ def client_context(
     alpn: tuple[str, ...],
 ) -> ssl.SSLContext:
     """Without an authority any certificate will do, as in Envoy.  Raises ConfigError."""
-    context = _context(ssl.PROTOCOL_TLS_CLIENT, config.common, alpn)
+    context = _context(ssl.PROTOCOL_TLS_CLIENT, config.common, alpn, at)
     context.check_hostname = False  # names are looked at as configured, after the handshake
     context.verify_mode = ssl.CERT_NONE
     if certificate is not None:
@@ -60,18 +58,29 @@ def client_context(
     return context
 
 
-def _context(protocol: ssl._SSLMethod, common: CommonTls, alpn: tuple[str, ...]) -> ssl.SSLContext:
+def _context(protocol: ssl._SSLMethod, common: CommonTls, alpn: tuple[str, ...], at: FieldPath) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     parameters = common.parameters
     level = 0 if parameters.minimum in _OLD_VERSIONS else 1
     context.set_ciphers(f"{parameters.ciphers}:@SECLEVEL={level}")
     context.minimum_version = ssl.TLSVersion[parameters.minimum]
     context.maximum_version = ssl.TLSVersion[parameters.maximum]
-    if parameters.curve:
-        context.set_ecdh_curve(parameters.curve)
+    _choose_algorithms(context, parameters, at / "common_tls_context" / "tls_params")
     if alpn:
         context.set_alpn_protocols(list(alpn))
     return context
+
+
+def _choose_algorithms(context: ssl.SSLContext, parameters: TlsParameters, at: FieldPath) -> None:
+    curves, algorithms = parameters.curves, parameters.signature_algorithms
+    if curves == (_POST_QUANTUM,) or len(curves) > 1:
+        if not library_for(at / "ecdh_curves").set_groups(context, ":".join(curves)):
+            raise ConfigError(at / "ecdh_curves", f"{ssl.OPENSSL_VERSION} does not have all of {':'.join(curves)}")
+    elif curves:
+        context.set_ecdh_curve(curves[0])
+    place = at / "signature_algorithms"
+    if algorithms and not library_for(place).set_signature_algorithms(context, ":".join(algorithms)):
+        raise ConfigError(place, f"{ssl.OPENSSL_VERSION} does not have all of {':'.join(algorithms)}")
 
 
 def _ask_for_client_certificate(
@@ -101,6 +110,10 @@ def _load_authorities(context: ssl.SSLContext, validation: ValidationContext, at
     if validation.crl:
         flags |= ssl.VERIFY_CRL_CHECK_LEAF if validation.only_verify_leaf_crl else ssl.VERIFY_CRL_CHECK_CHAIN
     context.verify_flags = ssl.VerifyFlags(flags | _NO_CHECK_TIME) if validation.allow_expired else flags
+    if validation.max_verify_depth is not None:
+        # The library does not count the authority, Envoy does; both take leaf and authority for the least.
+        depth = max(0, validation.max_verify_depth - 1)
+        library_for(at / "common_tls_context" / "validation_context" / "max_verify_depth").set_verify_depth(context, depth)
     try:
         for pem in (validation.authorities, validation.crl):
             if b"-----BEGIN" in pem:

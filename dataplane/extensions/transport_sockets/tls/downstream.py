@@ -20,30 +20,27 @@ from dataplane.extensions.transport_sockets.tls.contexts import server_context
 from dataplane.extensions.transport_sockets.tls.errors import failure_reason, verification_reason
 from dataplane.extensions.transport_sockets.tls.facts import ConnectionFacts
 from dataplane.extensions.transport_sockets.tls.live_contexts import LiveContexts, Materials
+from dataplane.extensions.transport_sockets.tls.resumption import Resumption
 from dataplane.extensions.transport_sockets.tls.stats import StatsByScope, TlsStats
 from dataplane.extensions.transport_sockets.tls.transport import TlsTransport
 from dataplane.extensions.transport_sockets.tls.verdict import Verdict
 from dataplane.extensions.transport_sockets.tls.verify import Verifier, looks_at_certificates
 from dataplane.observe.stats import Scope
-from dataplane.snapshot.secret import TlsCertificate, ValidationContext
+from dataplane.snapshot.secret import TlsCertificate
 from dataplane.snapshot.tls import DownstreamTls
 
 
 class ServerContexts:
     """A context for every set of certificates that a name can select."""
 
-    def __init__(
-        self,
-        config: DownstreamTls,
-        certificates: tuple[TlsCertificate, ...],
-        validation: ValidationContext | None,
-        at: FieldPath,
-    ) -> None:
+    def __init__(self, config: DownstreamTls, materials: Materials, at: FieldPath) -> None:
+        certificates, validation = materials.certificates, materials.validation
         self._by_name: Final[dict[str, ssl.SSLContext]] = {}
         self._locals: Final[dict[int, Certificate]] = {}
         self._validation: Final = validation
         looks = validation is not None and looks_at_certificates(validation)
         self._verifier: Final = Verifier(validation) if validation is not None and looks else None
+        resumption = Resumption(config, materials, at)
         made: dict[tuple[int, ...], ssl.SSLContext] = {}
         weakly: Final = weakref.ref(self)  # we hold the contexts; whoever shakes hands holds us
 
@@ -56,6 +53,7 @@ class ServerContexts:
             key = tuple(_one_of_each_type(certificates, chosen))
             if key not in made:
                 context = made[key] = server_context(config, [certificates[index] for index in key], validation, at)
+                resumption.apply(context)
                 context.sni_callback = by_name
                 self._locals[id(context)] = Certificate.from_pem(certificates[key[0]].chain)
             return made[key]
@@ -143,7 +141,7 @@ class DownstreamTlsSocket:
         self.config: Final = config
         self._stats = StatsByScope("ssl.")
         self._live = LiveContexts(
-            config.common, lambda certificates, validation: ServerContexts(config, certificates, validation, at)
+            config.common, lambda materials: ServerContexts(config, materials, at), config.ticket_keys_reference
         )
 
     def materials(self, secrets: Mapping[str, object]) -> Materials | None:

@@ -27,20 +27,14 @@ from dataplane.extensions.transport_sockets.tls.transport import TlsTransport
 from dataplane.extensions.transport_sockets.tls.verdict import Verdict
 from dataplane.extensions.transport_sockets.tls.verify import Verifier, dns_name_matches, is_named, looks_at_certificates
 from dataplane.observe.stats import Scope
-from dataplane.snapshot.secret import TlsCertificate, ValidationContext
 from dataplane.snapshot.tls import UpstreamTls
 
 
 class ClientContext:
     """The context for one state of the secrets, and the sessions made with it, for no other may resume them."""
 
-    def __init__(
-        self,
-        config: UpstreamTls,
-        certificates: tuple[TlsCertificate, ...],
-        validation: ValidationContext | None,
-        at: FieldPath,
-    ) -> None:
+    def __init__(self, config: UpstreamTls, materials: Materials, at: FieldPath) -> None:
+        certificates, validation = materials.certificates, materials.validation
         self._config: Final = config
         self._verifier: Final = Verifier(validation) if validation is not None and looks_at_certificates(validation) else None
         certificate = certificates[0] if certificates else None
@@ -144,9 +138,7 @@ class UpstreamTlsSocket:
         self.config: Final = config
         self.auto_host_sni: Final = config.auto_host_sni
         self._stats = StatsByScope("ssl.")
-        self._live = LiveContexts(
-            config.common, lambda certificates, validation: ClientContext(config, certificates, validation, at)
-        )
+        self._live = LiveContexts(config.common, lambda materials: ClientContext(config, materials, at))
 
     def materials(self, secrets: Mapping[str, object]) -> Materials | None:
         """What a handshake that begins now is made with, None while a secret has never been there."""

@@ -12,8 +12,8 @@ import pytest
 
 from dataplane.base.errors import FieldPath
 from dataplane.compile.spiffe_bundle_map import authorities_of
-from dataplane.extensions.transport_sockets.tls.live_contexts import LiveContexts
-from dataplane.snapshot.secret import SecretReference, TlsCertificate, ValidationContext
+from dataplane.extensions.transport_sockets.tls.live_contexts import LiveContexts, Materials
+from dataplane.snapshot.secret import SecretReference, SessionTicketKeys, ValidationContext
 from dataplane.snapshot.tls import CommonTls, TlsParameters
 from tests.support.certificates import Authority
 
@@ -38,9 +38,9 @@ def move_into_place(path: Path, content: bytes) -> None:
 def domains(common: CommonTls) -> LiveContexts[tuple[str, ...]]:
     """What stands for the contexts: the names of the trust domains that they know."""
 
-    def build(certificates: tuple[TlsCertificate, ...], validation: ValidationContext | None) -> tuple[str, ...]:
-        assert validation is not None
-        return tuple(name for name, _ in validation.trust_domains)
+    def build(materials: Materials) -> tuple[str, ...]:
+        assert materials.validation is not None
+        return tuple(name for name, _ in materials.validation.trust_domains)
 
     return LiveContexts(common, build)
 
@@ -61,8 +61,8 @@ def test_a_changed_file_reaches_the_next_handshake(tmp_path: Path) -> None:
     assert live.follow({}) == ("west",)
     materials = live.materials({})
     assert materials is not None
-    assert materials[1] is not None
-    assert materials[1].authorities == WEST.certificate
+    assert materials.validation is not None
+    assert materials.validation.authorities == WEST.certificate
 
 
 def test_a_change_before_the_first_handshake_is_seen(tmp_path: Path) -> None:
@@ -105,3 +105,14 @@ def test_a_file_that_comes_with_a_secret_is_followed_as_long_as_the_secret_names
     other.write_bytes(bundle_map(north=EAST))
     assert live.follow(secrets) == ("north",)
     assert live.follow({reference.key: ValidationContext(trust_domains=(("south", EAST.certificate),))}) == ("south",)
+
+
+def test_ticket_keys_that_come_by_sds_are_waited_for_and_followed(caplog: pytest.LogCaptureFixture) -> None:
+    reference = SecretReference("keys")
+    live = LiveContexts(CommonTls(PARAMETERS), lambda materials: materials.ticket_keys, reference)
+    assert live.follow({}) is None
+    assert live.follow({reference.key: SessionTicketKeys((b"1",))}) == (b"1",)
+    assert live.follow({reference.key: SessionTicketKeys((b"2", b"1"))}) == (b"2", b"1")
+    with caplog.at_level(logging.ERROR, "config"):
+        assert live.follow({reference.key: ValidationContext()}) == (b"2", b"1")
+    assert "Secret{keys}: is not a SessionTicketKeys" in caplog.text
