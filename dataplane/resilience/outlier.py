@@ -150,6 +150,19 @@ class HostRecord:
             return [Ejection.CONSECUTIVE_LOCAL_ORIGIN_FAILURE]
         return []
 
+    def take_tally(self) -> tuple[int, int, int, int]:
+        """Results since the last call, for somebody else to judge: see upstream.outlier_reports.Tally."""
+        taken = (self.external.total, self.external.successes, self.local.total, self.local.successes)
+        self.external.total = self.external.successes = self.local.total = self.local.successes = 0
+        return taken
+
+    def add_tally(self, total: int, successes: int, local_total: int, local_successes: int) -> None:
+        """Results that somebody else saw."""
+        self.external.total += total
+        self.external.successes += successes
+        self.local.total += local_total
+        self.local.successes += local_successes
+
     def on_connected(self) -> None:
         """There was a connection.  Counts only where failures of our own making are counted apart."""
         self.local.total += 1

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from dataplane.upstream.findings import Findings, FindingsSink
     from dataplane.upstream.host import UpstreamHost
     from dataplane.upstream.internal_connection import InternalListeners
+    from dataplane.upstream.outlier_reports import OutlierReport
     from dataplane.upstream.pools import Pool
 
 _NOTHING: Mapping[str, object] = {}
@@ -272,6 +273,10 @@ class UpstreamCluster:
         stats.membership_degraded.set(sum(1 for host in hosts if host.is_degraded))
         stats.membership_excluded.set(sum(1 for host in hosts if host.is_excluded))
         stats.max_host_weight.set(max((host.weight for host in hosts), default=0))
+
+    def take_outliers(self, report: OutlierReport) -> None:
+        """What another process has seen of the hosts."""
+        self._health.take_outliers(report)
 
     # ---- leaving
 

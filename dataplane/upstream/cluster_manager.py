@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from dataplane.snapshot.cluster import Cluster, LoadAssignment
     from dataplane.snapshot.snapshot import Holder, Snapshot
     from dataplane.upstream.facts import ClusterFacts
+    from dataplane.upstream.outlier_reports import OutlierReport
 
 # As many new clusters are made at once; of more, the rest waits.
 _AT_ONCE = 32
@@ -259,6 +260,12 @@ class ClusterManager:
     def retire(self, cluster: UpstreamCluster) -> None:
         """Let go of a cluster that was made apart."""
         self._retire(cluster)
+
+    def take_outliers(self, report: OutlierReport) -> None:
+        """What another process has seen of a cluster's hosts."""
+        cluster = self._clusters.get(report.cluster)
+        if cluster is not None:
+            cluster.take_outliers(report)
 
     def show_breakers(self) -> None:
         """Bring the gauges of breakers up to date, where several processes share them."""

@@ -1,4 +1,4 @@
-"""What is found out about upstream hosts once and used by several processes: answers of DNS, results of active health checks.
+"""What is found out about upstream hosts once and used by several processes: answers of DNS, results of active health checks, ejections.
 
 Here: the two sides' interfaces, and what the side that is told keeps.  Not here: how it gets from one to the other (server.workers).
 The process that asks has a `FindingsSink`, the ones that are told have `Findings`; a process that is alone has neither.
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dataplane.base.address import Address
     from dataplane.snapshot.cluster import Cluster, LoadAssignment
     from dataplane.upstream.host import UpstreamHost
+    from dataplane.upstream.outlier_reports import OutlierReport, ReportingDetector
 
 Answers = Mapping[str, tuple[str, ...]]
 """Addresses by name."""
@@ -42,14 +43,19 @@ class FindingsSink(Protocol):
 
     def checks(self, cluster: str, results: Results) -> None: ...
 
+    def ejections(self, cluster: str, ejected: frozenset[Address]) -> None: ...
+
     def had_traffic(self, stat_name: str) -> bool:
         """Whether any process ever connected to that cluster for a request."""
 
 
 class Findings:
-    """What was told, by cluster."""
+    """What was told, by cluster.  report: tells the process that finds out what this one sees of its hosts."""
 
-    def __init__(self) -> None:
+    def __init__(self, report: Callable[[OutlierReport], None] = lambda report: None) -> None:
+        self.report = report
+        self._ejected: dict[str, frozenset[Address]] = {}
+        self.detectors: dict[str, ReportingDetector] = {}
         self._answers: dict[str, Answers] = {}
         self._results: dict[str, Results] = {}
         self.discoveries: dict[str, ToldNames] = {}
@@ -60,6 +66,14 @@ class Findings:
 
     def results(self, cluster: str) -> Results:
         return self._results.get(cluster, {})
+
+    def ejected(self, cluster: str) -> frozenset[Address]:
+        return self._ejected.get(cluster, frozenset())
+
+    def tell_ejections(self, cluster: str, ejected: frozenset[Address]) -> None:
+        self._ejected[cluster] = ejected
+        if cluster in self.detectors:
+            self.detectors[cluster].look()
 
     def tell_names(self, cluster: str, answers: Answers) -> None:
         self._answers[cluster] = answers
@@ -75,6 +89,7 @@ class Findings:
         """The process that asks does not know the cluster any more."""
         self._answers.pop(cluster, None)
         self._results.pop(cluster, None)
+        self._ejected.pop(cluster, None)
 
 
 class ToldNames:

@@ -12,6 +12,7 @@ from dataplane.balancing.hosts import HealthFlag
 from dataplane.upstream.findings import ToldChecks
 from dataplane.upstream.health_check import ALL_CHECK_FLAGS, HealthChecker
 from dataplane.upstream.outlier import OutlierDetector
+from dataplane.upstream.outlier_reports import OutlierReport, ReportingDetector
 
 if TYPE_CHECKING:
     from dataplane.snapshot.cluster import Cluster
@@ -45,7 +46,7 @@ class HostHealth:
         self._on_failed = on_failed
         self._config: Cluster | None = None
         self._checkers: tuple[HealthChecker | ToldChecks, ...] = ()
-        self._detector: OutlierDetector | None = None
+        self._detector: OutlierDetector | ReportingDetector | None = None
 
     def configure(self, config: Cluster, hosts: Collection[UpstreamHost]) -> None:
         """Begin what *config* asks for, anew where it changed: then every host counts as failed until it was asked."""
@@ -61,6 +62,7 @@ class HostHealth:
             if config.outlier_detection is not None:
                 self._detector = self._make_detector(config)
                 self._detector.follow(hosts)
+                self._publish_ejections()
 
     def follow(self, hosts: Collection[UpstreamHost]) -> None:
         for checker in self._checkers:
@@ -68,6 +70,12 @@ class HostHealth:
         self._publish()
         if self._detector is not None:
             self._detector.follow(hosts)
+            self._publish_ejections()
+
+    def take_outliers(self, report: OutlierReport) -> None:
+        """What another process has seen of the hosts."""
+        if isinstance(self._detector, OutlierDetector):
+            self._detector.take(report)
 
     def keeps(self, host: UpstreamHost) -> bool:
         """Whether *host*, which is not among the endpoints any more, stays all the same: its checks succeed."""
@@ -115,18 +123,32 @@ class HostHealth:
             self._on_checked,
         )
 
-    def _make_detector(self, config: Cluster) -> OutlierDetector:
+    def _make_detector(self, config: Cluster) -> OutlierDetector | ReportingDetector:
         runtime = self._runtime
         assert config.outlier_detection is not None
+        if runtime.findings is not None and config.original_dst is None:  # whose hosts only the process knows that met them
+            return ReportingDetector(
+                config.name, config.outlier_detection, runtime.findings, runtime.deadlines, self._on_change, self._on_failed
+            )
         return OutlierDetector(
             config.outlier_detection,
             self._stats.scope.scope("outlier_detection."),
             runtime.deadlines,
             runtime.loop.time,
             runtime.chance,
-            self._on_change,
+            self._on_ejections,
             self._on_failed,
         )
+
+    def _on_ejections(self) -> None:
+        self._publish_ejections()
+        self._on_change()
+
+    def _publish_ejections(self) -> None:
+        """Tell the processes that do not decide."""
+        sink = self._runtime.sink
+        if sink is not None and self._config is not None and isinstance(self._detector, OutlierDetector):
+            sink.ejections(self._config.name, self._detector.ejected)
 
     def _had_traffic(self) -> bool:
         sink = self._runtime.sink

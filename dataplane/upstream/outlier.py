@@ -7,17 +7,19 @@ Envoy: Outlier::DetectorImpl; stats cluster.<name>.outlier_detection.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from dataplane.balancing.hosts import HealthFlag
 from dataplane.resilience.outlier import NOT_CONNECTED, TIMED_OUT, Ejection, HostRecord, OutlierSettings, judge_rates
 
 if TYPE_CHECKING:
+    from dataplane.base.address import Address
     from dataplane.base.deadlines import Deadline, DeadlineWheel
     from dataplane.observe.stats import Scope
     from dataplane.upstream.host import UpstreamHost
+    from dataplane.upstream.outlier_reports import OutlierReport
 
-_EJECTED: Final = int(HealthFlag.FAILED_OUTLIER_CHECK)
+EJECTED: Final = int(HealthFlag.FAILED_OUTLIER_CHECK)
 
 
 class OutlierStats:
@@ -36,12 +38,20 @@ class OutlierStats:
         scope.counter("ejections_detected_degradation")
 
 
+class Detector(Protocol):
+    """What a monitor tells."""
+
+    settings: OutlierSettings
+
+    def on_detected(self, monitor: HostMonitor, ejection: Ejection) -> None: ...
+
+
 class HostMonitor:
     """What the router tells about one host.  Implements api.upstream.HostMonitor."""
 
     __slots__ = ("_detector", "host", "record")
 
-    def __init__(self, detector: OutlierDetector, host: UpstreamHost) -> None:
+    def __init__(self, detector: Detector, host: UpstreamHost) -> None:
         self._detector = detector
         self.host = host
         self.record = HostRecord(detector.settings)
@@ -110,7 +120,21 @@ class OutlierDetector:
             self.stats.active.dec()
         host.monitor = None
         host.success_rate = host.local_origin_success_rate = -1.0
-        host.flags &= ~_EJECTED
+        host.flags &= ~EJECTED
+
+    @property
+    def ejected(self) -> frozenset[Address]:
+        return frozenset(host.address for host, monitor in self._monitors.items() if monitor.record.ejected)
+
+    def take(self, report: OutlierReport) -> None:
+        """What another process has seen; hosts that are not known here have gone, or will come."""
+        by_address = {host.address: monitor for host, monitor in self._monitors.items()}
+        for address, tally in report.tallies.items():
+            if address in by_address:
+                by_address[address].record.add_tally(*tally)
+        for address, ejection in report.detected:
+            if address in by_address:
+                self.on_detected(by_address[address], ejection)
 
     def on_detected(self, monitor: HostMonitor, ejection: Ejection) -> None:
         """Eject the host, unless too many are ejected or chance spares it."""
@@ -132,7 +156,7 @@ class OutlierDetector:
         stats.enforced_total.inc()
         stats.total.inc()
         monitor.record.eject(self._clock(), self._chance())
-        monitor.host.flags |= _EJECTED
+        monitor.host.flags |= EJECTED
         self._on_ejected(monitor.host)
         self._on_change()
 
@@ -143,7 +167,7 @@ class OutlierDetector:
             return
         monitor.record.uneject(self._clock())
         self.stats.active.dec()
-        host.flags &= ~_EJECTED
+        host.flags &= ~EJECTED
         self._on_change()
 
     def on_check_succeeded(self, host: UpstreamHost) -> None:

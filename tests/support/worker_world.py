@@ -54,19 +54,26 @@ class Client:
 
 @asynccontextmanager
 async def workers(
-    directory: Path, count: int, *, filters: tuple[object, ...] = (), more: dict[str, Any] | None = None, **cluster: Any
+    directory: Path,
+    count: int,
+    *,
+    filters: tuple[object, ...] = (),
+    more: dict[str, Any] | None = None,
+    second: Origin | None = None,
+    **cluster: Any,
 ) -> AsyncIterator[World]:
-    """filters: before the connection manager.  more: of the bootstrap."""
+    """filters: before the connection manager.  more: of the bootstrap.  second: another host of the cluster."""
     async with Origin("blue") as origin:
         listener = bootstraps.http_listener("edge", [{"match": {"prefix": "/"}, "route": {"cluster": "app"}}])
         chain = listener["filter_chains"][0]
         chain["filters"] = [*filters, *chain["filters"]]
-        bootstrap = bootstraps.static([listener], [bootstraps.static_cluster("app", origin.port, **cluster)]) | (more or {})
+        ports = [origin.port] if second is None else [origin.port, second.port]
+        bootstrap = bootstraps.static([listener], [bootstraps.static_cluster("app", *ports, **cluster)]) | (more or {})
         proxy = our_process(bootstrap, directory, "--concurrency", str(count))
         await asyncio.to_thread(proxy.start)
         try:
-            ports = await asyncio.to_thread(proxy.wait_listeners, ["edge"])
-            world = World(proxy, origin, ports["edge"])
+            bound = await asyncio.to_thread(proxy.wait_listeners, ["edge"])
+            world = World(proxy, origin, bound["edge"])
             yield world
             for client in world.clients:
                 client.writer.close()

@@ -39,7 +39,16 @@ class Crew:
         allotment = Allotment(CountTable.create(count))
         sink = FindingsPublisher(board, self._wake, self._had_traffic)
         self.engine = Engine(options, bootstrap, sink=sink, shared=Counts(allotment.table, allotment))
-        self.fleet = Fleet(count, options, bootstrap.SerializeToString(), board, allotment, self.engine.stats, spawned)
+        self.fleet = Fleet(
+            count,
+            options,
+            bootstrap.SerializeToString(),
+            board,
+            allotment,
+            self.engine.stats,
+            self.engine.clusters.take_outliers,
+            spawned,
+        )
         self.listeners = KeptSockets(count, board, self.fleet, self.engine.stats, bind)
         self.follower = Publisher(board, allotment, self.fleet.wake)
         alarms = [Alarms(self.engine.stats, names_of_worker(number)) for number in range(count)]

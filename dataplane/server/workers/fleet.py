@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import logging
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, Literal
 
 from dataplane.observe.stats import StatsStore
@@ -23,6 +23,7 @@ from dataplane.server.workers.messages import Start
 from dataplane.server.workers.shared_counts import Allotment
 from dataplane.server.workers.spawn import Spawned, spawn
 from dataplane.upstream.facts import ClusterFacts
+from dataplane.upstream.outlier_reports import OutlierReport
 
 _log = logging.getLogger("main")
 
@@ -36,8 +37,10 @@ _LONGEST_WAIT: Final = 5.0
 
 
 class Fleet:
-    """Made inside the running loop.  allotment: of the counts that workers share.  spawned: processes that were started already, taken
-    first.
+    """Made inside the running loop.
+
+    allotment: of the counts that workers share.  on_outliers: what a worker has seen of hosts.  spawned: processes that were started
+    already, taken first.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Fleet:
         board: Board,
         allotment: Allotment,
         stats: StatsStore,
+        on_outliers: Callable[[OutlierReport], None],
         spawned: Sequence[Spawned] = (),
     ) -> None:
         self._count = count
@@ -55,6 +59,7 @@ class Fleet:
         self._bootstrap = bootstrap
         self._board = board
         self._allotment = allotment
+        self._on_outliers = on_outliers
         self._ticket_seed = os.urandom(32)
         self._spare = list(spawned)
         self._members: dict[int, Member] = {}
@@ -168,7 +173,13 @@ class Fleet:
             return
         start = Start(index, self._bootstrap, self._options, self._ticket_seed)
         member = self._members[index] = Member(
-            self._take_spare(), start, self._allotment.table.descriptor, self._board, self._on_applied, self._on_end
+            self._take_spare(),
+            start,
+            self._allotment.table.descriptor,
+            self._board,
+            self._on_applied,
+            self._on_outliers,
+            self._on_end,
         )
         self._alive.set(len(self._members))
         member.feed()

@@ -20,6 +20,7 @@ from dataplane.server.workers.messages import Applied, Ask, Connections, Facts, 
 from dataplane.server.workers.sockets import share_of
 from dataplane.server.workers.spawn import Spawned
 from dataplane.upstream.facts import ClusterFacts
+from dataplane.upstream.outlier_reports import OutlierReport
 
 if TYPE_CHECKING:
     from dataplane.server.workers.sockets import Shares
@@ -31,7 +32,8 @@ _LAST_WORDS: Final = 0.2
 
 
 class Member:
-    """counts: descriptor of what workers share.  on_applied: it has confirmed facts.  on_end: its process is gone, or was ended because
+    """counts: descriptor of what workers share.  on_applied: it has confirmed facts.  on_outliers: what it has seen of
+    hosts.  on_end: its process is gone, or was ended because
     it broke the dialogue.
     """
 
@@ -42,6 +44,7 @@ class Member:
         counts: int,
         board: Board,
         on_applied: Callable[[], None],
+        on_outliers: Callable[[OutlierReport], None],
         on_end: Callable[[Member], None],
     ) -> None:
         self.index = start.index
@@ -56,6 +59,7 @@ class Member:
         self._board = board
         self._backlog = board.reader()
         self._on_applied = on_applied
+        self._on_outliers = on_outliers
         self._on_end = on_end
         self._confirmed = True
         self._ended = asyncio.Event()
@@ -123,6 +127,8 @@ class Member:
                 self._on_applied()
             case Connections():
                 self.connections, self.closed = message.count, message.closed
+            case OutlierReport():
+                self._on_outliers(message)
             case Told():
                 self._take(message)
 

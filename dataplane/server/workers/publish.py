@@ -17,6 +17,7 @@ from dataplane.snapshot.listener import chains_of
 from dataplane.xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE, SECRET
 
 if TYPE_CHECKING:
+    from dataplane.base.address import Address
     from dataplane.server.configuration import InUse
     from dataplane.snapshot.snapshot import Snapshot
     from dataplane.upstream.findings import Answers, Results
@@ -43,6 +44,7 @@ class Publisher:
         for name in previous.clusters.keys() - current.clusters.keys():
             self._board.drop(Key("names", name))
             self._board.drop(Key("checks", name))
+            self._board.drop(Key("ejections", name))
         self._allot({of_cluster(name) for name in previous.clusters}, {of_cluster(name) for name in current.clusters})
         self._allot(_filters(previous), _filters(current))
         self._board.put(Key(GENERATION), current.generation)
@@ -91,6 +93,9 @@ class FindingsPublisher:
 
     def checks(self, cluster: str, results: Results) -> None:
         self._put(Key("checks", cluster), dict(results))
+
+    def ejections(self, cluster: str, ejected: frozenset[Address]) -> None:
+        self._put(Key("ejections", cluster), ejected)
 
     def had_traffic(self, stat_name: str) -> bool:
         return self._had_traffic(stat_name)

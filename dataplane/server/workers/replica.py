@@ -116,7 +116,7 @@ class Replica:
             self._values[key.type_url].pop(key.name, None)
         elif key.kind == "socket" and key.address is not None:
             self._inherited.drop(key.name, key.address)
-        elif key.kind in ("names", "checks"):
+        elif key.kind in ("names", "checks", "ejections"):
             self._findings.forget(key.name)
         elif key.kind == "counts":
             self._blocks.by_name.pop(key.name, None)
@@ -128,6 +128,8 @@ class Replica:
             self._findings.tell_names(key.name, fact)
         elif key.kind == "checks":
             self._findings.tell_checks(key.name, fact)
+        elif key.kind == "ejections":
+            self._findings.tell_ejections(key.name, fact)
         elif key.kind == "counts":
             self._blocks.by_name[key.name] = fact
         elif key.kind == "levels":

@@ -106,7 +106,7 @@ class Worker:
     async def _serve(self) -> None:
         start, table = await self._started
         configure_log(start.options)
-        findings, inherited, blocks = Findings(), Inherited(), ToldBlocks()
+        findings, inherited, blocks = Findings(self._channel.send), Inherited(), ToldBlocks()
         counts = Counts(table, blocks, start.index)
         bootstrap = Bootstrap.FromString(start.bootstrap)
         engine = self._engine = Engine(start.options, bootstrap, findings, shared=counts, ticket_seed=start.ticket_seed)
