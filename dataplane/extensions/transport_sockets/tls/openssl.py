@@ -13,7 +13,7 @@ import _ssl
 import ctypes
 import ssl
 import sys
-from ctypes import c_char_p, c_int, c_long, c_size_t, c_uint, c_uint64, c_ulong, c_void_p
+from ctypes import c_int, c_long, c_size_t, c_uint64, c_ulong, c_void_p
 from functools import cache
 from typing import Any, Final
 
@@ -34,9 +34,7 @@ _FUNCTIONS: Final[dict[str, tuple[Any, ...]]] = {
     "SSL_CTX_get_num_tickets": (c_size_t, c_void_p),
     "SSL_CTX_get_options": (c_uint64, c_void_p),
     "SSL_CTX_get_timeout": (c_long, c_void_p),
-    "SSL_CTX_get_verify_depth": (c_int, c_void_p),
     "SSL_CTX_get_verify_mode": (c_int, c_void_p),
-    "SSL_CTX_set_session_id_context": (c_int, c_void_p, c_char_p, c_uint),
     "SSL_CTX_set_timeout": (c_long, c_void_p, c_long),
     "SSL_CTX_set_verify_depth": (None, c_void_p, c_int),
 }
@@ -90,10 +88,6 @@ class OpenSsl:
     def set_ticket_keys(self, context: ssl.SSLContext, keys: bytes) -> None:
         """keys: 16 bytes of name, 32 for HMAC-SHA256, 32 for AES-256-CBC, for tickets of our own and those that come back."""
         self._control(context, _SET_TICKET_KEYS, len(keys), keys)
-
-    def set_session_id_context(self, context: ssl.SSLContext, digest: bytes) -> None:
-        """Sessions are resumed by contexts with the same *digest* (at most 32 bytes) only."""
-        self.functions.SSL_CTX_set_session_id_context(self.pointer(context), digest, len(digest))
 
     def set_session_timeout(self, context: ssl.SSLContext, seconds: int) -> None:
         self.functions.SSL_CTX_set_timeout(self.pointer(context), seconds)

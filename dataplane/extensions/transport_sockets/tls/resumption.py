@@ -1,9 +1,10 @@
 """Which sessions a server's contexts resume: those of contexts that would have trusted the same clients and shown the same names.
 
 Here: tickets, the cache, how long.  Not here: the library's calls (openssl, ticket_keys).
-By itself the library makes keys for each context, so a session is resumed by the context that it began with.  Keys that are configured, or
-made of what the workers of a process have in common, are known to several contexts; then the digest of a context, which is part of each
-session, keeps the sessions of others out.
+By itself the library makes keys for each context, so a session is resumed by the context that it began with.  What is configured, or what
+the workers of a process have in common, is known to several contexts.  So the keys that a context really has are made of that and of a
+digest of what it shows and whom it trusts: the tickets of another one mean nothing to it.  (Envoy keeps them apart by the session id
+context, which Python 3.13 sets itself, for each connection.)
 Envoy: ServerContextImpl, generateHashForSessionContextId.
 """
 
@@ -36,8 +37,8 @@ class Resumption:
         self._at = at
         # A ticket does not carry the chain, and without it the trust domain of who comes back is not certain.
         self._tickets = config.stateless_resumption and not (validation is not None and validation.trust_domains)
-        self._identity = _identity(config, materials)
-        self._library, self._keys = self._shared_keys(materials.ticket_keys or config.ticket_keys)
+        given = materials.ticket_keys or config.ticket_keys
+        self._library, self._keys = self._shared_keys(given, _identity(config, materials))
 
     def apply(self, context: ssl.SSLContext) -> None:
         config, at = self._config, self._at
@@ -49,22 +50,21 @@ class Resumption:
         if config.session_timeout:
             library_for(at / "session_timeout").set_session_timeout(context, config.session_timeout)
         if self._library is not None:
-            self._library.set_session_id_context(context, self._identity)
             use_ticket_keys(self._library, context, self._keys)
 
-    def _shared_keys(self, keys: tuple[bytes, ...]) -> tuple[OpenSsl | None, tuple[bytes, ...]]:
+    def _shared_keys(self, keys: tuple[bytes, ...], identity: bytes) -> tuple[OpenSsl | None, tuple[bytes, ...]]:
         """No library where each context shall have the library's own keys."""
         if not self._tickets:
             return None, ()
         if keys:
-            return library_for(self._at / "session_ticket_keys"), keys
+            return library_for(self._at / "session_ticket_keys"), tuple(derived_key(key, identity) for key in keys)
         if not self._config.ticket_seed:
             return None, ()
         found = library()
         if not isinstance(found, OpenSsl):
             log.info("sessions are resumed by the worker that they began with only: OpenSSL cannot be reached: %s", found)
             return None, ()
-        return found, (derived_key(self._config.ticket_seed, self._identity),)
+        return found, (derived_key(self._config.ticket_seed, identity),)
 
 
 def _identity(config: DownstreamTls, materials: Materials) -> bytes:

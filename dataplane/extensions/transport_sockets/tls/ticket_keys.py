@@ -28,7 +28,7 @@ _NO_KEY, _GOOD, _GOOD_BUT_OLD = 0, 1, 2
 
 
 def derived_key(seed: bytes, identity: bytes) -> bytes:
-    """The same in every process that has *seed*, and another one for every *identity*."""
+    """The same in every process that has *seed*, and another one, of another name, for every *identity* (of one length)."""
     return hashlib.shake_256(seed + identity).digest(KEY_BYTES)
 
 

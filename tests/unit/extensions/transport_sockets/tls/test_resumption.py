@@ -14,7 +14,8 @@ from dataplane.compile.validation_context import CertificateValidationContext, c
 from dataplane.extensions.transport_sockets.tls import resumption
 from dataplane.extensions.transport_sockets.tls.downstream import ServerContexts
 from dataplane.extensions.transport_sockets.tls.live_contexts import Materials
-from dataplane.extensions.transport_sockets.tls.openssl import UnreachableError
+from dataplane.extensions.transport_sockets.tls.openssl import OpenSsl, UnreachableError, library
+from dataplane.extensions.transport_sockets.tls.ticket_keys import _several, use_ticket_keys
 from dataplane.snapshot.secret import TlsCertificate, ValidationContext
 from dataplane.snapshot.tls import CommonTls, DownstreamTls, TlsParameters
 from tests.support.certificates import Authority
@@ -80,9 +81,12 @@ def test_the_first_key_makes_tickets_and_all_read_them(
 
 def test_a_ticket_that_was_tampered_with_costs_a_full_handshake_only() -> None:
     ours = client()
-    several = server(OLD, NEW)
+    found = library()
+    assert isinstance(found, OpenSsl)
+    several, wrong = server(), server()
+    use_ticket_keys(found, several, (OLD, NEW))
+    use_ticket_keys(found, wrong, (OLD[:16] + b"\7" * 64, NEW))  # the name of a key, and another key
     session = shake_hands(ours, several).session
-    wrong = server(OLD[:16] + b"\7" * 64, NEW)  # the name of a key, and another key
     assert not shake_hands(ours, wrong, session).resumed
     assert shake_hands(ours, several, session).resumed
 
@@ -132,12 +136,10 @@ def test_sessions_of_one_name_are_taken_up_whichever_certificate_it_selects() ->
 def test_contexts_that_are_gone_leave_no_keys_behind() -> None:
     ours = client()
     context = server(OLD, NEW)
-    library = resumption.library()
-    assert not isinstance(library, UnreachableError)
-    from dataplane.extensions.transport_sockets.tls.ticket_keys import _several
-
-    known = _several(library)._keys
-    pointer = library.pointer(context)
+    found = library()
+    assert isinstance(found, OpenSsl)
+    known = _several(found)._keys
+    pointer = found.pointer(context)
     assert pointer in known
     shaken = shake_hands(ours, context)
     del context, shaken
