@@ -172,5 +172,11 @@ def test_every_worker_takes_up_a_session(context: dict[str, Any], tmp_path: Path
         assert proxy.admin.stats("ssl.session_reused")["listener.127.0.0.1_0.ssl.session_reused"] == 32
         for victim in wait_workers(proxy, 2):
             os.kill(victim, signal.SIGKILL)
-        wait_until(lambda: proxy.admin.stats("workers_replaced")["pointsman.workers_replaced"] == 2, "new workers")
+        wait_until(lambda: are_new(proxy), "new workers", timeout=30.0)
         assert client.resumes(port)
+
+
+def are_new(proxy: ProxyProcess) -> bool:
+    """Both workers were replaced, and serve."""
+    found = proxy.admin.stats("pointsman.workers")
+    return found["pointsman.workers_replaced"] == 2 and found["pointsman.workers"] == 2 and not found["pointsman.workers_behind"]
