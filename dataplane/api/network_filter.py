@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
@@ -107,6 +107,12 @@ class NetworkFilter(Protocol):
 
     def on_drain(self) -> None:
         """A drain has begun (`connection.drain`): tell the peer if the protocol has a word for it."""
+
+    def on_times_changed(self) -> None:
+        """The overload manager has changed for how long things may last (api.overload.OverloadLevels.reduced)."""
+
+    def holding(self) -> Iterable[tuple[int, Callable[[], None]]]:
+        """Of each stream that can end alone: how many bytes are held for it, and how it is ended."""
 
     def close_if_idle(self) -> None:
         """Nothing new is wanted: close unless work is under way."""

@@ -10,26 +10,32 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from envoy.config.overload.v3.overload_pb2 import (
+    BufferFactoryConfig,
+    LoadShedPoint,
     OverloadAction,
     OverloadManager,
     ResourceMonitor,
     ScaledTrigger,
+    ScaleTimersOverloadActionConfig,
     ThresholdTrigger,
 )
 from envoy.config.overload.v3.overload_pb2 import Trigger as TriggerMessage
 
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.context import CompileContext
-from dataplane.compile.fields import find_extension
-from dataplane.compile.support import ignores, supports
+from dataplane.compile.fields import find_extension, type_name, unpack_typed
+from dataplane.compile.support import supports
 from dataplane.compile.units import seconds_or
-from dataplane.resilience.overload import Trigger
+from dataplane.resilience.overload import LeastTime, Trigger
 from dataplane.snapshot import overload as compiled
 
-supports(OverloadManager, "resource_monitors", "actions", "refresh_interval")
-ignores(OverloadManager, "buffer_factory_config", because="read by an action that this version refuses")
+supports(OverloadManager, "resource_monitors", "actions", "refresh_interval", "loadshed_points", "buffer_factory_config")
+supports(BufferFactoryConfig, "minimum_account_to_track_power_of_two")
+supports(LoadShedPoint, "name", "triggers")
 supports(ResourceMonitor, "name", "typed_config")
-supports(OverloadAction, "name", "triggers")
+supports(OverloadAction, "name", "triggers", "typed_config")
+supports(ScaleTimersOverloadActionConfig, "timer_scale_factors")
+supports(ScaleTimersOverloadActionConfig.ScaleTimer, "timer", "min_timeout", "min_scale")
 supports(TriggerMessage, "name", "threshold", "scaled")
 supports(ThresholdTrigger, "value")
 supports(ScaledTrigger, "scaling_threshold", "saturation_threshold")
@@ -43,6 +49,8 @@ STOP_ACCEPTING_CONNECTIONS: Final = "envoy.overload_actions.stop_accepting_conne
 REJECT_INCOMING_CONNECTIONS: Final = "envoy.overload_actions.reject_incoming_connections"
 DISABLE_HTTP_KEEPALIVE: Final = "envoy.overload_actions.disable_http_keepalive"
 SHRINK_HEAP: Final = "envoy.overload_actions.shrink_heap"
+REDUCE_TIMEOUTS: Final = "envoy.overload_actions.reduce_timeouts"
+RESET_STREAMS: Final = "envoy.overload_actions.reset_high_memory_stream"
 _ACTIONS: Final = frozenset(
     {
         STOP_ACCEPTING_REQUESTS,
@@ -50,6 +58,8 @@ _ACTIONS: Final = frozenset(
         REJECT_INCOMING_CONNECTIONS,
         DISABLE_HTTP_KEEPALIVE,
         SHRINK_HEAP,
+        REDUCE_TIMEOUTS,
+        RESET_STREAMS,
     }
 )
 
@@ -85,7 +95,15 @@ def compile_overload(
     if limit is None and isinstance(stated, (int, float)) and stated >= 0:
         limit = int(stated)
     measured = tuple((name, monitor) for name, monitor in monitors.items() if monitor is not None)
-    return (compiled.OverloadSettings(interval, measured, actions) if measured else None), limit
+    settings = compiled.OverloadSettings(
+        interval,
+        measured,
+        actions,
+        _shed_points(manager, monitors, at / "loadshed_points", context),
+        _least_times(manager, at / "actions", context),
+        manager.buffer_factory_config.minimum_account_to_track_power_of_two,
+    )
+    return (settings if measured else None), limit
 
 
 def _monitor(monitor: ResourceMonitor, at: FieldPath, context: CompileContext) -> object:
@@ -105,20 +123,71 @@ def _actions(
         with context.problems.collect():
             if action.name in actions:
                 raise ConfigError(at / index / "name", f"Duplicate overload action {action.name}")
-            if action.name not in _ACTIONS:
-                raise ConfigError(at / index / "name", f"the action {action.name} is not supported by this version")
-            triggers = _triggers(action, monitors, at / index / "triggers")
+            _check_action(action, manager, at / index)
+            triggers = _triggers(action, monitors, at / index / "triggers", "overload action")
             actions[action.name] = compiled.OverloadAction(action.name, triggers)
     return tuple(actions.values())
 
 
-def _triggers(action: OverloadAction, monitors: Mapping[str, object], at: FieldPath) -> tuple[tuple[str, Trigger], ...]:
+def _check_action(action: OverloadAction, manager: OverloadManager, at: FieldPath) -> None:
+    if action.name not in _ACTIONS:
+        raise ConfigError(at / "name", f"Unknown Overload Manager Action {action.name}")
+    if action.name == REDUCE_TIMEOUTS and not action.HasField("typed_config"):
+        raise ConfigError(at, f'Overload action "{action.name}" requires typed_config')
+    if action.name != REDUCE_TIMEOUTS and action.HasField("typed_config"):
+        raise ConfigError(at / "typed_config", f'Overload action name "{action.name}" conflicts with its typed config')
+    if action.name == RESET_STREAMS and not manager.HasField("buffer_factory_config"):
+        raise ConfigError(at, f'Overload action "{action.name}" requires buffer_factory_config.')
+
+
+def _shed_points(
+    manager: OverloadManager, monitors: Mapping[str, object], at: FieldPath, context: CompileContext
+) -> tuple[compiled.OverloadAction, ...]:
+    """As Envoy, a point may have any name; where nobody asks for it, nothing is shed."""
+    points: dict[str, compiled.OverloadAction] = {}
+    for index, point in enumerate(manager.loadshed_points):
+        with context.problems.collect():
+            if point.name in points:
+                raise ConfigError(at / index / "name", f"Duplicate loadshed point {point.name}")
+            triggers = _triggers(point, monitors, at / index / "triggers", "loadshed point")
+            points[point.name] = compiled.OverloadAction(point.name, triggers)
+    return tuple(points.values())
+
+
+def _least_times(manager: OverloadManager, at: FieldPath, context: CompileContext) -> Mapping[str, LeastTime]:
+    least: dict[str, LeastTime] = {}
+    for index, action in enumerate(manager.actions):
+        if action.name == REDUCE_TIMEOUTS and action.HasField("typed_config"):
+            at_factors = at / index / "typed_config" / "timer_scale_factors"
+            with context.problems.collect():
+                config: Any = unpack_typed(action.typed_config, at / index / "typed_config")
+                if type_name(action.typed_config) != ScaleTimersOverloadActionConfig.DESCRIPTOR.full_name:
+                    raise ConfigError(
+                        at / index / "typed_config", f"is no {ScaleTimersOverloadActionConfig.DESCRIPTOR.full_name}"
+                    )
+                for number, factor in enumerate(config.timer_scale_factors):
+                    timer = ScaleTimersOverloadActionConfig.TimerType.Name(factor.timer)
+                    if timer in least:
+                        raise ConfigError(at_factors / number / "timer", f"Found duplicate entry for timer type {timer}")
+                    least[timer] = _least_time(factor, at_factors / number)
+    return least
+
+
+def _least_time(factor: Any, at: FieldPath) -> LeastTime:
+    if factor.WhichOneof("overload_adjust") == "min_timeout":
+        return LeastTime(seconds=seconds_or(factor, "min_timeout", 0.0, at))
+    return LeastTime(part=factor.min_scale.value / 100)
+
+
+def _triggers(
+    owner: OverloadAction | LoadShedPoint, monitors: Mapping[str, object], at: FieldPath, kind: str
+) -> tuple[tuple[str, Trigger], ...]:
     triggers: dict[str, Trigger] = {}
-    for index, trigger in enumerate(action.triggers):
+    for index, trigger in enumerate(owner.triggers):
         if trigger.name not in monitors:
-            raise ConfigError(at / index / "name", f"Unknown trigger resource {trigger.name} for overload action {action.name}")
+            raise ConfigError(at / index / "name", f"Unknown trigger resource {trigger.name} for {kind} {owner.name}")
         if trigger.name in triggers:
-            raise ConfigError(at / index / "name", f"Duplicate trigger resource for overload action {action.name}")
+            raise ConfigError(at / index / "name", f"Duplicate trigger resource for {kind} {owner.name}")
         triggers[trigger.name] = _trigger(trigger, at / index)
     return tuple(triggers.items())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dataplane.http.connection_manager import HttpConnection
+from dataplane.http.load_shedding import SheddingConnection
 from dataplane.http.logged_connection import LoggedHttpConnection
 from dataplane.http.manager import BoundManager
 
@@ -22,13 +23,12 @@ class HttpConnectionManagerFactory:
         self.config: Final = config
         self._bound: BoundManager | None = None
 
-    def create(self, connection: DownstreamConnection) -> HttpConnection:
+    def create(self, connection: DownstreamConnection) -> HttpConnection | SheddingConnection:
         bound = self._bound
         if bound is None or bound.server is not connection.server:
             bound = self._bound = BoundManager(self.config, connection.server, connection.stat_prefix)
-        if connection.listener.access_log:
-            return LoggedHttpConnection(bound, connection)
-        return HttpConnection(bound, connection)
+        made = (LoggedHttpConnection if connection.listener.access_log else HttpConnection)(bound, connection)
+        return made if bound.dispatch_points is None else SheddingConnection(made, bound.dispatch_points)
 
     def __repr__(self) -> str:
         return f"<HttpConnectionManagerFactory {self.config.stat_prefix}>"

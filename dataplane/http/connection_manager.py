@@ -10,8 +10,10 @@ Envoy: ConnectionManagerImpl; config.core.v3.HttpProtocolOptions.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
+from dataplane.base.errors import ProtocolError
 from dataplane.http.codec.ended import ENDED
 from dataplane.http.codec.h1 import Http1Codec
 from dataplane.http.codec.h2 import Http2Codec
@@ -23,7 +25,6 @@ from dataplane.semantics.h2_session import PREFACE
 if TYPE_CHECKING:
     from dataplane.api.network_filter import DownstreamConnection
     from dataplane.base.deadlines import Deadline
-    from dataplane.base.errors import ProtocolError
     from dataplane.http.codec.interface import Codec, StreamEncoder
     from dataplane.http.manager import BoundManager
     from dataplane.http.stream_state import StreamState
@@ -55,21 +56,29 @@ class HttpConnection:
         self._rq_by_protocol = manager.stats.rq_http1_total
         self.on_data = self.codec.on_data if manager.config.codec_type is CodecType.HTTP1 else self._on_first_data
         self._watch: Deadline | None = None
+        self._duration: Deadline | None = None
         self._count_opened()
         self._arm_deadlines()
 
+    @property
+    def is_http2(self) -> bool:
+        return self._h2 is not None
+
     def _on_first_data(self, data: bytes) -> None:
-        """The protocol is the configured one, else what TLS negotiated, else what the first bytes look like."""
+        self.choose_codec(data)
+        self.on_data = self.codec.on_data
+        self.on_data(data)
+
+    def choose_codec(self, data: bytes) -> None:
+        """The protocol is the configured one, else what TLS negotiated, else what the first bytes look like.  May be called twice."""
         config, negotiated = self.manager.config, self.downstream.negotiated_protocol
         by_bytes = not negotiated and data.startswith(_PREFACE_START)
-        if config.codec_type is CodecType.HTTP2 or negotiated == "h2" or by_bytes:
+        if self._h2 is None and (config.codec_type is CodecType.HTTP2 or negotiated == "h2" or by_bytes):
             self.codec = self._h2 = Http2Codec(self)
             stats = self.manager.stats
             self._rq_by_protocol = stats.rq_http2_total
             stats.cx_http2_total.inc()
             stats.cx_http2_active.inc()
-        self.on_data = self.codec.on_data
-        self.on_data(data)
 
     # Streams
 
@@ -85,7 +94,7 @@ class HttpConnection:
         most = self.manager.config.max_requests_per_connection
         if most and self._streams_begun >= most and not self.closing:
             stats.cx_max_requests_reached.inc()
-            self._begin_drain()
+            self.begin_drain()
         stream = Stream(self, encoder, now)
         if self.manager.has_stream_deadlines:
             stream.arm_deadlines()
@@ -110,10 +119,10 @@ class HttpConnection:
         if not self.closing and not self._draining and drain is not None and drain.should_close(now):
             stats = self.manager.stats
             (stats.cx_overload_disable_keepalive if drain.by_overload else stats.cx_drain_close).inc()
-            self._begin_drain()
+            self.begin_drain()
         return self.closing
 
-    def _begin_drain(self) -> None:
+    def begin_drain(self) -> None:
         """An HTTP/2 client gets `drain_timeout` to send what is on its way; an HTTP/1 client is told with its response."""
         if self._h2 is None:
             self.closing = True
@@ -152,6 +161,37 @@ class HttpConnection:
         if not self._gone:
             self._close(delay=True)
 
+    # Where load is shed (http.load_shedding)
+
+    def _drop(self, size: int) -> None:
+        """Bytes that came and are not looked at."""
+        self.manager.stats.cx_rx_bytes_total.value += size
+        self.closing = True
+
+    def refuse_codec(self, size: int) -> None:
+        """Nothing was read, and nothing will be.  size: of what came."""
+        self._drop(size)
+        self.manager.stats.rq_overload_close.inc()
+        self._close(delay=True)
+
+    def force_goaway(self, size: int) -> None:
+        """An HTTP/2 client is told to go elsewhere; whoever the client is, its connection ends."""
+        self._drop(size)
+        if self._h2 is not None:
+            self._h2.shutdown_notice()
+            self._h2.goaway()
+        for stream in list(self.codec.open_streams()):
+            stream.on_connection_lost("forced_goaway", 0)
+        if not self._gone:
+            self._close(delay=True)
+
+    def abort_dispatch(self, size: int) -> None:
+        """HTTP/1: what has come is not read; the client is told so if nothing was answered yet."""
+        assert isinstance(self.codec, Http1Codec)
+        self._drop(size)
+        self.manager.stats.rq_overload_close.inc()
+        self.codec.abandon().refuse_protocol(ProtocolError(500, "overload"))
+
     # What the network tells (api.network_filter.NetworkFilter)
 
     def on_end(self) -> None:
@@ -169,8 +209,9 @@ class HttpConnection:
             stream.on_connection_lost(details)
         for deadline in self._deadlines:
             deadline.cancel()
-        if self._watch is not None:
-            self._watch.cancel()
+        for each in (self._watch, self._duration):
+            if each is not None:
+                each.cancel()
         self.codec = ENDED  # as the codec holds us
         self.on_data = ENDED.on_data
         self._h2 = None
@@ -202,15 +243,31 @@ class HttpConnection:
     # Times
 
     def _arm_deadlines(self) -> None:
-        config = self.manager.config
-        if config.max_connection_duration:
-            self._deadlines.append(self.manager.server.deadlines.arm(config.max_connection_duration, self._on_max_duration))
-        self.watch(config.idle_timeout)
+        self._limit_duration()
+        self.watch(self.manager.times.idle_timeout)
+
+    def _limit_duration(self) -> None:
+        allowed = self.manager.times.max_connection_duration
+        if allowed:
+            left = self.downstream.info.start_at + allowed - self.manager.clock()
+            self._duration = self.manager.server.deadlines.arm(max(0.0, left), self._on_max_duration)
+
+    def on_times_changed(self) -> None:
+        """api.network_filter.NetworkFilter."""
+        if self._duration is not None:
+            self._duration.cancel()
+            self._limit_duration()
+        if not self._gone:
+            self._look()
+
+    def holding(self) -> Iterable[tuple[int, Callable[[], None]]]:
+        """Over HTTP/1 a stream ends with its connection, so that nothing is to be had."""
+        return () if self._h2 is None else self._h2.holding()
 
     def watch(self, within: float) -> None:
         """Look at the idle times again *within* so many seconds at the latest (0: no need)."""
-        config = self.manager.config
-        times = [seconds for seconds in (within, config.idle_timeout, config.stream_idle_timeout, self._flush_timeout) if seconds]
+        limits = self.manager.times
+        times = [seconds for seconds in (within, limits.idle_timeout, limits.stream_idle_timeout, self._flush_timeout) if seconds]
         if self._watch is not None:
             self._watch.cancel()
         self._watch = self.manager.server.deadlines.arm(min(times), self._look) if times else None
@@ -224,13 +281,13 @@ class HttpConnection:
             return
         if self._h2 is not None and not self._h2.is_idle and self._flush_timeout:
             left.append(self._h2.check_flush(now, self._flush_timeout))
-        idle_timeout = self.manager.config.idle_timeout
+        idle_timeout = self.manager.times.idle_timeout
         if not left and idle_timeout and not self.closing and not self._draining:
             left.append(self.idle_since + idle_timeout - now)
             if left[0] <= 0:
                 self.manager.stats.cx_idle_timeout.inc()
                 if self._h2 is not None:
-                    self._begin_drain()
+                    self.begin_drain()
                 else:
                     self._close(delay=False)
                 return
@@ -238,12 +295,13 @@ class HttpConnection:
 
     def _on_max_duration(self) -> None:
         """Envoy: a connection without a request is closed at once, any other gets `drain_timeout` to end."""
+        self._duration = None
         self.manager.stats.cx_max_duration_reached.inc()
         if not self._streams_begun:
             self._close(delay=False)
             return
         if self._h2 is not None:
-            self._begin_drain()
+            self.begin_drain()
             return
         self.closing = True
         if not self.manager.config.http1_safe_max_connection_duration:
@@ -252,8 +310,8 @@ class HttpConnection:
     @property
     def _flush_timeout(self) -> float:
         """For how long an answer that is complete waits for its client's window; 0: for ever."""
-        config = self.manager.config
-        return config.stream_idle_timeout if config.stream_flush_timeout is None else config.stream_flush_timeout
+        times = self.manager.times
+        return times.stream_idle_timeout if times.stream_flush_timeout is None else times.stream_flush_timeout
 
     def _on_drain_timeout(self) -> None:
         if self._gone:

@@ -43,6 +43,11 @@ class LoggedHttpConnection(HttpConnection):
         self._info.bytes_sent += len(data)
         self._write(data)
 
+    def on_close(self, error: str) -> None:
+        super().on_close(error)
+        self._take = self.on_data
+        self.downstream.write = self._write  # type: ignore[method-assign]  # each held the other
+
     def end_stream(self, stream: StreamState, delay_close: bool) -> None:
         if stream.request_headers is not None:
             self._info.protocol = stream.protocol

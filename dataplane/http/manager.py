@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final, cast
 from dataplane.base.write_queue import WriteQueue
 from dataplane.http.date import DateField
 from dataplane.http.filter_chain import FilterProgram
-from dataplane.http.overload import refusing
+from dataplane.http.load_shedding import DispatchPoints, shedding_terminal
+from dataplane.http.overload import ReducedTimes, Times, refusing
 from dataplane.http.request_headers import RequestPreparation
 from dataplane.http.request_id import RequestIds
 from dataplane.http.response_headers import ResponseFinish
@@ -65,7 +66,12 @@ class BoundManager:
         )
         *filters, terminal = config.http_filters
         self.filters: Final = FilterProgram.of(filters, server, scope)
-        self.terminal: Final = cast("TerminalFilterFactory", terminal.config).bind(server, scope)
+        forwarding = cast("TerminalFilterFactory", terminal.config).bind(server, scope)
+        self.terminal: Final = shedding_terminal(forwarding, server.overload, scope)
+        self.dispatch_points: Final = DispatchPoints.of(server.overload)
+        levels = server.overload
+        self.reduced: Final = ReducedTimes(config, levels) if levels is not None and levels.reduces_times else None
+        self.times: Final[Times] = config if self.reduced is None else self.reduced
 
     def routes(self, snapshot: Snapshot, headers: RequestHeaders) -> RouteConfiguration | None:
         """The route table for a request in a generation; None while RDS has not brought it, and where no scope is meant for the request."""

@@ -167,7 +167,8 @@ class Stream(ResponseSide):
         """End the stream if nothing has happened for too long.  Returns how many seconds are left, 0.0 for no limit."""
         if not self.idle_timeout:
             return 0.0
-        left = self.active_at + self.idle_timeout - now
+        reduced = self.manager.reduced
+        left = self.active_at + (self.idle_timeout if reduced is None else reduced.stream_idle(self.idle_timeout)) - now
         if left <= 0:
             self.manager.stats.rq_idle_timeout.inc()
             flag = response_flags.STREAM_IDLE_TIMEOUT

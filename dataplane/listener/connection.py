@@ -13,10 +13,11 @@ import logging
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol, cast
 
 from dataplane.api.listener_filter import Inspected
+from dataplane.api.overload import TRANSPORT_SOCKET_CONNECT
 from dataplane.base.address import Address, PipeAddress, SocketAddress, address_of
 from dataplane.listener.inspection import InspectionRun
 from dataplane.listener.read_filters import create_filter
@@ -312,11 +313,30 @@ class Connection(StreamInfo, asyncio.Protocol):
         transport.set_protocol(layer)
         self.transport = layer.transport
         self.write = self.transport.write
-        timeout = self.filter_chain.transport_socket_connect_timeout
-        if timeout:
-            self._handshake_deadline = self.server.deadlines.arm(timeout, self._on_handshake_timeout)
+        self._limit_handshake()
         if first:
             layer.data_received(first)
+
+    def _limit_handshake(self) -> None:
+        timeout, levels = self.filter_chain.transport_socket_connect_timeout, self.server.overload
+        if not timeout:
+            return
+        if levels is not None:
+            timeout = levels.reduced(TRANSPORT_SOCKET_CONNECT, timeout)
+            timeout = max(0.0, self.start_at + timeout - self.server.clock())
+        self._handshake_deadline = self.server.deadlines.arm(timeout, self._on_handshake_timeout)
+
+    def on_times_changed(self) -> None:
+        """The overload manager has changed what times may last."""
+        if self._handshake_deadline is not None:
+            self._handshake_over()
+            self._limit_handshake()
+        elif self.filter is not None:
+            self.filter.on_times_changed()
+
+    def holding(self) -> Iterable[tuple[int, Callable[[], None]]]:
+        """Of each stream that can end alone: how many bytes are held for it, and how it is ended."""
+        return () if self.filter is None else self.filter.holding()
 
     def _on_handshake_timeout(self) -> None:
         self._handshake_deadline = None

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from random import random
 from typing import TYPE_CHECKING
 
+from dataplane.api.overload import ACCEPT
 from dataplane.base.address import Address, PipeAddress
 from dataplane.listener.connection import Connection
 from dataplane.listener.connection_limit import ConnectionLimit, Unwanted
@@ -26,6 +27,7 @@ from dataplane.snapshot.listener import LISTENING, chains_of
 if TYPE_CHECKING:
     from dataplane.api.listener_filter import Inspected
     from dataplane.api.network_filter import DrainDecision, ServerContext
+    from dataplane.api.overload import OverloadLevels
     from dataplane.snapshot.listener import FilterChain, Listener
 
 log = logging.getLogger("config")
@@ -241,7 +243,7 @@ class ActiveListener:
     def new_connection(self) -> asyncio.Protocol:
         """The protocol of a connection that was accepted."""
         levels = self._levels
-        if levels is not None and levels.reject_connections and random() < levels.reject_connections:
+        if levels is not None and self._rejects(levels):
             self.stats.cx_overload_reject.inc()
             return Unwanted()
         if self._limit is None or self.config.ignore_global_conn_limit:
@@ -252,6 +254,12 @@ class ActiveListener:
         connection = Connection(self, self._next_connection_id())
         connection.limit = self._limit
         return connection
+
+    def _rejects(self, levels: OverloadLevels) -> bool:
+        if levels.reject_connections and random() < levels.reject_connections:
+            return True
+        point = levels.points.get(ACCEPT)
+        return point is not None and point.sheds()
 
     def __repr__(self) -> str:
         state = "stopped" if self.stopped else "accepting"

@@ -23,6 +23,7 @@ from dataplane.listener.leaving import Leaving
 from dataplane.listener.listener import ActiveListener, addresses
 from dataplane.listener.options import bind_one
 from dataplane.listener.stats import ListenerManagerStats
+from dataplane.resilience.overload import to_give_up
 from dataplane.snapshot.diff import diff
 from dataplane.snapshot.listener import MODIFY_ONLY
 
@@ -156,6 +157,24 @@ class ListenerManager:
         self._shortage = Shortage(level) if level else None
         for listener in self._active.values():
             listener.ask_to_end(self._shortage)
+
+    def on_times_changed(self) -> None:
+        """Times are reduced, or no longer: connections look how much of theirs is left."""
+        for listener in [*self._active.values(), *self._leaving]:
+            for connection in list(listener.connections):
+                connection.on_times_changed()
+
+    def give_up_streams(self, smallest_power: int, level: float) -> None:
+        """Memory runs short: those streams end that hold most of it."""
+        streams = [
+            stream
+            for listener in [*self._active.values(), *self._leaving]
+            for connection in listener.connections
+            for stream in connection.holding()
+        ]
+        for index in to_give_up([held for held, _ in streams], smallest_power, level):
+            self._server.stats.counter("envoy.overload_actions.reset_high_memory_stream.count").inc()
+            streams[index][1]()
 
     def stop_accepting(self, inbound_only: bool = False, keep_idle: bool = False) -> None:
         """Close the sockets; connections live on, in a drain only while they have work under way, unless idle ones are kept.

@@ -6,7 +6,7 @@ Envoy: Network::FilterManagerImpl.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ class _Nothing:
 
     def on_drain(self) -> None: ...
 
+    def on_times_changed(self) -> None: ...
+
+    def holding(self) -> Iterable[tuple[int, Callable[[], None]]]:
+        return ()
+
     def close_if_idle(self) -> None: ...
 
 
@@ -87,6 +92,12 @@ class Filtered:
 
     def on_drain(self) -> None:
         self._terminal.on_drain()
+
+    def on_times_changed(self) -> None:
+        self._terminal.on_times_changed()
+
+    def holding(self) -> Iterable[tuple[int, Callable[[], None]]]:
+        return self._terminal.holding()
 
     def close_if_idle(self) -> None:
         self._terminal.close_if_idle()

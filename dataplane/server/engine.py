@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from dataplane.api.network_filter import ServerContext
-from dataplane.api.overload import OverloadLevels
+from dataplane.api.overload import LoadShedPoint, OverloadLevels
 from dataplane.base.deadlines import DeadlineWheel
 from dataplane.compile.bootstrap import Bootstrap, BootstrapConfig, compile_bootstrap
 from dataplane.compile.context import CompileContext
@@ -22,6 +22,7 @@ from dataplane.listener.options import bind_one
 from dataplane.observe.log_file import LogFiles
 from dataplane.observe.stats import StatsStore
 from dataplane.server.overload import OverloadManager
+from dataplane.snapshot.overload import OverloadSettings
 from dataplane.snapshot.snapshot import Holder
 from dataplane.upstream.cluster_manager import ClusterManager
 
@@ -55,10 +56,10 @@ class Engine:
         self.config = _compile(bootstrap, self.log_files)
         if self.config.rejects_stat is not None:
             self.stats.hide(self.config.rejects_stat)
-        self.levels = None if self.config.overload is None else OverloadLevels()
+        self.levels = None if self.config.overload is None else _levels(self.config.overload, self.stats)
         self.holder = Holder()
         deadlines = DeadlineWheel(loop.time, loop.call_at)
-        self.clusters = ClusterManager(self.holder, self.stats, loop, deadlines, findings, sink, shared)
+        self.clusters = ClusterManager(self.holder, self.stats, loop, deadlines, findings, sink, shared, self.levels)
         if self.config.internal_buffer_size is not None:
             self.clusters.internal_listeners.buffer_size = self.config.internal_buffer_size
         self._context = ServerContext(
@@ -139,3 +140,9 @@ def _compile(bootstrap: Bootstrap, log_files: LogFiles) -> BootstrapConfig:
     config = compile_bootstrap(bootstrap, context)
     context.problems.raise_if_any()
     return config
+
+
+def _levels(settings: OverloadSettings, stats: StatsStore) -> OverloadLevels:
+    scope = stats.scope("overload.")
+    points = {each.name: LoadShedPoint(scope.counter(f"{each.name}.shed_load_count")) for each in settings.shed_points}
+    return OverloadLevels(points, settings.least_times)

@@ -17,15 +17,18 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from dataplane.compile.overload import (
     DISABLE_HTTP_KEEPALIVE,
+    REDUCE_TIMEOUTS,
     REJECT_INCOMING_CONNECTIONS,
+    RESET_STREAMS,
     SHRINK_HEAP,
     STOP_ACCEPTING_CONNECTIONS,
     STOP_ACCEPTING_REQUESTS,
 )
 
 if TYPE_CHECKING:
-    from dataplane.api.overload import OverloadLevels, ResourceMonitor
+    from dataplane.api.overload import LoadShedPoint, OverloadLevels, ResourceMonitor
     from dataplane.observe.stats import Counter, Scope
+    from dataplane.resilience.overload import Trigger
     from dataplane.snapshot.overload import OverloadAction, OverloadSettings
 
 log = logging.getLogger("main")
@@ -41,6 +44,10 @@ class Listeners(Protocol):
 
     def disable_keepalive(self, level: float) -> None: ...
 
+    def on_times_changed(self) -> None: ...
+
+    def give_up_streams(self, smallest_power: int, level: float) -> None: ...
+
 
 class OverloadManager:
     """listeners: None in a process that accepts nothing itself.  main_process: see api.overload.ResourceMonitor."""
@@ -55,6 +62,7 @@ class OverloadManager:
         self._pressures: dict[str, float] = {}
         self._monitors = [_Monitor(name, cast("ResourceMonitor", monitor), scope) for name, monitor in settings.monitors]
         self._actions = [_Action(action, scope) for action in settings.actions]
+        self._points = [_Point(point, levels.points[point.name], scope) for point in settings.shed_points]
         self._shrunk_at = 0.0
         shrinks = any(action.name == SHRINK_HEAP for action in settings.actions)
         self._shrinks = scope.counter(f"{SHRINK_HEAP}.shrink_count") if shrinks else None
@@ -75,6 +83,9 @@ class OverloadManager:
             if self._shrinks is not None and action.name == SHRINK_HEAP and action.level >= 1.0:
                 self._shrink(self._shrinks)
 
+        for point in self._points:
+            point.follow(self._pressures)
+
     async def _act(self, name: str, level: float) -> None:
         """The level of an action has changed."""
         log.info("overload action %s: %.0f %%", name, level * 100)
@@ -83,6 +94,12 @@ class OverloadManager:
                 self._levels.refuse_requests = level
             case _ if name == REJECT_INCOMING_CONNECTIONS:
                 self._levels.reject_connections = level
+            case _ if name == REDUCE_TIMEOUTS:
+                self._levels.reduce_times = level
+                if self._listeners is not None:
+                    self._listeners.on_times_changed()
+            case _ if name == RESET_STREAMS and self._listeners is not None and level:
+                self._listeners.give_up_streams(self._settings.smallest_held, level)
             case _ if name == DISABLE_HTTP_KEEPALIVE and self._listeners is not None:
                 self._listeners.disable_keepalive(level)
             case _ if name == STOP_ACCEPTING_CONNECTIONS and self._listeners is not None:
@@ -134,10 +151,25 @@ class _Action:
 
     def follow(self, pressures: Mapping[str, float]) -> bool:
         """Whether the level has changed: the highest of all triggers."""
-        before, self.level = (
-            self.level,
-            max((trigger.level(pressures[name]) for name, trigger in self._triggers if name in pressures), default=0.0),
-        )
+        before, self.level = self.level, _level(self._triggers, pressures)
         self._active.set(int(self.level >= 1.0))
         self._percent.set(int(self.level * 100))
         return self.level != before
+
+
+class _Point:
+    """One point where load is shed, and what is shown of it; its own counter belongs to who sheds (server.engine)."""
+
+    def __init__(self, settings: OverloadAction, point: LoadShedPoint, scope: Scope) -> None:
+        self._triggers = settings.triggers
+        self._point = point
+        self._percent = scope.gauge(f"{settings.name}.scale_percent")
+
+    def follow(self, pressures: Mapping[str, float]) -> None:
+        self._point.level = _level(self._triggers, pressures)
+        self._percent.set(int(self._point.level * 100))
+
+
+def _level(triggers: tuple[tuple[str, Trigger], ...], pressures: Mapping[str, float]) -> float:
+    """The highest of all triggers; what was never measured has none."""
+    return max((trigger.level(pressures[name]) for name, trigger in triggers if name in pressures), default=0.0)

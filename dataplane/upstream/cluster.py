@@ -39,6 +39,7 @@ from dataplane.upstream.tls_dial import Secrets, SecureConnector, socket_of
 if TYPE_CHECKING:
     import asyncio
 
+    from dataplane.api.overload import LoadShedPoint
     from dataplane.api.tcp_upstream import PendingTcp, TcpReceiver
     from dataplane.api.transport_socket import UpstreamTransportSocket
     from dataplane.api.upstream import BalancingContext, Pending, RoutedReceiver
@@ -76,6 +77,7 @@ class UpstreamRuntime:
     sink: FindingsSink | None = None  # who else wants to know
     internal: InternalListeners | None = None
     shared: SharedCounts | None = None  # None: no other process has these clusters
+    shed: LoadShedPoint | None = None  # asked before a connection is made
 
 
 class UpstreamCluster:
@@ -352,6 +354,7 @@ class UpstreamCluster:
             http1=http.http1,
             http2=http2_settings(config, runtime, self.stats.scope),
             writes=runtime.writes,
+            shed=runtime.shed,
         )
 
     def _make_connector(self, config: Cluster, passed: Mapping[str, object] = _NOTHING) -> SocketConnector:

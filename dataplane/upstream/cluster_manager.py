@@ -17,6 +17,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dataplane.api.overload import NEW_UPSTREAM_CONNECTION
 from dataplane.base.write_queue import WriteQueue
 from dataplane.snapshot.cluster import DiscoveryType
 from dataplane.snapshot.diff import diff
@@ -31,6 +32,7 @@ from dataplane.upstream.resolver import Resolver
 if TYPE_CHECKING:
     import asyncio
 
+    from dataplane.api.overload import OverloadLevels
     from dataplane.base.address import Address
     from dataplane.base.counts import SharedCounts
     from dataplane.base.deadlines import DeadlineWheel
@@ -64,6 +66,7 @@ class ClusterManager:
         findings: Findings | None = None,
         sink: FindingsSink | None = None,
         shared: SharedCounts | None = None,
+        overload: OverloadLevels | None = None,
     ) -> None:
         self._holder = holder
         self._stats = stats
@@ -81,6 +84,7 @@ class ClusterManager:
             sink,
             self.internal_listeners,
             shared,
+            None if overload is None else overload.points.get(NEW_UPSTREAM_CONNECTION),
         )
         self._clusters: dict[str, UpstreamCluster] = {}
         self._retiring: set[UpstreamCluster] = set()

@@ -17,6 +17,7 @@ from dataplane.api.upstream import PoolFailure
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dataplane.api.overload import LoadShedPoint
     from dataplane.api.upstream import ResponseReceiver
     from dataplane.base.deadlines import Deadline
     from dataplane.resilience.circuit import Breakers
@@ -146,6 +147,9 @@ class HttpPool(Generic[ConnectionT]):
             self.stats.rq_pending_overflow.inc()
             receiver.on_pool_failure(_OVERFLOW, "", None)  # as Envoy: no host was involved
             return None
+        if self._settings.shed is not None and self._sheds(self._settings.shed):
+            receiver.on_pool_failure(_OVERFLOW, "", self.host)
+            return None
         pending.inc()
         self.stats.rq_pending_total.inc()
         self.stats.rq_pending_active.inc()
@@ -154,6 +158,14 @@ class HttpPool(Generic[ConnectionT]):
         self._waiting.append(stream)
         self._connect_for_waiting()
         return stream
+
+    def _sheds(self, point: LoadShedPoint) -> bool:
+        """Whether the connection that is needed is not made because a resource runs short."""
+        if len(self._connecting) * self.streams_per_dial > len(self._waiting) or not point.sheds():
+            return False
+        self.stats.rq_pending_total.inc()
+        self.stats.rq_cancelled.inc()
+        return True
 
     def _not_waiting(self) -> None:
         self._breakers.pending.dec()

@@ -11,6 +11,7 @@ from dataplane.semantics.h2_options import DEFAULT_HTTP2, Http2Options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dataplane.api.overload import LoadShedPoint
     from dataplane.base.deadlines import DeadlineWheel
     from dataplane.base.write_queue import WriteQueue
     from dataplane.observe.http2_stats import Http2Stats
@@ -55,4 +56,5 @@ class PoolSettings:
     max_requests_per_connection: int = 0
     http1: Http1Options = DEFAULT_HTTP1
     http2: Http2Settings | None = None  # None: no pool of the cluster is HTTP/2
+    shed: LoadShedPoint | None = None  # asked before a connection is made
     writes: WriteQueue | None = None  # of HTTP/1 connections; None: what is to be sent is written at once

@@ -46,6 +46,11 @@ class TcpPool:
             self.stats.rq_pending_overflow.inc()
             receiver.on_pool_failure(_OVERFLOW, "", None)
             return None
+        if settings.shed is not None and settings.shed.sheds():
+            self.stats.rq_pending_total.inc()
+            self.stats.rq_cancelled.inc()
+            receiver.on_pool_failure(_OVERFLOW, "", host)
+            return None
         connection = TcpConnection(self, host, settings, receiver)
         self._count_dial(host)
         self.connections.add(connection)

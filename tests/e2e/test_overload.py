@@ -2,81 +2,27 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support import bootstraps
-from tests.support.proxy_process import ProxyProcess
-from tests.support.subject import subject_process
+from tests.support import pressed_proxy
+from tests.support.pressed_proxy import HEAP, INJECTED, PressedProxy
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
-MONITORS = bootstraps.TYPE + "resource_monitors."
-INJECTED = "envoy.resource_monitors.injected_resource"
-HEAP = "envoy.resource_monitors.fixed_heap"
 ACTION = "envoy.overload_actions."
-HELLO = [{"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": "hello"}}}]
-
-
-class Proxy:
-    """One that runs, with its port and its pressure."""
-
-    def __init__(self, process: ProxyProcess, port: int, pressure: Callable[[object], None]) -> None:
-        self.process = process
-        self.port = port
-        self._write = pressure
-
-    def press(self, pressure: float) -> None:
-        """Returns when it was measured."""
-        self._write(pressure)
-        name = f"overload.{INJECTED}.pressure"
-        wait_until(lambda: self.stats(name).get(name) == round(pressure * 100), f"a pressure of {pressure}")
-
-    def stats(self, pattern: str) -> dict[str, int]:
-        return self.process.admin.stats(pattern)
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=5)
-
-    def get(self, connection: socket.socket) -> bytes:
-        connection.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
-        return connection.recv(65536)
-
-    def status(self) -> int:
-        with self.connect() as connection:
-            return int(self.get(connection)[9:12])
 
 
 @contextmanager
-def running(directory: Path, action: str, trigger: dict[str, Any]) -> Iterator[Proxy]:
-    file = directory / "pressure"
-
-    def write(pressure: object) -> None:
-        fresh = directory / "pressure.new"
-        fresh.write_text(str(pressure))
-        fresh.rename(file)
-
-    write(0)
-    injected = {"@type": f"{MONITORS}injected_resource.v3.InjectedResourceConfig", "filename": str(file)}
-    heap = {"@type": f"{MONITORS}fixed_heap.v3.FixedHeapConfig", "max_heap_size_bytes": 1 << 40}
-    bootstrap = bootstraps.static([bootstraps.http_listener("edge", HELLO)], [])
-    bootstrap["overload_manager"] = {
-        "refresh_interval": "0.05s",
-        "resource_monitors": [{"name": INJECTED, "typed_config": injected}, {"name": HEAP, "typed_config": heap}],
-        "actions": [{"name": ACTION + action, "triggers": [{"name": INJECTED, **trigger}]}],
-    }
-    process = subject_process(bootstrap, directory / "proxy")
-    process.start()
-    try:
-        yield Proxy(process, process.wait_listeners(["edge"])["edge"], write)
-    finally:
-        process.stop()
+def running(directory: Path, action: str, trigger: dict[str, Any]) -> Iterator[PressedProxy]:
+    actions = [{"name": ACTION + action, "triggers": pressed_proxy.trigger(**trigger)}]
+    with pressed_proxy.running(directory, {"actions": actions}) as proxy:
+        yield proxy
 
 
 FROM_90 = {"threshold": {"value": 0.9}}

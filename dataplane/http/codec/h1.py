@@ -252,11 +252,14 @@ class Http1Codec(ResponseWriter):
 
     def _refuse(self, error: ProtocolError) -> None:
         """The bytes are not HTTP as we accept it: answer if that is still possible, and close."""
-        stream = self._stream
-        if stream is None:
-            stream = self._stream = self._connection.begin_stream(self, self._manager.clock())
+        self._connection.on_protocol_error(self.abandon(), error)
+
+    def abandon(self) -> Stream:
+        """Read nothing more.  Returns the stream under way, a new one where there is none."""
+        if self._stream is None:
+            self._stream = self._connection.begin_stream(self, self._manager.clock())
         self._state = _CLOSED
-        self._connection.on_protocol_error(stream, error)
+        return self._stream
 
     # Between exchanges
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from random import random
 from typing import TYPE_CHECKING, Any, Final
 
+from dataplane.http.codec.h2_held import HeldResponses
 from dataplane.http.codec.h2_stream import Http2Stream
 from dataplane.observe import flags
 from dataplane.semantics import h2_session
@@ -40,7 +41,7 @@ def _nowhere(data: bytes) -> None:
     """Where a closed connection writes."""
 
 
-class Http2Codec:
+class Http2Codec(HeldResponses):
     """Implements http.codec.interface.Codec."""
 
     __slots__ = (
@@ -49,22 +50,15 @@ class Http2Codec:
         "_ended",
         "_enlisted",
         "_frames",
-        "_http2",
         "_keepalive",
         "_last_word",
-        "_lingering",
         "_manager",
         "_max_bytes",
         "_max_count",
         "_options",
         "_premature",
-        "_resets",
-        "_streams",
         "_streams_active",
-        "_waiting",
         "_write",
-        "_wrote",
-        "session",
         "stats",
     )
 
@@ -73,24 +67,18 @@ class Http2Codec:
     def __init__(self, connection: HttpConnection) -> None:
         manager = connection.manager
         config = manager.config
+        max_bytes, max_count = config.max_request_headers_kb * 1024, config.max_headers_count
+        session = H2Session(config.http2, client=False, max_header_bytes=max_bytes, max_header_count=max_count)
+        super().__init__(session, manager.http2_stats)
         self._connection = connection
         self._manager = manager
         self._write = connection.downstream.write
         self._options = config.http2
-        self._max_bytes = config.max_request_headers_kb * 1024
-        self._max_count = config.max_headers_count
+        self._max_bytes = max_bytes
+        self._max_count = max_count
         self.stats = manager.stats
-        self._http2 = manager.http2_stats
         self._streams_active = manager.http2_stats.streams_active
         self._http2.nghttp2_downstream_connections.inc()
-        self.session = H2Session(
-            config.http2, client=False, max_header_bytes=self._max_bytes, max_header_count=config.max_headers_count
-        )
-        self._streams: dict[int, Http2Stream] = {}
-        self._lingering: dict[int, Http2Stream] = {}  # answered, not yet closed: bytes wait, or the request goes on
-        self._resets: set[int] = set()  # streams that we reset, until the session has said so
-        self._wrote: list[Http2Stream] = []
-        self._waiting: set[Http2Stream] = set()  # blocked by the client's window
         self._enlisted = False
         self._closed = False
         self._frames = PeerFrames(config.http2)
@@ -375,14 +363,8 @@ class Http2Codec:
                 self._write_out()  # a reset drops what waits
             self._reset(stream_id, encoder.reset_code)
 
-    def _reset(self, stream_id: int, code: int) -> None:
-        self._http2.tx_reset.inc()
-        self._resets.add(stream_id)
-        self.session.reset_stream(stream_id, code)
-        self.enlist()
-
     def shutdown_notice(self) -> None:
-        self._http2.goaway_sent.inc()
+        """As in Envoy, the notice is not counted; the GOAWAY that follows it is."""
         self.session.shutdown_notice()
         self.enlist()
 
@@ -390,41 +372,6 @@ class Http2Codec:
         self._http2.goaway_sent.inc()
         self.session.goaway()
         self.enlist()
-
-    def _look_at_queues(self) -> None:
-        """Responses that outgrow what may wait of one stream make their upstreams wait."""
-        queued, waiting = self.session.queued, self._waiting
-        for stream in list(waiting):
-            if stream in waiting and queued(stream.stream_id) * 2 <= stream.stream.buffer_limit:
-                waiting.discard(stream)
-                stream.unblock()
-        wrote, self._wrote = self._wrote, []
-        for stream in wrote:
-            is_open = not stream.local_ended and stream.stream_id in self._streams
-            if is_open and stream not in waiting and queued(stream.stream_id) > stream.stream.buffer_limit:
-                waiting.add(stream)
-                stream.block()
-
-    def _look_at_lingering(self) -> None:
-        """A response that has gone out whole ends a request that has not: RST_STREAM, which takes nothing back."""
-        for stream_id in [each for each in self._lingering if not self.session.queued(each)]:
-            encoder = self._lingering.pop(stream_id)
-            if not encoder.remote_ended:
-                failed = encoder.reset_code == h2_session.CONNECT_ERROR
-                self._reset(stream_id, h2_session.CONNECT_ERROR if failed else h2_session.NO_ERROR)
-
-    def check_flush(self, now: float, timeout: float) -> float:
-        """Give up responses that their clients do not take.  Returns the seconds until one more is due, 0.0: none."""
-        left = 0.0
-        for stream_id, encoder in list(self._lingering.items()):
-            rest = encoder.ended_at + timeout - now
-            if rest <= 0:
-                self._http2.tx_flush_timeout.inc()
-                del self._lingering[stream_id]
-                self._reset(stream_id, h2_session.INTERNAL_ERROR)
-            elif not left or rest < left:
-                left = rest
-        return left
 
     def __repr__(self) -> str:
         return f"<Http2Codec streams={len(self._streams)} lingering={len(self._lingering)}{' closed' if self._closed else ''}>"

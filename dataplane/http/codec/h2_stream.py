@@ -69,6 +69,11 @@ class Http2Stream:
     def open_tunnel(self) -> None:
         """Who takes the request holds back what comes early."""
 
+    @property
+    def unacknowledged(self) -> int:
+        """Bytes of the request that were read and not taken yet."""
+        return self._unacknowledged
+
     # The response (http.codec.interface.StreamEncoder)
 
     def encode_informational(self, headers: ResponseHeaders) -> None:

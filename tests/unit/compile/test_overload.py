@@ -8,7 +8,7 @@ import pytest
 
 from dataplane.compile.bootstrap import compile_bootstrap
 from dataplane.compile.context import CompileContext
-from dataplane.resilience.overload import Trigger
+from dataplane.resilience.overload import LeastTime, Trigger
 from dataplane.snapshot.overload import OverloadSettings
 from tests.support.compiling import message
 
@@ -57,6 +57,33 @@ def test_without_a_monitor_nothing_is_measured() -> None:
 
 
 AT_90 = {"name": HEAP, "threshold": {"value": 0.9}}
+REDUCE = "envoy.overload_actions.reduce_timeouts"
+RESET = "envoy.overload_actions.reset_high_memory_stream"
+IDLE = {"timer": "HTTP_DOWNSTREAM_CONNECTION_IDLE", "min_timeout": "2s"}
+
+
+def timers(*factors: dict[str, Any]) -> dict[str, Any]:
+    kind = "type.googleapis.com/envoy.config.overload.v3.ScaleTimersOverloadActionConfig"
+    return {"@type": kind, "timer_scale_factors": list(factors)}
+
+
+def test_times_memory_and_points() -> None:
+    flush = {"timer": "HTTP_DOWNSTREAM_STREAM_FLUSH", "min_scale": {"value": 25}}
+    settings, errors = compiled(
+        resource_monitors=[MONITOR],
+        actions=[{**action(AT_90, name=REDUCE), "typed_config": timers(IDLE, flush)}, action(AT_90, name=RESET)],
+        buffer_factory_config={"minimum_account_to_track_power_of_two": 20},
+        loadshed_points=[action(AT_90, name="envoy.load_shed_points.tcp_listener_accept")],
+    )
+    assert not errors
+    assert settings is not None
+    assert [each.name for each in settings.actions] == [REDUCE, RESET]
+    assert [each.name for each in settings.shed_points] == ["envoy.load_shed_points.tcp_listener_accept"]
+    assert settings.smallest_held == 20
+    assert settings.least_times == {
+        "HTTP_DOWNSTREAM_CONNECTION_IDLE": LeastTime(seconds=2.0),
+        "HTTP_DOWNSTREAM_STREAM_FLUSH": LeastTime(part=0.25),
+    }
 
 
 @pytest.mark.parametrize(
@@ -76,8 +103,33 @@ AT_90 = {"name": HEAP, "threshold": {"value": 0.9}}
             f"actions[1].name: Duplicate overload action {REQUESTS}",
         ),
         (
-            {"resource_monitors": [MONITOR], "actions": [action(AT_90, name="envoy.overload_actions.reduce_timeouts")]},
-            "actions[0].name: the action envoy.overload_actions.reduce_timeouts is not supported by this version",
+            {"resource_monitors": [MONITOR], "actions": [action(AT_90, name="envoy.overload_actions.think")]},
+            "actions[0].name: Unknown Overload Manager Action envoy.overload_actions.think",
+        ),
+        (
+            {"resource_monitors": [MONITOR], "actions": [action(AT_90, name=REDUCE)]},
+            f'actions[0]: Overload action "{REDUCE}" requires typed_config',
+        ),
+        (
+            {"resource_monitors": [MONITOR], "actions": [{**action(AT_90), "typed_config": timers(IDLE)}]},
+            f'actions[0].typed_config: Overload action name "{REQUESTS}" conflicts with its typed config',
+        ),
+        (
+            {"resource_monitors": [MONITOR], "actions": [{**action(AT_90, name=REDUCE), "typed_config": timers(IDLE, IDLE)}]},
+            "actions[0].typed_config.timer_scale_factors[1].timer: "
+            "Found duplicate entry for timer type HTTP_DOWNSTREAM_CONNECTION_IDLE",
+        ),
+        (
+            {"resource_monitors": [MONITOR], "actions": [action(AT_90, name=RESET)]},
+            f'actions[0]: Overload action "{RESET}" requires buffer_factory_config.',
+        ),
+        (
+            {"resource_monitors": [MONITOR], "loadshed_points": [action(AT_90, name="p"), action(AT_90, name="p")]},
+            "loadshed_points[1].name: Duplicate loadshed point p",
+        ),
+        (
+            {"loadshed_points": [action(AT_90, name="p")]},
+            f"loadshed_points[0].triggers[0].name: Unknown trigger resource {HEAP} for loadshed point p",
         ),
         (
             {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -49,6 +49,11 @@ class Echo:
 
     def on_drain(self) -> None:
         self.drained = True
+
+    def on_times_changed(self) -> None: ...
+
+    def holding(self) -> Iterable[tuple[int, Callable[[], None]]]:
+        return ()
 
     def close_if_idle(self) -> None:
         self.connection.close("idle")

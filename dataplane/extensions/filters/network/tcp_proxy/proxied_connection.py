@@ -21,7 +21,7 @@ from dataplane.extensions.filters.network.tcp_proxy.tunnel import Tunnel
 from dataplane.observe import flags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from dataplane.api.network_filter import DownstreamConnection
     from dataplane.api.tcp_upstream import PendingTcp, TcpUpstream
@@ -258,6 +258,12 @@ class ProxiedConnection:
 
     def on_drain(self) -> None:
         """TCP has no word for it: the connection lives until the drain time is over."""
+
+    def on_times_changed(self) -> None:
+        """Its times are not among those that the overload manager reduces."""
+
+    def holding(self) -> Iterable[tuple[int, Callable[[], None]]]:
+        return ()
 
     def close_if_idle(self) -> None:
         """Whether work is under way cannot be known."""
