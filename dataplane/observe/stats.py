@@ -167,7 +167,19 @@ class StatsStore:
 
     def scope(self, prefix: str) -> Scope:
         """Stats whose names begin with *prefix*, which includes its last dot."""
-        return Scope(self, prefix, self._owned.setdefault(prefix, {}))
+        return Scope(self, prefix, prefix)
+
+    def own(self, owner: str, name: str) -> None:
+        """Remember that the scopes made for *owner* made the stat *name*."""
+        self._owned.setdefault(owner, {})[name] = None
+
+    def disown(self, owner: str, prefix: str) -> list[str]:
+        """What the scopes made for *owner* made below *prefix*; nobody remembers it any more."""
+        names = self._owned.pop(owner, {})
+        left = {name: None for name in names if not name.startswith(prefix)}
+        if left:
+            self._owned[owner] = left
+        return [name for name in names if name not in left]
 
     def flush(self) -> None:
         """End the interval of every histogram."""
@@ -196,18 +208,19 @@ class StatsStore:
 class Scope:
     """A prefix in a store, handed to the owner of those stats.  Scopes of one prefix own together what any of them made."""
 
-    __slots__ = ("_names", "prefix", "store")
+    __slots__ = ("_owner", "prefix", "store")
 
-    def __init__(self, store: StatsStore, prefix: str, names: dict[str, None]) -> None:
+    def __init__(self, store: StatsStore, prefix: str, owner: str) -> None:
+        """owner: the prefix that the first scope was made for."""
         self.store: Final = store
         self.prefix: Final = prefix
-        self._names: Final = names
+        self._owner: Final = owner
 
     def counter(self, name: str) -> Counter:
         name = self.prefix + name
         found = self.store.counters.get(name)
         if found is None:
-            self._names[name] = None
+            self.store.own(self._owner, name)
             found = self.store.counter(name)
         return found
 
@@ -215,7 +228,7 @@ class Scope:
         name = self.prefix + name
         found = self.store.gauges.get(name)
         if found is None:
-            self._names[name] = None
+            self.store.own(self._owner, name)
             found = self.store.gauge(name)
         return found
 
@@ -223,7 +236,7 @@ class Scope:
         name = self.prefix + name
         found = self.store.histograms.get(name)
         if found is None:
-            self._names[name] = None
+            self.store.own(self._owner, name)
             found = self.store.histogram(name, unit)
         return found
 
@@ -231,16 +244,13 @@ class Scope:
         name = self.prefix + name
         found = self.store.text_readouts.get(name)
         if found is None:
-            self._names[name] = None
+            self.store.own(self._owner, name)
             found = self.store.text_readout(name)
         return found
 
     def scope(self, prefix: str) -> Scope:
-        return Scope(self.store, self.prefix + prefix, self._names)
+        return Scope(self.store, self.prefix + prefix, self._owner)
 
     def drop(self) -> None:
         """Forget what was made below this prefix: its owner (a cluster, a listener) is gone.  Costs as much as it drops."""
-        dropped = [name for name in self._names if name.startswith(self.prefix)]
-        self.store.forget(dropped)
-        for name in dropped:
-            del self._names[name]
+        self.store.forget(self.store.disown(self._owner, self.prefix))

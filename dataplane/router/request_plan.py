@@ -93,7 +93,7 @@ def take_wishes(action: ForwardAction, headers: RequestHeaders, respect_expected
     return wishes
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)  # policies are told apart by identity: those of earlier revisions are among them
 def _nothing_asked(timeout: float, policy: RetryPolicy | None) -> RequestWishes:
     return RequestWishes(decide_timeouts(timeout, 0.0 if policy is None else policy.per_try_timeout), policy)
 

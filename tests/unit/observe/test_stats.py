@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 from dataplane.observe.stats import StatsStore
 
 
@@ -78,3 +80,33 @@ def test_hidden_stats_are_forgotten_with_their_owner() -> None:
     assert second is not first
     store.drop("cluster.")
     assert scope.counter("x") is not second
+
+
+def test_of_a_scope_that_was_dropped_nothing_is_left() -> None:
+    """Names of clusters come and go for as long as a proxy lives."""
+    stats = StatsStore()
+
+    def come_and_go(number: int) -> None:
+        scope = stats.scope(f"cluster.c-{number}.")
+        for index in range(100):
+            scope.scope("inner.").counter(f"counter-{index}").inc()
+        scope.drop()
+
+    come_and_go(0)
+    tracemalloc.start()
+    try:
+        for number in range(1, 100):
+            come_and_go(number)
+        assert tracemalloc.get_traced_memory()[0] < 20_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_made_after_a_drop_goes_with_the_next() -> None:
+    stats = StatsStore()
+    late, other = stats.scope("cluster.c."), stats.scope("cluster.c.")
+    late.counter("a").inc()
+    late.drop()
+    late.counter("b").inc()
+    other.drop()
+    assert not stats.counters
