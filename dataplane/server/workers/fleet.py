@@ -183,6 +183,7 @@ class Fleet:
         )
         self._alive.set(len(self._members))
         member.feed()
+        self._show_behind()
         if self._initialized:
             self._keep_spare()
 
@@ -237,6 +238,7 @@ class Fleet:
         self._allotment.clear(member.index)
         self.departed.add_counts(member.stats)
         self._alive.set(len(self._members))
+        self._show_behind()
         self._replaced.inc()
         loop = asyncio.get_running_loop()
         short = loop.time() - member.started_at < _SHORT_LIFE
