@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from dataplane.base.turns import Turns
+
 
 class Count(Protocol):
     """How much is in use."""
@@ -87,3 +89,6 @@ class SharedCounts(Protocol):
 
     def filter(self, name: str) -> Count | None:
         """Of what a network filter let in.  name: see api.network_filter.CountingFilter."""
+
+    def turns(self, listener: str) -> Turns | None:
+        """At accepting, of a listener whose connections are to be spread evenly."""

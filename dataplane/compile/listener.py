@@ -52,19 +52,17 @@ supports(
     "use_original_dst",
     "internal_listener",
     "max_connections_to_accept_per_socket_event",
+    "connection_balance_config",
+    "ignore_global_conn_limit",
     drain_type=("DEFAULT", "MODIFY_ONLY"),
 )
 ignores(
     ListenerMessage,
-    "ignore_global_conn_limit",
     "bypass_overload_manager",
     because="limits of the overload manager are refused, so there is nothing to be exempt from",
 )
-ignores(
-    ListenerMessage,
-    "connection_balance_config",
-    because="it tunes how Envoy's threads share connections; here the kernel spreads connections over workers by SO_REUSEPORT",
-)
+supports(ListenerMessage.ConnectionBalanceConfig, "exact_balance")
+supports(ListenerMessage.ConnectionBalanceConfig.ExactBalance)
 supports(ListenerMessage.InternalListenerConfig)
 supports(AdditionalAddress, "address", "socket_options")
 supports(SocketOptionsOverride, "socket_options")
@@ -108,6 +106,7 @@ def compile_listener(message: ListenerMessage, at: FieldPath, context: CompileCo
         per_connection_buffer_limit=wrapped(message, "per_connection_buffer_limit_bytes", _BUFFER_LIMIT),
         bind_to_port=wrapped(message, "bind_to_port", True) and not message.HasField("internal_listener"),
         use_original_dst=wrapped(message, "use_original_dst", False),
+        exact_balance=message.connection_balance_config.HasField("exact_balance"),
         reuse_port=wrapped(message, "enable_reuse_port", True),
         freebind=wrapped(message, "freebind", False),
         transparent=wrapped(message, "transparent", False),

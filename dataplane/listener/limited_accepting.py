@@ -69,4 +69,7 @@ class LimitedAccepting:
         accepted.setblocking(False)
         task: asyncio.Task[object] = self._loop.create_task(self._loop.connect_accepted_socket(self._factory, accepted))
         self._beginning.add(task)
-        task.add_done_callback(self._beginning.discard)
+        task.add_done_callback(self._on_begun)
+
+    def _on_begun(self, task: asyncio.Task[object]) -> None:
+        self._beginning.discard(task)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from dataplane.api.overload import ACCEPT
 from dataplane.base.address import Address, PipeAddress
+from dataplane.listener.balanced_accepting import BalancedAccepting
 from dataplane.listener.connection import Connection
 from dataplane.listener.connection_limit import ConnectionLimit, Unwanted
 from dataplane.listener.limited_accepting import LimitedAccepting
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from dataplane.api.listener_filter import Inspected
     from dataplane.api.network_filter import DrainDecision, ServerContext
     from dataplane.api.overload import OverloadLevels
+    from dataplane.base.turns import Turns
     from dataplane.snapshot.listener import FilterChain, Listener
 
 log = logging.getLogger("config")
@@ -72,6 +74,9 @@ class ActiveListener:
         self._find_by_address = find_by_address
         self.scope = server.stats.scope(self.stat_prefix)
         self.stats = ListenerStats(self.scope, worker)
+        self._turns: Turns | None = None
+        if config.exact_balance and server.shared is not None:
+            self._turns = server.shared.turns(config.name)
         self._servers: list[asyncio.Server | LimitedAccepting] = []
         self._sockets: Sockets = {}
 
@@ -88,6 +93,8 @@ class ActiveListener:
 
     async def _accept_on(self, address: Address, sock: socket.socket) -> asyncio.Server | LimitedAccepting:
         loop, length = self.server.loop, backlog(self.config)
+        if self._turns is not None:
+            return BalancedAccepting(loop, sock, length, self.new_connection, self._turns)
         most = self.config.max_connections_to_accept_per_socket_event
         if most is not None:
             return LimitedAccepting(loop, sock, length, self.new_connection, most)
@@ -195,6 +202,8 @@ class ActiveListener:
 
     def on_accepted(self, connection: Connection) -> None:
         self.connections.add(connection)
+        if self._turns is not None:
+            self._turns.add(1)
         connection.drain = self._drain or self._shortage
 
     def on_established(self, connection: Connection) -> None:
@@ -224,6 +233,8 @@ class ActiveListener:
 
     def _forget(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        if self._turns is not None:
+            self._turns.add(-1)
         if self.stopped and not self.connections and self.on_idle is not None:
             self.on_idle()
 

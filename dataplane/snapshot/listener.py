@@ -85,6 +85,7 @@ class Listener:
     per_connection_buffer_limit: int = 1 << 20
     bind_to_port: bool = True
     use_original_dst: bool = False
+    exact_balance: bool = False  # whoever has the fewest connections accepts the next
     reuse_port: bool = True
     freebind: bool = False
     transparent: bool = False

@@ -274,7 +274,8 @@ class UpstreamCluster:
         stats.membership_healthy.set(sum(1 for host in hosts if host.is_healthy))
         stats.membership_degraded.set(sum(1 for host in hosts if host.is_degraded))
         stats.membership_excluded.set(sum(1 for host in hosts if host.is_excluded))
-        stats.max_host_weight.set(max((host.weight for host in hosts), default=0))
+        if self.config.discovery is not DiscoveryType.STATIC:
+            stats.max_host_weight.set(max((host.weight for host in hosts), default=0))
 
     def take_outliers(self, report: OutlierReport) -> None:
         """What another process has seen of the hosts."""

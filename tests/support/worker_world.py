@@ -60,15 +60,19 @@ async def workers(
     filters: tuple[object, ...] = (),
     more: dict[str, Any] | None = None,
     second: Origin | None = None,
+    listener: dict[str, Any] | None = None,
     **cluster: Any,
 ) -> AsyncIterator[World]:
-    """filters: before the connection manager.  more: of the bootstrap.  second: another host of the cluster."""
+    """filters: before the connection manager.  more: of the bootstrap.  second: another host of the cluster.
+
+    listener: more of the listener.
+    """
     async with Origin("blue") as origin:
-        listener = bootstraps.http_listener("edge", [{"match": {"prefix": "/"}, "route": {"cluster": "app"}}])
-        chain = listener["filter_chains"][0]
+        edge = bootstraps.http_listener("edge", [{"match": {"prefix": "/"}, "route": {"cluster": "app"}}]) | (listener or {})
+        chain = edge["filter_chains"][0]
         chain["filters"] = [*filters, *chain["filters"]]
         ports = [origin.port] if second is None else [origin.port, second.port]
-        bootstrap = bootstraps.static([listener], [bootstraps.static_cluster("app", *ports, **cluster)]) | (more or {})
+        bootstrap = bootstraps.static([edge], [bootstraps.static_cluster("app", *ports, **cluster)]) | (more or {})
         proxy = our_process(bootstrap, directory, "--concurrency", str(count))
         await asyncio.to_thread(proxy.start)
         try:

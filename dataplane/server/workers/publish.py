@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataplane.api.network_filter import CountingFilter, count_name
 from dataplane.server.workers.board import GENERATION, Board, Key, ResourceFact
-from dataplane.server.workers.shared_counts import Allotment, of_cluster, of_filter
+from dataplane.server.workers.shared_counts import Allotment, of_cluster, of_filter, of_listener
 from dataplane.snapshot.diff import diff
 from dataplane.snapshot.listener import chains_of
 from dataplane.xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE, SECRET
@@ -47,6 +47,7 @@ class Publisher:
             self._board.drop(Key("ejections", name))
         self._allot({of_cluster(name) for name in previous.clusters}, {of_cluster(name) for name in current.clusters})
         self._allot(_filters(previous), _filters(current))
+        self._allot(_balanced(previous), _balanced(current))
         self._board.put(Key(GENERATION), current.generation)
         self._on_change()
 
@@ -67,6 +68,11 @@ class Publisher:
             self._board.put(Key("resource", name, type_url), ResourceFact(resource.body, resource.added_via_api))
         for name in changes.removed:
             self._board.drop(Key("resource", name, type_url))
+
+
+def _balanced(snapshot: Snapshot) -> set[str]:
+    """Names of the counts of listeners whose connections are to be spread evenly."""
+    return {of_listener(name) for name, listener in snapshot.listeners.items() if listener.exact_balance}
 
 
 def _filters(snapshot: Snapshot) -> set[str]:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from dataplane.base.counts import Count, SharedCount
+from dataplane.base.turns import Place, Turns
 
 _log = logging.getLogger("main")
 
@@ -50,6 +51,13 @@ class CountTable:
         cells = [each * _ROWS + row for each in range(self._workers)]
         own = cells.pop(worker)
         return SharedCount(self._cells, own, cells)
+
+    def turns(self, block: int, worker: int) -> Turns:
+        """The first two rows of a block."""
+        first = block * _ROWS_OF_BLOCK
+        columns = [each * _ROWS for each in range(self._workers)]
+        places = [Place(column + first, column + first + 1, column + _BEATS) for column in columns]
+        return Turns(self._cells, places, worker)
 
     def is_clear(self, block: int) -> bool:
         """Whether nobody counts anything in it."""
@@ -96,6 +104,10 @@ class Counts:
     def filter(self, name: str) -> Count | None:
         block = self._blocks.block(of_filter(name))
         return None if block is None else self._table.count(block * _ROWS_OF_BLOCK, self._worker)
+
+    def turns(self, listener: str) -> Turns | None:
+        block = self._blocks.block(of_listener(listener))
+        return None if block is None else self._table.turns(block, self._worker)
 
 
 class ToldBlocks:
@@ -155,3 +167,7 @@ def of_cluster(name: str) -> str:
 
 def of_filter(name: str) -> str:
     return f"filter/{name}"
+
+
+def of_listener(name: str) -> str:
+    return f"listener/{name}"

@@ -2,7 +2,8 @@
 
 Here: binding, which socket is whose, drains, `/listeners`.  Not here: accepting (listener.manager, in the workers).
 A worker that dies leaves its sockets open here: what waits in their queues is accepted by its replacement, and nothing is refused meanwhile.
-With `reuse_port` every worker has a socket of its own and the kernel spreads connections; without it, and for Unix sockets, all share one.
+With `reuse_port` every worker has a socket of its own and the kernel spreads connections; without it, with `exact_balance`, and for Unix
+sockets all share one.
 Where a process before this one had more workers, some have several.
 Takes the place of listener.manager.ListenerManager in the main process.
 """
@@ -63,7 +64,7 @@ class KeptSockets:
         self._fleet = fleet
         self._bind = bind
         self._stats = ListenerManagerStats(stats)
-        self._stats.workers_started.set(workers)
+        self._stats.workers_started.set(1)  # as in Envoy: that they were, not how many
         self._configs: dict[str, Listener] = {}
         self._sockets: dict[str, dict[Address, Shares]] = {}
         self._bound: dict[str, tuple[Address, ...]] = {}  # of listeners that have no sockets any more, too
@@ -196,7 +197,7 @@ class KeptSockets:
 
     def _bind_shares(self, address: Address, config: Listener) -> Shares:
         shares = list(self._bind(address, config))
-        if isinstance(address, PipeAddress) or not config.reuse_port:
+        if isinstance(address, PipeAddress) or not config.reuse_port or config.exact_balance:
             return tuple(shares)
         bound = bound_address(shares[0], address)  # the kernel chooses a port once
         try:

@@ -47,6 +47,9 @@ _log = logging.getLogger("main")
 # How often a worker in a drain looks how many connections are left.
 _LOOK: Final = 0.05
 
+# How often it says at least that its loop turns: others go by it, too (base.turns).
+_BEAT: Final = 0.1
+
 
 def main(descriptor: int) -> None:
     """descriptor: of this end of the socket to the main process."""
@@ -145,7 +148,7 @@ class Worker:
         await self._following.wait()
         while True:
             beat()
-            await asyncio.sleep(engine.config.watchdogs.worker.interval)
+            await asyncio.sleep(min(engine.config.watchdogs.worker.interval, _BEAT))
 
     async def _answer(self, engine: Engine, listeners: ListenerManager) -> None:
         reporter = Reporter(engine.stats)

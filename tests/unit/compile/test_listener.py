@@ -58,6 +58,13 @@ def test_defaults() -> None:
     assert find_filter_chain(made, made.address, made.address) is chain
 
 
+def test_connections_may_be_spread_evenly() -> None:
+    assert not listener().exact_balance
+    assert listener(connection_balance_config={"exact_balance": {}}).exact_balance
+    extension = {"name": "dlb", "typed_config": {"@type": f"{TYPES}.filters.http.router.v3.Router"}}
+    assert any("extend_balance" in problem for problem in problems(connection_balance_config={"extend_balance": extension}))
+
+
 def test_fields() -> None:
     made = listener(
         additional_addresses=[{"address": {"pipe": {"path": "/x", "mode": 448}}}],
