@@ -26,9 +26,10 @@ class Inspection(Enum):
 class Inspected:
     """One connection while it is inspected: facts to add to, bytes to look at.
 
+    introduced: a PROXY header said who is behind the connection.
     data: what was received and not taken.  ended: the peer will send no more.  sock: None where there is none.
     restored: local_address was learnt, and may be that of another listener (Listener.use_original_dst).
-    dynamic_metadata: by namespace.  proxy_protocol_tlvs: type and value of those that upstream connections pass on.
+    dynamic_metadata: by namespace.  filter_state: by name.  proxy_protocol_tlvs: type and value of those that upstream connections pass on.
     """
 
     __slots__ = (
@@ -36,6 +37,8 @@ class Inspected:
         "data",
         "dynamic_metadata",
         "ended",
+        "filter_state",
+        "introduced",
         "local_address",
         "proxy_protocol_tlvs",
         "remote_address",
@@ -55,7 +58,9 @@ class Inspected:
         self.stats = stats
         self.sock = sock
         self.restored = False
+        self.introduced = False
         self.dynamic_metadata: dict[str, dict[str, object]] = {}
+        self.filter_state: dict[str, object] = {}
         self.proxy_protocol_tlvs: tuple[tuple[int, bytes], ...] = ()
         self.data = b""
         self.ended = False

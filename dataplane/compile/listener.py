@@ -23,7 +23,7 @@ from dataplane.compile.context import CompileContext
 from dataplane.compile.filter_chain import check_distinct, compile_filter_chain
 from dataplane.compile.filter_chain_matcher import compile_filter_chain_matcher
 from dataplane.compile.listener_filters import compile_listener_filters
-from dataplane.compile.support import ignores, supports
+from dataplane.compile.support import supports
 from dataplane.compile.units import metadata_dict, seconds_or, wrapped
 from dataplane.routing.filter_chain_match import FilterChainIndex, NamedChains
 from dataplane.snapshot.listener import FilterChain, Listener
@@ -54,12 +54,8 @@ supports(
     "max_connections_to_accept_per_socket_event",
     "connection_balance_config",
     "ignore_global_conn_limit",
-    drain_type=("DEFAULT", "MODIFY_ONLY"),
-)
-ignores(
-    ListenerMessage,
     "bypass_overload_manager",
-    because="limits of the overload manager are refused, so there is nothing to be exempt from",
+    drain_type=("DEFAULT", "MODIFY_ONLY"),
 )
 supports(ListenerMessage.ConnectionBalanceConfig, "exact_balance")
 supports(ListenerMessage.ConnectionBalanceConfig.ExactBalance)
@@ -118,6 +114,7 @@ def compile_listener(message: ListenerMessage, at: FieldPath, context: CompileCo
         traffic_direction=message.traffic_direction,
         drain_type=message.drain_type,
         ignore_global_conn_limit=message.ignore_global_conn_limit,
+        bypass_overload_manager=message.bypass_overload_manager,
         access_log=compile_access_logs(message.access_log, at / "access_log", context),
         rds_names=frozenset(source.route_config_name for source in context.rds_sources),
         rds_sources=tuple(context.rds_sources),

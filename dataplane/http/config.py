@@ -178,6 +178,7 @@ class HttpConnectionManagerConfig:
     xff_num_trusted_hops: int = 0
     skip_xff_append: bool = False
     append_x_forwarded_port: bool = False
+    add_proxy_protocol_connection_state: bool = True
     internal_addresses: InternalAddresses | None = None
     forward_client_cert: ForwardClientCert = ForwardClientCert.SANITIZE
     client_cert_details: frozenset[ClientCertDetail] = frozenset()

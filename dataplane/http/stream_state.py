@@ -147,6 +147,10 @@ class StreamState(StreamInfo):
         return self.connection.downstream.info.requested_server_name
 
     @property
+    def tells_origin(self) -> bool:  # type: ignore[override]
+        return self.manager.config.add_proxy_protocol_connection_state
+
+    @property
     def buffer_limit(self) -> int:
         return self.connection.downstream.listener.per_connection_buffer_limit
 

@@ -267,8 +267,11 @@ class Connection(StreamInfo, asyncio.Protocol):
         self.remote_address = self.downstream_remote_address = inspected.remote_address
         if inspected.restored:
             self.destination_restored = True
+        self.introduced = self.introduced or inspected.introduced
         if inspected.dynamic_metadata:
             self.dynamic_metadata = {**(self.dynamic_metadata or {}), **inspected.dynamic_metadata}
+        if inspected.filter_state:
+            self.filter_state = {**(self.filter_state or {}), **inspected.filter_state}
         if inspected.proxy_protocol_tlvs:
             self.proxy_protocol_tlvs = inspected.proxy_protocol_tlvs
 

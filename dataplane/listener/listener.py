@@ -11,6 +11,7 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from random import random
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,8 @@ class ActiveListener:
     ) -> None:
         """find_by_address: who listens, or stands for a listener without a socket, at an address."""
         self.config = config
-        self.server = server
+        self._process = server
+        self.server = _server_for(config, server)
         self.stat_prefix = stat_prefix(config.address, config.stat_prefix)
         self.connections: set[Connection] = set()
         self.bound: tuple[Address, ...] = ()
@@ -68,7 +70,6 @@ class ActiveListener:
         self._drain: DrainDecision | None = None
         self._shortage: DrainDecision | None = None
         self._paused = False
-        self._levels = server.overload
         self._next_connection_id = next_connection_id
         self._limit = limit
         self._find_by_address = find_by_address
@@ -133,7 +134,7 @@ class ActiveListener:
 
     async def pause_accepting(self, paused: bool) -> None:
         """While it pauses, the kernel lets connections wait as long as there is room in the backlog."""
-        if self.stopped or paused is self._paused:
+        if self.stopped or paused is self._paused or (paused and self.config.bypass_overload_manager):
             return
         self._paused = paused
         if paused:
@@ -145,6 +146,8 @@ class ActiveListener:
 
     def update(self, config: Listener, drain: DrainDecision) -> list[Connection]:
         """New connections get *config*.  Returns those whose filter chain is gone; they are draining from now on."""
+        if config.bypass_overload_manager is not self.config.bypass_overload_manager:
+            self.server = _server_for(config, self._process)
         self.config = config
         kept = {chain.key for chain in chains_of(config)}
         leaving = [
@@ -167,6 +170,8 @@ class ActiveListener:
 
     def ask_to_end(self, shortage: DrainDecision | None) -> None:
         """While a resource runs short.  A drain that is under way goes on, and one that begins takes its place."""
+        if self.config.bypass_overload_manager:
+            shortage = None
         self._shortage = shortage
         for connection in self.connections:
             if connection.drain is None or connection.drain.by_overload:
@@ -253,11 +258,11 @@ class ActiveListener:
 
     def new_connection(self) -> asyncio.Protocol:
         """The protocol of a connection that was accepted."""
-        levels = self._levels
+        levels = self.server.overload
         if levels is not None and self._rejects(levels):
             self.stats.cx_overload_reject.inc()
             return Unwanted()
-        if self._limit is None or self.config.ignore_global_conn_limit:
+        if self._limit is None or self.config.ignore_global_conn_limit or self.config.bypass_overload_manager:
             return Connection(self, self._next_connection_id())
         if not self._limit.take():
             self.stats.global_cx_overflow.inc()
@@ -275,6 +280,11 @@ class ActiveListener:
     def __repr__(self) -> str:
         state = "stopped" if self.stopped else "accepting"
         return f"<ActiveListener {self.config.name} {state}, {len(self.connections)} connections>"
+
+
+def _server_for(config: Listener, server: ServerContext) -> ServerContext:
+    """A listener that bypasses the overload manager sees none, nor do its connections."""
+    return replace(server, overload=None) if config.bypass_overload_manager and server.overload is not None else server
 
 
 def start_draining(connections: Iterable[Connection], drain: DrainDecision) -> None:

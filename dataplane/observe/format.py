@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.observe import operators
@@ -98,7 +98,7 @@ class JsonFormat:
     ) -> bytes:
         """One line of JSON with its newline."""
         value = self._build(request, response, trailers, info)
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True).encode("utf-8", "replace") + b"\n"
 
 
 def _compile_json(shape: Json, at: FieldPath, omit: bool) -> _Build:
@@ -137,6 +137,9 @@ def _compile_json_text(text: str, at: FieldPath, omit: bool) -> _Build:
 
 
 def _single(operator: Operator) -> _Build:
+    if isinstance(operator, OfInfo) and operator.whole is not None:
+        whole = operator.whole
+        return lambda request, response, trailers, info: cast("Json", whole(info))
     if isinstance(operator, OfInfo):
         fact = operator.read
         return lambda request, response, trailers, info: _unwire(fact(info))

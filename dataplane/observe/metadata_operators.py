@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.observe.filter_state import of_filter_state
 
 if TYPE_CHECKING:
     from dataplane.observe.stream_info import StreamInfo
 
-Value = str | int | None
-Reader = Callable[["StreamInfo"], Value]
-"""A string is a text, not yet a wire string."""
+Reader = Callable[["StreamInfo"], object]
+"""Text, a number, or JSON that is still to be printed; None where there is nothing."""
 
 _Metadata = Mapping[str, object]
 
@@ -46,13 +46,11 @@ _REFUSED: Final = frozenset({"ROUTE", "UPSTREAM_HOST", "VIRTUAL_HOST", "LISTENER
 def _reader(metadata: Callable[[StreamInfo], _Metadata | None], path: str) -> Reader:
     namespace, *keys = path.split(":")
 
-    def read(info: StreamInfo) -> Value:
+    def read(info: StreamInfo) -> object:
         value: object = (metadata(info) or {}).get(namespace)
         for key in keys:
             value = value.get(key) if isinstance(value, Mapping) else None
-        if value is None or isinstance(value, str) or type(value) is int:
-            return value
-        return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+        return value
 
     return read
 
@@ -80,5 +78,17 @@ def _of_any(argument: str, at: FieldPath) -> Reader:
     return _reader(_KINDS[kind], path)
 
 
-READERS: Final = {"DYNAMIC_METADATA": _of_dynamic, "CLUSTER_METADATA": _of_cluster, "METADATA": _of_any}
+def as_text(value: object) -> str | int | None:
+    """As a line of text has it.  A string is not yet a wire string."""
+    if value is None or isinstance(value, str) or type(value) is int:
+        return value
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
+READERS: Final = {
+    "DYNAMIC_METADATA": _of_dynamic,
+    "CLUSTER_METADATA": _of_cluster,
+    "METADATA": _of_any,
+    "FILTER_STATE": of_filter_state,
+}
 """By name: from the argument to what is printed."""

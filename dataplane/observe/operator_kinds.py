@@ -26,10 +26,12 @@ class OfInfo:
 
     expression: the same in bytes, as a Python expression of `info` (and of `missing`, which it gives where there is no value), for operators
     of the default format, whose call costs more than their work.
+    whole: what a JSON format takes in its place where the value may be more than text; None: the same.
     """
 
     read: Fact
     expression: str = ""
+    whole: Callable[[StreamInfo], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

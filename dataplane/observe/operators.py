@@ -299,10 +299,10 @@ def _metadata(compile_reader: Callable[[str, FieldPath], metadata_operators.Read
         read = compile_reader(argument, at)
 
         def fact(info: StreamInfo) -> Value:
-            value = read(info)
+            value = metadata_operators.as_text(read(info))
             return wire(value)[:length] if isinstance(value, str) else value
 
-        return OfInfo(fact)
+        return OfInfo(fact, whole=read)
 
     return build
 

@@ -91,6 +91,8 @@ class StreamInfo:
     upstream_tls: TlsFacts | None = None
     destination_restored: bool = False  # downstream_local_address is where the connection was bound for, not our socket's
     proxy_protocol_tlvs: tuple[tuple[int, bytes], ...] = ()  # type and value, to be passed on upstream
+    introduced: bool = False  # a PROXY header said who is behind the connection
+    tells_origin: bool = True  # to upstreams whose connections begin with a PROXY header
     listener_name: str = ""
     filter_chain_name: str = ""
 

@@ -30,8 +30,11 @@ class IntroducedSocket:
     passed_types: frozenset[int] | None = frozenset()
 
     def header(self, info: StreamInfo) -> bytes:
-        tlvs = () if self.version == 1 else self._tlvs(info)
+        """What goes ahead; b"" where the stream does not say on whose behalf it comes."""
         connection = info.of_connection
+        if not (info.tells_origin or connection.introduced):
+            return b""
+        tlvs = () if self.version == 1 else self._tlvs(info)
         return proxy_header(self.version, connection.downstream_remote_address, connection.downstream_local_address, tlvs)
 
     def _tlvs(self, info: StreamInfo) -> tuple[Tlv, ...]:

@@ -97,6 +97,7 @@ class Listener:
     traffic_direction: int = 0  # enum TrafficDirection
     drain_type: int = 0  # enum DrainType: DEFAULT (0) or MODIFY_ONLY
     ignore_global_conn_limit: bool = False
+    bypass_overload_manager: bool = False
     access_log: tuple[AccessLogger, ...] = ()
     rds_names: frozenset[str] = frozenset()  # route configurations that its connection managers take from RDS
     rds_sources: tuple[RdsSource, ...] = ()  # the same, with where to ask

@@ -18,6 +18,7 @@ from dataplane.api.registry import extension
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.context import CompileContext
 from dataplane.compile.support import supports
+from dataplane.observe.filter_state import text_map
 from dataplane.observe.stats import Counter, StatsStore
 from dataplane.semantics.proxy_protocol import NoHeader, ProxyHeader, may_be_header, parse_proxy_header
 
@@ -28,13 +29,14 @@ supports(
     "pass_through_tlvs",
     "disallowed_versions",
     "stat_prefix",
-    tlv_location=("DYNAMIC_METADATA",),
+    "tlv_location",
 )
 supports(ProxyProtocolConfig.Rule, "tlv_type", "on_tlv_present")
 supports(ProxyProtocolConfig.KeyValuePair, "metadata_namespace", "key")
 supports(PassThroughMessage, "match_type", "tlv_type")
 
 _NAMESPACE: Final = "envoy.filters.listener.proxy_protocol"
+_STATE: Final = "envoy.network.proxy_protocol.tlv"
 _VERSION_NUMBERS: Final = {VersionsMessage.V1: 1, VersionsMessage.V2: 2}
 
 
@@ -56,7 +58,7 @@ class _Stats:
 
 @dataclass(frozen=True, slots=True)
 class ProxyProtocolSettings:
-    """rules: by TLV type, the namespace and the key of the metadata that its value becomes.
+    """rules: by TLV type, the namespace and the key of the metadata that its value becomes.  into_state: they become filter state instead.
 
     versions: those that are welcome.  passed: types of TLVs that upstream connections pass on; None: all.
     """
@@ -66,6 +68,7 @@ class ProxyProtocolSettings:
     may_be_missing: bool = False
     passed: frozenset[int] | None = frozenset()
     stat_prefix: str = ""
+    into_state: bool = False
 
 
 class ProxyProtocol:
@@ -100,15 +103,26 @@ class ProxyProtocol:
     def _take(self, header: ProxyHeader, inspected: Inspected) -> None:
         inspected.data = inspected.data[header.length :]
         if header.source is not None and header.destination is not None:
+            inspected.introduced = True
             inspected.restored = header.destination != inspected.local_address
             inspected.remote_address, inspected.local_address = header.source, header.destination
         passed = self._settings.passed
         inspected.proxy_protocol_tlvs = tuple(tlv for tlv in header.tlvs if passed is None or tlv[0] in passed)
+        if self._settings.into_state:
+            self._keep(header, inspected)
+            return
         for kind, value in header.tlvs:
             if kind in self._settings.rules:
                 namespace, key = self._settings.rules[kind]
                 # As Envoy: of several values the first one counts.
                 inspected.dynamic_metadata.setdefault(namespace, {}).setdefault(key, _as_text(value))
+
+    def _keep(self, header: ProxyHeader, inspected: Inspected) -> None:
+        """As Envoy: of several values the last one counts, and there are no namespaces."""
+        rules = self._settings.rules
+        values = {rules[kind][1]: _as_text(value) for kind, value in header.tlvs if kind in rules}
+        if values:
+            inspected.filter_state[_STATE] = text_map(values)
 
     def _stats_of(self, store: StatsStore) -> _Stats:
         if self._stats is None or self._store is not store:
@@ -136,6 +150,7 @@ def compile_config(config: ProxyProtocolConfig, at: FieldPath, context: CompileC
             may_be_missing=config.allow_requests_without_proxy_protocol,
             passed=_passed(config),
             stat_prefix=config.stat_prefix,
+            into_state=config.tlv_location == ProxyProtocolConfig.FILTER_STATE,
         )
     )
 

@@ -81,6 +81,7 @@ supports(
     "stream_error_on_invalid_http_message",
     "strip_trailing_host_dot",
     "append_x_forwarded_port",
+    "add_proxy_protocol_connection_state",
     "upgrade_configs",
     codec_type=("AUTO", "HTTP1", "HTTP2"),
     forward_client_cert_details=("SANITIZE", "FORWARD_ONLY", "APPEND_FORWARD", "SANITIZE_SET", "ALWAYS_FORWARD_ONLY"),
@@ -263,6 +264,7 @@ def _peer(message: HttpConnectionManager, at: FieldPath, context: CompileContext
         "xff_num_trusted_hops": message.xff_num_trusted_hops,
         "skip_xff_append": message.skip_xff_append,
         "append_x_forwarded_port": message.append_x_forwarded_port,
+        "add_proxy_protocol_connection_state": wrapped(message, "add_proxy_protocol_connection_state", True),
         "internal_addresses": internal,
         "forward_client_cert": _member(
             values.ForwardClientCert, message.forward_client_cert_details, at / "forward_client_cert_details"

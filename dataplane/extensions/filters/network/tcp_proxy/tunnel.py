@@ -12,18 +12,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dataplane.api.upstream import PoolFailure, StreamReset
+from dataplane.observe.filter_state import Shown, keep
 from dataplane.routing.header_mutations import apply_additions
 from dataplane.semantics.header_map import RequestHeaders
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from dataplane.api.tcp_upstream import TcpReceiver
     from dataplane.api.upstream import BalancingContext, LiveCluster, LiveHost, Pending, RequestEncoder, UpstreamConnectionInfo
     from dataplane.base.address import Address
     from dataplane.observe.stream_info import StreamInfo
     from dataplane.routing.route import HeaderAddition
-    from dataplane.semantics.header_map import HeaderMap, ResponseHeaders
+    from dataplane.semantics.header_map import Field, HeaderMap, ResponseHeaders
+
+_HEADERS: Final = "envoy.tcp_proxy.propagate_response_headers"
+_TRAILERS: Final = "envoy.tcp_proxy.propagate_response_trailers"
 
 _FAILED: Final = PoolFailure.REMOTE_CONNECTION_FAILURE
 
@@ -33,11 +37,16 @@ _ORDERLY: Final = (StreamReset.CONNECTION_TERMINATION, StreamReset.PROTOCOL_ERRO
 
 @dataclass(frozen=True, slots=True)
 class TunnelConfig:
-    """`TunnelingConfig`.  hostname: of the request, from what is known of the connection.  post_path: b"" for a CONNECT."""
+    """`TunnelingConfig`.  hostname: of the request, from what is known of the connection.  post_path: b"" for a CONNECT.
+
+    keeps_headers, keeps_trailers: those of the answer are left in the filter state of the connection.
+    """
 
     hostname: Callable[[StreamInfo], bytes]
     headers_to_add: tuple[HeaderAddition, ...] = ()
     post_path: bytes = b""
+    keeps_headers: bool = False
+    keeps_trailers: bool = False
 
     def request(self, info: StreamInfo) -> RequestHeaders:
         method = b"POST" if self.post_path else b"CONNECT"
@@ -50,6 +59,7 @@ class Tunnel:
     """Implements api.upstream.RoutedReceiver; api.tcp_upstream.PendingTcp while it is asked for, TcpUpstream once it is open."""
 
     __slots__ = (
+        "_config",
         "_encoder",
         "_host",
         "_info",
@@ -66,6 +76,7 @@ class Tunnel:
     downstream_protocol = ""
 
     def __init__(self, config: TunnelConfig, info: StreamInfo, receiver: TcpReceiver) -> None:
+        self._config = config
         self._request = config.request(info)
         self._info = info
         self._receiver: TcpReceiver | None = receiver
@@ -124,6 +135,8 @@ class Tunnel:
         receiver, host = self._receiver, self._host
         assert receiver is not None
         assert host is not None
+        if self._config.keeps_headers:
+            keep(self._info, _HEADERS, _shown([(b":status", b"%d" % headers.status), *headers.fields]))
         if end_stream:
             self._encoder = None
         if end_stream or not 200 <= headers.status < 300:
@@ -155,6 +168,8 @@ class Tunnel:
         """Never called: `takes_whole` says no."""
 
     def on_trailers(self, trailers: HeaderMap) -> None:
+        if self._config.keeps_trailers:
+            keep(self._info, _TRAILERS, _shown(trailers.fields))
         self.on_data(b"", True)
 
     def on_reset(self, reason: StreamReset, details: str) -> None:
@@ -205,3 +220,8 @@ class Tunnel:
             pending.cancel()
         if encoder is not None:
             encoder.reset()
+
+
+def _shown(fields: Iterable[Field]) -> Shown:
+    """A config.core.v3.HeaderMap, as Envoy keeps it."""
+    return Shown({"headers": [{"key": name.decode("latin-1"), "value": value.decode("latin-1")} for name, value in fields]})

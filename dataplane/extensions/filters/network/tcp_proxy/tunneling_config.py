@@ -10,7 +10,7 @@ from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.context import CompileContext
 from dataplane.compile.header_mutations import compile_additions
-from dataplane.compile.support import ignores, supports
+from dataplane.compile.support import supports
 from dataplane.extensions.filters.network.tcp_proxy.tunnel import TunnelConfig
 from dataplane.observe.format import TextFormat
 
@@ -18,12 +18,7 @@ if TYPE_CHECKING:
     from dataplane.observe.stream_info import StreamInfo
 
 supports(TcpProxy.TunnelingConfig, "hostname", "use_post", "headers_to_add", "post_path")
-ignores(
-    TcpProxy.TunnelingConfig,
-    "propagate_response_headers",
-    "propagate_response_trailers",
-    because="only the operator FILTER_STATE reads what they keep, and that is refused",
-)
+supports(TcpProxy.TunnelingConfig, "propagate_response_headers", "propagate_response_trailers")
 
 
 def compile_tunneling(message: TcpProxy, at: FieldPath, context: CompileContext) -> TunnelConfig | None:
@@ -35,6 +30,8 @@ def compile_tunneling(message: TcpProxy, at: FieldPath, context: CompileContext)
     return TunnelConfig(
         hostname=_hostname(config.hostname, at / "hostname"),
         headers_to_add=compile_additions(config.headers_to_add, at / "headers_to_add", context),
+        keeps_headers=config.propagate_response_headers,
+        keeps_trailers=config.propagate_response_trailers,
         post_path=(config.post_path.encode() or b"/") if config.use_post else b"",
     )
 
