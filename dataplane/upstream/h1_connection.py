@@ -101,11 +101,11 @@ class H1Connection(H1Writer):
         self._dial = self._pool.connector.connect(self._pool.host.address, self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvloop's is none by inheritance
-        self.transport = transport
-        self.write = transport.write
-        if self._state == CLOSED:
+        if self._state == CLOSED:  # the loop heard too late; a transport that it closes now keeps us for ever, so we do not keep it
             transport.abort()
             return
+        self.transport = transport
+        self.write = transport.write
         self._state = IDLE
         if self._dial is not None:
             self._dial.connected()

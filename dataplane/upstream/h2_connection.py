@@ -93,10 +93,10 @@ class H2Connection(H2Writer):
         self._dial = self._pool.connector.connect(self._pool.host.address, self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvloop's is none by inheritance
-        self.transport = transport
-        if self._state == _CLOSED:
+        if self._state == _CLOSED:  # the loop heard too late; a transport that it closes now keeps us for ever, so we do not keep it
             transport.abort()
             return
+        self.transport = transport
         self._state = _OPEN
         if self._dial is not None:
             self._dial.connected()

@@ -103,6 +103,9 @@ class _SecureDial(Dialled):
         layer = self.layer
         assert layer is not None
         if not self._is_shaking_hands:
+            if self._is_over:  # cancelled, and the loop heard too late
+                cast("asyncio.Transport", transport).abort()
+                return
             self._is_shaking_hands = True
             cast("asyncio.Transport", transport).set_protocol(layer)
             layer.connection_made(transport)

@@ -125,3 +125,17 @@ def test_a_connection_that_is_gone_leaves_nothing_to_the_collector(make: type[Wi
         del peer.protocol, peer  # as the loop's transports forget theirs
         assert living(H1Connection, H2Connection) == []
     assert living(H1Pool, H2Pool)
+
+
+@pytest.mark.parametrize("make", [Wire, H2Wire])
+def test_a_connection_that_comes_after_its_dial_was_cancelled_is_not_kept(make: type[Wire]) -> None:
+    """The loop may have heard of the cancelling too late, and then its transport never forgets the protocol."""
+    wire = make()
+    with no_collector():
+        request = wire.ask(Recorder())
+        request.pending.cancel()
+        (wire.pool if make is Wire else wire.h2_pool).drain()  # type: ignore[attr-defined]  # of an H2Wire
+        peer = wire.peers.pop()
+        assert peer.accept().closed
+        del peer, request
+        assert living(H1Connection, H2Connection) == []
