@@ -21,7 +21,8 @@ from dataplane.base.deadlines import DeadlineWheel
 from dataplane.observe.stats import StatsStore
 from dataplane.semantics.header_map import RequestHeaders
 from dataplane.snapshot.cluster import Cluster, DiscoveryType, Endpoint, LoadAssignment, Locality, LocalityEndpoints
-from dataplane.upstream.cluster import UpstreamCluster, UpstreamRuntime
+from dataplane.upstream.cluster import UpstreamCluster
+from dataplane.upstream.runtime import UpstreamRuntime
 
 REQUESTS = 40_000
 CONNECTIONS = 32

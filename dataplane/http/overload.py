@@ -17,7 +17,8 @@ from dataplane.http.request_headers import Refusal
 if TYPE_CHECKING:
     from dataplane.api.overload import OverloadLevels
     from dataplane.http.config import HttpConnectionManagerConfig
-    from dataplane.http.request_headers import Peer, PreparedStream
+    from dataplane.http.peer import Peer
+    from dataplane.http.request_headers import PreparedStream
     from dataplane.http.stats import HttpStats
     from dataplane.semantics.header_map import RequestHeaders
 

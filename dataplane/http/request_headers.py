@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from dataplane.base.address import Address, InternalAddress, PipeAddress, SocketAddress
@@ -24,6 +24,7 @@ from dataplane.http.config import (
     UnderscoresAction,
 )
 from dataplane.http.local_address import local_address
+from dataplane.http.peer import Peer
 from dataplane.matching.cidr import LOOPBACK
 from dataplane.semantics import forwarded, hop_by_hop, noticed, path
 from dataplane.semantics.header_map import Field, RequestHeaders
@@ -44,24 +45,6 @@ _TE_ALONE: Final = (b"te",)  # of every gRPC call, with `trailers`: it goes on a
 
 _IN_AUTHORITY: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$&'()*+,;=:@[]"
 _SCHEMES: Final = (b"http", b"https")
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """What stays the same for all requests of a connection.
-
-    introduction: what is added to a request that says nothing special.  noticed: what others will notice of it.
-    """
-
-    address: Address
-    forwarded_for: bytes
-    text: bytes
-    is_internal: bool
-    local_port: int
-    scheme: bytes = b"http"
-    client_cert: bytes | None = None  # its element of x-forwarded-client-cert; None without a certificate
-    introduction: tuple[Field, ...] = ()
-    noticed: tuple[bytes, ...] = ()
 
 
 class Refusal(NamedTuple):

@@ -14,15 +14,11 @@ from dataplane.routing.route import ForwardAction
 from dataplane.routing.table import find_route
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from dataplane.api.http_filter import TerminalFilter
-    from dataplane.base.address import Address
     from dataplane.http.codec.interface import StreamEncoder
     from dataplane.http.connection_manager import HttpConnection
     from dataplane.http.filter_chain import FilterRun
     from dataplane.http.stream_times import StreamDeadlines
-    from dataplane.observe.tls_facts import TlsFacts
     from dataplane.routing.route import Route, RouteConfiguration
     from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
     from dataplane.snapshot.snapshot import Snapshot
@@ -44,17 +40,28 @@ class StreamState(StreamInfo):
         "bytes_sent",
         "close_after",
         "connection",
+        "connection_id",
+        "connection_metadata",
+        "destination_restored",
+        "downstream_direct_remote_address",
+        "downstream_local_address",
         "downstream_remote_address",
+        "downstream_tls",
+        "dynamic_metadata",
         "encoder",
         "end_at",
+        "filter_chain_name",
+        "filter_state",
         "finished",
         "idle_timeout",
+        "listener_name",
         "manager",
         "protocol",
         "random_value",
         "request_complete",
         "request_end_at",
         "request_headers",
+        "requested_server_name",
         "response_code",
         "response_complete",
         "response_flags",
@@ -65,6 +72,9 @@ class StreamState(StreamInfo):
         "snapshot",
         "start_at",
         "start_wall",
+        "upstream_host",
+        "upstream_local_address",
+        "upstream_tls",
     )
 
     snapshot: Snapshot
@@ -74,6 +84,7 @@ class StreamState(StreamInfo):
     _informed = False  # a 1xx was passed on
 
     def __init__(self, connection: HttpConnection, encoder: StreamEncoder, now: float) -> None:
+        super().__init__()
         self.connection = connection
         self.manager = manager = connection.manager
         self.encoder = encoder
@@ -96,7 +107,18 @@ class StreamState(StreamInfo):
         self._route_stale = False
         self._terminal: TerminalFilter | None = None
         self._run: FilterRun | None = None
-        self.downstream_remote_address = connection.downstream.remote_address
+        downstream = connection.downstream
+        info = downstream.info
+        self.connection_id = downstream.id
+        self.connection_metadata = info.dynamic_metadata
+        self.listener_name = downstream.listener.name
+        self.filter_chain_name = downstream.filter_chain.name
+        self.requested_server_name = info.requested_server_name
+        self.downstream_tls = connection.tls
+        self.downstream_remote_address = downstream.remote_address
+        self.downstream_direct_remote_address = info.downstream_direct_remote_address
+        self.downstream_local_address = downstream.local_address
+        self.destination_restored = info.destination_restored
         self.idle_timeout = manager.config.stream_idle_timeout
         self._deadlines: StreamDeadlines | None = None
 
@@ -107,44 +129,6 @@ class StreamState(StreamInfo):
     @property
     def of_connection(self) -> StreamInfo:
         return self.connection.downstream.info
-
-    # What a stream has from its connection (observe.stream_info): asked by logs, if at all, so no stream copies it.
-
-    @property
-    def connection_id(self) -> int:  # type: ignore[override]  # nobody sets it
-        return self.connection.downstream.id
-
-    @property
-    def downstream_direct_remote_address(self) -> Address | None:  # type: ignore[override]
-        return self.connection.downstream.info.downstream_direct_remote_address
-
-    @property
-    def downstream_local_address(self) -> Address:  # type: ignore[override]
-        return self.connection.downstream.local_address
-
-    @property
-    def destination_restored(self) -> bool:  # type: ignore[override]
-        return self.connection.downstream.info.destination_restored
-
-    @property
-    def connection_metadata(self) -> Mapping[str, object] | None:  # type: ignore[override]
-        return self.connection.downstream.info.dynamic_metadata
-
-    @property
-    def listener_name(self) -> str:  # type: ignore[override]
-        return self.connection.downstream.listener.name
-
-    @property
-    def filter_chain_name(self) -> str:  # type: ignore[override]
-        return self.connection.downstream.filter_chain.name
-
-    @property
-    def downstream_tls(self) -> TlsFacts | None:  # type: ignore[override]
-        return self.connection.tls
-
-    @property
-    def requested_server_name(self) -> str:  # type: ignore[override]
-        return self.connection.downstream.info.requested_server_name
 
     @property
     def tells_origin(self) -> bool:  # type: ignore[override]

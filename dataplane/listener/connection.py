@@ -70,29 +70,34 @@ class Acceptor(Protocol):
 class Connection(StreamInfo, asyncio.Protocol):
     """Implements api.network_filter.DownstreamConnection for one socket."""
 
-    filter: NetworkFilter | None = None
-    filter_chain: FilterChain = _NO_CHAIN
+    filter: NetworkFilter | None
+    filter_chain: FilterChain
     transport: asyncio.Transport
     write: Callable[[bytes], None]
     drain: DrainDecision | None
-    leaving: Leaving | None = None  # its filter chain is gone
-    limit: ConnectionLimit | None = None  # what it took of
+    leaving: Leaving | None  # its filter chain is gone
+    limit: ConnectionLimit | None  # what it took of
     is_established = False  # it has, or had, a filter chain
     _may_be_handed_over = True
     negotiated_protocol = ""  # a TLS transport socket sets it
     is_writable = True
     _closing = False  # we decided to close: nothing more goes to the filter
-    _handshake_deadline: Deadline | None = None
-    _delayed_close: Deadline | None = None
-    _on_delayed_close_timeout: Callable[[], None] | None = None
 
     def __init__(self, acceptor: Acceptor, connection_id: int) -> None:
+        super().__init__()
         self.acceptor = acceptor
         self.id = self.connection_id = connection_id
         self.server = acceptor.server
         self.stat_prefix = acceptor.stat_prefix
         self.listener = acceptor.config
         self.drain = None  # asked with every response
+        self.filter = None
+        self.filter_chain = _NO_CHAIN
+        self.leaving = None
+        self.limit = None
+        self._handshake_deadline: Deadline | None = None
+        self._delayed_close: Deadline | None = None
+        self._on_delayed_close_timeout: Callable[[], None] | None = None
 
     @property
     def info(self) -> StreamInfo:

@@ -83,7 +83,7 @@ class LogFiles:
         self._flushed_by_timer = stats.counter("filesystem.flushed_by_timer")
         self._by_path: dict[str, LogFile] = {}
         self._work: queue.SimpleQueue[tuple[LogFile, bytes] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._writer: threading.Thread | None = None
 
     def open(self, path: str) -> LogFile:
         """The file of that path; the same object for everybody who asks."""
@@ -107,15 +107,15 @@ class LogFiles:
     def close(self) -> None:
         """Write everything and wait for it.  The end of the process."""
         self.flush()
-        if self._thread is not None:
+        if self._writer is not None:
             self._work.put(None)
-            self._thread.join()
-            self._thread = None
+            self._writer.join()
+            self._writer = None
 
     def submit(self, file: LogFile, piece: bytes) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
-            self._thread.start()
+        if self._writer is None:
+            self._writer = threading.Thread(target=self._run, name="log writer", daemon=True)
+            self._writer.start()
         self._buffered.inc()
         self._work.put((file, piece))
 
@@ -167,7 +167,8 @@ def _write_all(descriptor: int, piece: bytes) -> None:
 def _write(descriptor: int, piece: bytes) -> None:
     view = memoryview(piece)
     while view:
-        view = view[os.write(descriptor, view) :]
+        written = os.write(descriptor, view)
+        view = view[written:]
 
 
 def whole_lines(piece: bytes, limit: int) -> Iterator[bytes]:

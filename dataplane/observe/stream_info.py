@@ -22,6 +22,19 @@ class StreamInfo:
     object per request.  Times named `*_at` are monotonic seconds, 0.0 while unknown; `start_wall` is calendar time.
     """
 
+    def __init__(self) -> None:
+        # A compiled class leaves attributes without value whose class-level default is None.
+        self.upstream_host = None
+        self.upstream_local_address = None
+        self.downstream_remote_address = None
+        self.downstream_direct_remote_address = None
+        self.downstream_local_address = None
+        self.downstream_tls = None
+        self.upstream_tls = None
+        self.dynamic_metadata = None
+        self.filter_state = None
+        self.connection_metadata = None
+
     def generation(self) -> Snapshot | None:
         """The configuration that this stream saw; None before it looked."""
         return getattr(self, "snapshot", None)  # an HTTP stream's own

@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 class AnswerCounters:
     """Of one cluster.  internal: the request came from inside (x-envoy-internal).  canary: it was answered by one."""
 
-    __slots__ = ("_answers", "_times", "scope")
-
-    virtual: VirtualClusterStats | None = None  # what else counts the request (router.virtual_clusters)
+    __slots__ = ("_answers", "_times", "scope", "virtual")
 
     def __init__(self, scope: Scope) -> None:
         """scope: `cluster.<name>.`"""
         self.scope: Final = scope
+        self.virtual: VirtualClusterStats | None = None  # what else counts the request (router.virtual_clusters)
         self._answers: dict[tuple[int, bool, str, bool], tuple[Counter, ...]] = {}
         self._times: dict[tuple[bool, str, bool], tuple[Histogram, ...]] = {}
 

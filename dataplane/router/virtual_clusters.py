@@ -30,19 +30,18 @@ class VirtualClusterStats:
 class CountersOfBoth(AnswerCounters):
     """Of a cluster and of a virtual cluster, which keeps no others than the plain ones."""
 
-    __slots__ = ("_of_cluster", "virtual")
-
-    virtual: VirtualClusterStats
+    __slots__ = ("_of_cluster", "_plain")
 
     def __init__(self, of_cluster: AnswerCounters, virtual: VirtualClusterStats) -> None:
         super().__init__(of_cluster.scope)
         self._of_cluster = of_cluster
         self.virtual = virtual
+        self._plain = virtual.answers
 
     def count(self, status: int, internal: bool, alt_name: str = "", canary: bool = False) -> None:
         self._of_cluster.count(status, internal, alt_name, canary)
-        self.virtual.answers.count_plain(status)
+        self._plain.count_plain(status)
 
     def record_time(self, milliseconds: int, internal: bool, alt_name: str = "", canary: bool = False) -> None:
         self._of_cluster.record_time(milliseconds, internal, alt_name, canary)
-        self.virtual.answers.record_plain_time(milliseconds)
+        self._plain.record_plain_time(milliseconds)

@@ -13,13 +13,13 @@ from typing import Final
 from dataplane.base.address import SocketAddress
 from dataplane.semantics.header_map import HeaderMap, RequestHeaders
 
-FORWARDED_FOR: Final = b"x-forwarded-for"
+FORWARDED_FOR: Final[bytes] = b"x-forwarded-for"
 
 _SCHEME: Final = re.compile(rb"^[A-Za-z][-+.A-Za-z0-9]*://")
 _HOST_AND_REST: Final = re.compile(rb"(?:[^\s/?#:\[\]]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?(?:[/?#].*)?")
 
 # What only a trusted peer may say; removed from every request that is not internal.
-INTERNAL_ONLY: Final = frozenset(
+INTERNAL_ONLY: Final[frozenset[bytes]] = frozenset(
     {
         b"x-envoy-retriable-status-codes",
         b"x-envoy-retriable-header-names",
@@ -40,7 +40,7 @@ INTERNAL_ONLY: Final = frozenset(
 )
 
 # Removed as well from requests that enter the mesh here.
-EDGE_ONLY: Final = frozenset(
+EDGE_ONLY: Final[frozenset[bytes]] = frozenset(
     {
         b"x-envoy-decorator-operation",
         b"x-envoy-downstream-service-cluster",

@@ -199,8 +199,10 @@ class ResponseHeadParser:
     def parse_known(self, data: bytes) -> KnownResponseHead | None:
         """Read the head that *data* begins with if all but its first line came before; None otherwise."""
         end = data.find(b"\r\n\r\n") + 4
+        if end < _OK_LENGTH or not data.startswith(_OK):
+            return None
         known = self._blocks.get(data[_OK_LENGTH:end])
-        if known is None or not data.startswith(_OK):
+        if known is None:
             return None
         length, keep_alive, fields, names = known
         return ResponseHeaders(200, list(fields), names), length, keep_alive, end

@@ -13,10 +13,14 @@ from typing import Final
 from dataplane.base.errors import ProtocolError
 from dataplane.semantics.header_map import HeaderMap, RequestHeaders
 
-REQUEST_NAMES: Final = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade", b"te"})
+REQUEST_NAMES: Final[frozenset[bytes]] = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade", b"te"}
+)
 """Request fields that `strip_request` has something to do with."""
 
-RESPONSE_NAMES: Final = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
+RESPONSE_NAMES: Final[frozenset[bytes]] = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
+)
 """Response fields that are never passed on (but see `is_upgrade`)."""
 
 _OF_UPGRADES: Final = frozenset({b"te", b"connection", b"upgrade"})

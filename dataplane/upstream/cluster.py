@@ -9,7 +9,7 @@ Envoy: ClusterEntry, ClusterInfoImpl.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from dataplane.api.upstream import NoHealthyHost
@@ -34,50 +34,24 @@ from dataplane.upstream.pool_settings import DEFAULT_IDLE_TIMEOUT, PoolSettings
 from dataplane.upstream.pool_tcp import TcpPool
 from dataplane.upstream.pools import ALPN, AS_DOWNSTREAM, FIRST_SLOTS, http2_settings, make_pool, pools_of
 from dataplane.upstream.selection import pick_wanted
-from dataplane.upstream.tls_dial import Secrets, SecureConnector, socket_of
+from dataplane.upstream.tls_dial import SecureConnector, socket_of
 
 if TYPE_CHECKING:
-    import asyncio
-
-    from dataplane.api.overload import LoadShedPoint
     from dataplane.api.tcp_upstream import PendingTcp, TcpReceiver
     from dataplane.api.transport_socket import UpstreamTransportSocket
     from dataplane.api.upstream import BalancingContext, Pending, RoutedReceiver
     from dataplane.balancing.by_priority import ByPriority
     from dataplane.balancing.policies import Picker
     from dataplane.base.address import Address
-    from dataplane.base.counts import SharedCounts
-    from dataplane.base.deadlines import DeadlineWheel
-    from dataplane.base.write_queue import WriteQueue
-    from dataplane.observe.stats import StatsStore
     from dataplane.resilience.circuit import Breakers
     from dataplane.snapshot.cluster import Cluster, LoadAssignment
     from dataplane.upstream.connector import Connector
-    from dataplane.upstream.findings import Findings, FindingsSink
     from dataplane.upstream.host import UpstreamHost
-    from dataplane.upstream.internal_connection import InternalListeners
     from dataplane.upstream.outlier_reports import OutlierReport
     from dataplane.upstream.pools import Pool
+    from dataplane.upstream.runtime import UpstreamRuntime
 
 _NOTHING: Mapping[str, object] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamRuntime:
-    """What all live clusters of a loop share.  chance: a sample in [0, 1) per call.  secrets: those of the current snapshot."""
-
-    loop: asyncio.AbstractEventLoop
-    deadlines: DeadlineWheel
-    stats: StatsStore
-    chance: Callable[[], float]
-    next_connection_id: Callable[[], int]
-    secrets: Secrets = lambda: _NOTHING
-    writes: WriteQueue | None = None  # None: what is to be sent is written at once
-    findings: Findings | None = None  # None: this process finds out for itself how its hosts are
-    sink: FindingsSink | None = None  # who else wants to know
-    internal: InternalListeners | None = None
-    shared: SharedCounts | None = None  # None: no other process has these clusters
-    shed: LoadShedPoint | None = None  # asked before a connection is made
 
 
 class UpstreamCluster:

@@ -22,12 +22,13 @@ from dataplane.base.write_queue import WriteQueue
 from dataplane.snapshot.cluster import DiscoveryType
 from dataplane.snapshot.diff import diff
 from dataplane.snapshot.snapshot import EMPTY
-from dataplane.upstream.cluster import UpstreamCluster, UpstreamRuntime
+from dataplane.upstream.cluster import UpstreamCluster
 from dataplane.upstream.cluster_stats import ManagerStats, MembershipStats
 from dataplane.upstream.dns_discovery import DnsDiscovery, with_addresses
 from dataplane.upstream.findings import Findings, FindingsSink, ToldNames
 from dataplane.upstream.internal_connection import InternalListeners
 from dataplane.upstream.resolver import Resolver
+from dataplane.upstream.runtime import UpstreamRuntime
 
 if TYPE_CHECKING:
     import asyncio

@@ -17,10 +17,10 @@ from dataplane.upstream.outlier_reports import OutlierReport, ReportingDetector
 if TYPE_CHECKING:
     from dataplane.snapshot.cluster import Cluster
     from dataplane.snapshot.health_check import HealthCheck
-    from dataplane.upstream.cluster import UpstreamRuntime
     from dataplane.upstream.cluster_stats import ClusterStats
     from dataplane.upstream.connector import Connector
     from dataplane.upstream.host import UpstreamHost
+    from dataplane.upstream.runtime import UpstreamRuntime
 
 _LEAVING = int(HealthFlag.PENDING_DYNAMIC_REMOVAL)
 _GONE = int(HealthFlag.FAILED_ACTIVE_HC | HealthFlag.FAILED_EDS_HEALTH)

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from dataplane.observe.stats import Scope
     from dataplane.resilience.circuit import Breakers
     from dataplane.snapshot.cluster import Cluster
-    from dataplane.upstream.cluster import UpstreamRuntime
     from dataplane.upstream.host import UpstreamHost
     from dataplane.upstream.pool import HttpPool
     from dataplane.upstream.pool_auto import Outcome
     from dataplane.upstream.pool_settings import PoolSettings
+    from dataplane.upstream.runtime import UpstreamRuntime
 
 _PRIORITIES: Final = 2
 

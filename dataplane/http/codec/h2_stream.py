@@ -28,6 +28,7 @@ class Http2Stream:
     nowhere, and the event follows.
     """
 
+    __deletable__ = ("stream",)  # for the compiler
     __slots__ = (
         "_blocks",
         "_codec",
