@@ -11,6 +11,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from dataplane.api.access_logger import AccessLogger
     from dataplane.base.address import Address
     from dataplane.observe.names import TagExtractor
@@ -89,11 +91,20 @@ class ListenerFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class TlsContextFacts:
-    """The certificates of one TLS context, each with the file it came from or `<inline>`."""
+class ShownCertificate:
+    """path: the file it came from, or `<inline>`.  staple: since when and until when its OCSP response holds."""
 
-    authorities: Sequence[tuple[str, CertificateFacts]]
-    certificates: Sequence[tuple[str, CertificateFacts]]
+    path: str
+    certificate: CertificateFacts
+    staple: tuple[datetime, datetime] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TlsContextFacts:
+    """The certificates of one TLS context."""
+
+    authorities: Sequence[ShownCertificate]
+    certificates: Sequence[ShownCertificate]
 
 
 @dataclass(frozen=True, slots=True)

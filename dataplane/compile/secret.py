@@ -23,6 +23,7 @@ from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret as Secre
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.context import CompileContext
 from dataplane.compile.data_source import directories, read_data_source
+from dataplane.compile.ocsp import compile_staple, must_staple
 from dataplane.compile.support import supports
 from dataplane.compile.ticket_keys import compile_ticket_keys
 from dataplane.compile.validation_context import check_validation, compile_validation
@@ -74,7 +75,8 @@ def compile_certificate(message: CertificateMessage, at: FieldPath) -> TlsCertif
     password = read_data_source(message.password, at / "password") if message.HasField("password") else None
     leaf = _leaf(chain, path, at / "certificate_chain")
     pair = _pair(chain, leaf, _private_key(key, password, key_path, at / "private_key"), path, key_path, at)
-    return replace(pair, directories=directories(message.watched_directory, message.certificate_chain, message.private_key))
+    sources = (message.certificate_chain, message.private_key, message.ocsp_staple)
+    return replace(pair, directories=directories(message.watched_directory, *sources), staple=compile_staple(message, leaf, at))
 
 
 def _from_pkcs12(message: CertificateMessage, at: FieldPath) -> TlsCertificate:
@@ -91,7 +93,8 @@ def _from_pkcs12(message: CertificateMessage, at: FieldPath) -> TlsCertificate:
     if leaf is None or not isinstance(key, _PrivateKey):
         raise ConfigError(at / "pkcs12", f"Failed to load pkcs12 from {path}")
     chain = b"".join(each.public_bytes(serialization.Encoding.PEM) for each in (leaf, *others))
-    return replace(_pair(chain, leaf, key, path, path, at), directories=directories(message.watched_directory, message.pkcs12))
+    found = directories(message.watched_directory, message.pkcs12, message.ocsp_staple)
+    return replace(_pair(chain, leaf, key, path, path, at), directories=found, staple=compile_staple(message, leaf, at))
 
 
 def _pair(chain: bytes, leaf: x509.Certificate, key: object, path: str, key_path: str, at: FieldPath) -> TlsCertificate:
@@ -99,7 +102,7 @@ def _pair(chain: bytes, leaf: x509.Certificate, key: object, path: str, key_path
     if not isinstance(key, _PrivateKey) or key.public_key() != leaf.public_key():
         raise ConfigError(at / "private_key", f"Failed to load private key from {key_path}, Cause: {_MISMATCH}")
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return TlsCertificate(chain, pem, _dns_names(leaf), key_type, path, key_path)
+    return TlsCertificate(chain, pem, _dns_names(leaf), key_type, path, key_path, must_staple=must_staple(leaf))
 
 
 def _leaf(chain: bytes, path: str, at: FieldPath) -> x509.Certificate:

@@ -25,7 +25,7 @@ from dataplane.compile.tls_names import curves, signature_algorithms
 from dataplane.compile.units import seconds, wrapped
 from dataplane.compile.validation_context import check_validation, compile_validation
 from dataplane.snapshot.secret import SecretReference, TlsCertificate, ValidationContext
-from dataplane.snapshot.tls import CommonTls, DownstreamTls, TlsParameters, UpstreamTls
+from dataplane.snapshot.tls import CommonTls, DownstreamTls, StaplePolicy, TlsParameters, UpstreamTls
 
 supports(
     CommonTlsContext,
@@ -50,7 +50,7 @@ supports(
     "disable_stateless_session_resumption",
     "disable_stateful_session_resumption",
     "session_timeout",
-    ocsp_staple_policy=("LENIENT_STAPLING",),
+    "ocsp_staple_policy",
 )
 ignores(DownstreamTlsContext, "require_sni", because="Envoy does not implement it either")
 ignores(
@@ -97,6 +97,7 @@ def compile_downstream_tls(message: DownstreamTlsContext, at: FieldPath, context
         ticket_keys_reference=keys_reference,
         ticket_seed=context.ticket_seed,
         session_timeout=int(seconds(message.session_timeout, at / "session_timeout")),
+        staple_policy=StaplePolicy(message.ocsp_staple_policy),
         prefer_client_ciphers=message.prefer_client_ciphers,
     )
 

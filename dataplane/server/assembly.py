@@ -337,7 +337,9 @@ class Server:
         if self._crew is not None:
             self._crew.show_shared()
         before = 0 if self._sums is None else self._sums.predecessor_connections
-        self._process_stats.refresh(self._listeners.connections, resident, self._takeover.started_wall, before)
+        self._process_stats.refresh(
+            self._engine.holder.current, self._listeners.connections, resident, self._takeover.started_wall, before
+        )
         if self._sums is not None:
             self._sums.sum_up()
 

@@ -7,15 +7,18 @@ import gc
 import resource
 import time
 import zlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dataplane.base.version import revision
 from dataplane.server import heap
+from dataplane.server.certificates import Expiry
 
 if TYPE_CHECKING:
     from dataplane.compile.bootstrap import BootstrapConfig
     from dataplane.observe.stats import StatsStore
     from dataplane.server.options import Options
+    from dataplane.snapshot.snapshot import Snapshot
 
 _NO_CERTIFICATE = 2**32 - 1  # Envoy's days_until_first_cert_expiring where there is none
 
@@ -39,7 +42,9 @@ class ProcessStats:
         scope.gauge("concurrency").set(options.concurrency)
         scope.gauge("hot_restart_epoch").set(options.restart_epoch)
         scope.gauge("version").set(config.server_version or zlib.crc32(revision().encode()))
-        scope.gauge("days_until_first_cert_expiring").set(_NO_CERTIFICATE)
+        self._expiry = Expiry()
+        self._certificate_days = scope.gauge("days_until_first_cert_expiring")
+        self._staple_seconds = scope.gauge("seconds_until_first_ocsp_response_expiring")
         self._parent_connections = scope.gauge("parent_connections")
         self._parent_connections.set(0)
         stats.gauge("runtime.num_keys").set(len(config.runtime))
@@ -50,6 +55,7 @@ class ProcessStats:
 
     def refresh(
         self,
+        snapshot: Snapshot,
         connections: int,
         resident_elsewhere: int = 0,
         first_started_wall: float | None = None,
@@ -67,6 +73,10 @@ class ProcessStats:
         self._physical.set(resident)
         self._heap.set(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + resident_elsewhere)
         self._connections.set(connections)
+        now = datetime.now(UTC)
+        days = self._expiry.days_left(snapshot, now)
+        self._certificate_days.set(_NO_CERTIFICATE if days is None else days)
+        self._staple_seconds.set(self._expiry.staple_seconds_left(snapshot, now))
         self._tasks.set(len(asyncio.all_tasks()))
         self._heap_bytes.set(heap.bytes_in_use())
         self._heap_blocks.set(heap.blocks_in_use())

@@ -14,11 +14,20 @@ from dataplane.snapshot.config_source import ConfigSource
 
 
 @dataclass(frozen=True, slots=True)
+class Staple:
+    """An OCSP response, DER.  since, expires: calendar time."""
+
+    response: bytes
+    since: float
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
 class TlsCertificate:
     """A certificate chain, leaf first, with the key of its leaf, not encrypted.
 
     names: lower-case DNS names that the leaf is for (its common name where it has no alternatives); key_type: `RSA` or `EC`.
-    directories: where a move may have changed what it was read from.
+    directories: where a move may have changed what it was read from.  must_staple: it asks to be shown with a staple.
     """
 
     chain: bytes
@@ -28,6 +37,8 @@ class TlsCertificate:
     path: str = "<inline>"
     key_path: str = "<inline>"
     directories: frozenset[str] = frozenset()
+    staple: Staple | None = None
+    must_staple: bool = False
 
 
 class SanType(Enum):

@@ -7,8 +7,20 @@ Envoy: extensions.transport_sockets.tls.v3.{CommonTlsContext, DownstreamTlsConte
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 from dataplane.snapshot.secret import SecretReference, TlsCertificate, ValidationContext
+
+
+class StaplePolicy(Enum):
+    """What becomes of a client who asks for an OCSP response that has expired.  Envoy: DownstreamTlsContext.OcspStaplePolicy.
+
+    LENIENT: it gets none.  STRICT: its handshake fails.  MUST: the same, and every certificate has to have a response.
+    """
+
+    LENIENT = 0
+    STRICT = 1
+    MUST = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +72,7 @@ class DownstreamTls:
     ticket_keys_reference: SecretReference | None = None
     ticket_seed: bytes = field(default=b"", repr=False)
     session_timeout: int = 0
+    staple_policy: StaplePolicy = StaplePolicy.LENIENT
     prefer_client_ciphers: bool = False
 
 

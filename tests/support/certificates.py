@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509 import ocsp
 from cryptography.x509.oid import NameOID
 
 _DAY = datetime.timedelta(days=1)
@@ -46,7 +47,24 @@ class Authority:
             builder = builder.add_revoked_certificate(revoked)
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
-    def sign(self, *names: str, expired: bool = False) -> KeyPair:
+    def vouch(self, pair: KeyPair, *, expired: bool = False, lasting: bool = True) -> bytes:
+        """An OCSP response that says that *pair* is good, DER.  lasting: it says until when."""
+        now = datetime.datetime.now(datetime.UTC)
+        ends = now + (-_DAY / 2 if expired else _DAY) if lasting else None
+        builder = ocsp.OCSPResponseBuilder().add_response(
+            cert=x509.load_pem_x509_certificate(pair.certificate),
+            issuer=self._certificate,
+            algorithm=hashes.SHA1(),
+            cert_status=ocsp.OCSPCertStatus.GOOD,
+            this_update=now - _DAY,
+            next_update=ends,
+            revocation_time=None,
+            revocation_reason=None,
+        )
+        builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, self._certificate)
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+    def sign(self, *names: str, expired: bool = False, must_staple: bool = False) -> KeyPair:
         """A key pair whose certificate has *names* as its subject alternative names.
 
         DNS names, IP addresses, URIs; other names as `OID=text`.
@@ -55,6 +73,8 @@ class Authority:
         alternatives = x509.SubjectAlternativeName([_general_name(name) for name in names])
         ends = -_DAY / 2 if expired else _DAY
         builder = _builder(_name(names[0]), self._name, key, ends).add_extension(alternatives, critical=False)
+        if must_staple:
+            builder = builder.add_extension(x509.TLSFeature([x509.TLSFeatureType.status_request]), critical=False)
         certificate = builder.add_extension(_SIGNATURES_ONLY, critical=True).sign(self._key, hashes.SHA256())
         return KeyPair(
             certificate.public_bytes(serialization.Encoding.PEM),

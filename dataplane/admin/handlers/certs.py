@@ -11,7 +11,7 @@ from dataplane.admin import reply
 from dataplane.admin.context import AdminContext
 
 if TYPE_CHECKING:
-    from dataplane.observe.tls_facts import CertificateFacts
+    from dataplane.admin.context import ShownCertificate
 
 
 def certs(context: AdminContext, request: web.Request) -> web.Response:
@@ -19,26 +19,26 @@ def certs(context: AdminContext, request: web.Request) -> web.Response:
     shown = []
     for each in context.tls_contexts():
         sides = {"ca_cert": each.authorities, "cert_chain": each.certificates}
-        shown.append(
-            {
-                field: [details(path, certificate, now) for path, certificate in certificates]
-                for field, certificates in sides.items()
-            }
-        )
+        shown.append({field: [details(each, now) for each in certificates] for field, certificates in sides.items()})
     return reply.as_json({"certificates": shown})
 
 
-def details(path: str, certificate: CertificateFacts, now: datetime.datetime) -> dict[str, object]:
+def details(shown: ShownCertificate, now: datetime.datetime) -> dict[str, object]:
     """admin.v3.CertificateDetails."""
+    certificate = shown.certificate
     kinds = (("dns", certificate.dns_names), ("uri", certificate.uris), ("ip_address", certificate.ip_addresses))
-    return {
-        "path": path,
+    found: dict[str, object] = {
+        "path": shown.path,
         "serial_number": certificate.serial,
         "subject_alt_names": [{kind: name} for kind, names in kinds for name in names],
         "days_until_expiration": str(max(0, (certificate.not_after - now).days)),
         "valid_from": _timestamp(certificate.not_before),
         "expiration_time": _timestamp(certificate.not_after),
     }
+    if shown.staple is not None:
+        since, until = shown.staple
+        found["ocsp_details"] = {"valid_from": _timestamp(since), "expiration": _timestamp(until)}
+    return found
 
 
 def _timestamp(moment: datetime.datetime) -> str:

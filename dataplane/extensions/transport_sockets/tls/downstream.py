@@ -21,6 +21,7 @@ from dataplane.extensions.transport_sockets.tls.errors import failure_reason, ve
 from dataplane.extensions.transport_sockets.tls.facts import ConnectionFacts
 from dataplane.extensions.transport_sockets.tls.live_contexts import LiveContexts, Materials
 from dataplane.extensions.transport_sockets.tls.resumption import Resumption
+from dataplane.extensions.transport_sockets.tls.stapling import Counted, staple
 from dataplane.extensions.transport_sockets.tls.stats import StatsByScope, TlsStats
 from dataplane.extensions.transport_sockets.tls.transport import TlsTransport
 from dataplane.extensions.transport_sockets.tls.verdict import Verdict
@@ -41,6 +42,7 @@ class ServerContexts:
         looks = validation is not None and looks_at_certificates(validation)
         self._verifier: Final = Verifier(validation) if validation is not None and looks else None
         resumption = Resumption(config, materials, at)
+        counted = self._counted = Counted()
         made: dict[tuple[int, ...], ssl.SSLContext] = {}
         weakly: Final = weakref.ref(self)  # we hold the contexts; whoever shakes hands holds us
 
@@ -52,8 +54,10 @@ class ServerContexts:
         def context_for(chosen: list[int]) -> ssl.SSLContext:
             key = tuple(_one_of_each_type(certificates, chosen))
             if key not in made:
-                context = made[key] = server_context(config, [certificates[index] for index in key], validation, at)
+                chosen_ones = [certificates[index] for index in key]
+                context = made[key] = server_context(config, chosen_ones, validation, at)
                 resumption.apply(context)
+                staple(config, context, chosen_ones, counted, at)
                 context.sni_callback = by_name
                 self._locals[id(context)] = Certificate.from_pem(certificates[key[0]].chain)
             return made[key]
@@ -65,6 +69,7 @@ class ServerContexts:
                 self._by_name[name.removeprefix("*")] = context_for(indices)
 
     def begin(self, above: SecuredProtocol, stats: TlsStats) -> TlsTransport:
+        self._counted.stats = stats
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = self.default.wrap_bio(incoming, outgoing, server_side=True)
         return TlsTransport(_Handshakes(self, stats), above, incoming, outgoing, tls)

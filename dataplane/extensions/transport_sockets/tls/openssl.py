@@ -13,11 +13,14 @@ import _ssl
 import ctypes
 import ssl
 import sys
+import weakref
 from ctypes import c_int, c_long, c_size_t, c_uint64, c_ulong, c_void_p
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from dataplane.base.errors import ConfigError, FieldPath
+
+T = TypeVar("T")
 
 _SET_SESSION_CACHE_MODE: Final = 44
 _SET_TICKET_KEYS: Final = 59
@@ -129,6 +132,25 @@ class OpenSsl:
         self.set_session_timeout(server, 4711)
         if [library.SSL_CTX_get_timeout(each) == 4711 for each in pointers] != [True, False]:
             raise UnreachableError("a context does not keep its timeout")
+
+
+class ByContext(Generic[T]):
+    """Something of each context, for callbacks, which are told of a connection (SSL).  It goes when its context does."""
+
+    def __init__(self, library: OpenSsl) -> None:
+        self._library = library
+        self._context_of = library.declare("SSL_get_SSL_CTX", c_void_p, c_void_p)
+        self._found: dict[int, T] = {}
+
+    def put(self, context: ssl.SSLContext, value: T) -> int:
+        """The SSL_CTX of *context*."""
+        pointer = self._library.pointer(context)
+        self._found[pointer] = value
+        weakref.finalize(context, self._found.pop, pointer, None)
+        return pointer
+
+    def of(self, connection: Any) -> T | None:
+        return self._found.get(self._context_of(connection))
 
 
 _VERIFY_MODES: Final = {ssl.CERT_NONE: 0, ssl.CERT_OPTIONAL: 1, ssl.CERT_REQUIRED: 3}  # SSL_VERIFY_PEER, _FAIL_IF_NO_PEER_CERT

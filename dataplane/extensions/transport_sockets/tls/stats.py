@@ -22,14 +22,9 @@ class TlsStats:
         self.fail_verify_error: Final = scope.counter("fail_verify_error")
         self.fail_verify_san: Final = scope.counter("fail_verify_san")
         self.fail_verify_cert_hash: Final = scope.counter("fail_verify_cert_hash")
-        for name in (
-            "ocsp_staple_failed",
-            "ocsp_staple_omitted",
-            "ocsp_staple_responses",
-            "ocsp_staple_requests",
-            "was_key_usage_invalid",
-        ):
-            scope.counter(name)
+        self.ocsp_staple_requests: Final = scope.counter("ocsp_staple_requests")
+        self.of_staples: Final = {name: scope.counter(f"ocsp_staple_{name}") for name in ("failed", "omitted", "responses")}
+        scope.counter("was_key_usage_invalid")
         self._by_kind: Final[dict[tuple[str, str], Counter]] = {}
 
     def on_handshake(self, connection: ssl.SSLObject) -> None:

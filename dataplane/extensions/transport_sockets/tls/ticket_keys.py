@@ -11,13 +11,12 @@ import ctypes
 import hashlib
 import os
 import ssl
-import weakref
 from collections.abc import Sequence
 from ctypes import c_char_p, c_int, c_long, c_size_t, c_uint, c_void_p
 from functools import cache
 from typing import Any, Final
 
-from dataplane.extensions.transport_sockets.tls.openssl import OpenSsl
+from dataplane.extensions.transport_sockets.tls.openssl import ByContext, OpenSsl
 
 KEY_BYTES: Final = 80  # 16 of name, 32 for HMAC, 32 for AES: BoringSSL's order, and OpenSSL's
 
@@ -74,9 +73,7 @@ class _SeveralKeys:
     """Answers the library for all contexts.  It lives as long as the process: the library may ask at any time."""
 
     def __init__(self, library: OpenSsl) -> None:
-        self._library = library
-        self._keys: dict[int, tuple[_Key, ...]] = {}  # by SSL_CTX
-        self._context_of = library.declare("SSL_get_SSL_CTX", c_void_p, c_void_p)
+        self._keys: ByContext[tuple[_Key, ...]] = ByContext(library)
         self._encrypt = library.declare("EVP_EncryptInit_ex", c_int, *(c_void_p, c_void_p, c_void_p, c_char_p, c_void_p))
         self._decrypt = library.declare("EVP_DecryptInit_ex", c_int, *(c_void_p, c_void_p, c_void_p, c_char_p, c_void_p))
         self._authenticate = library.declare("EVP_MAC_CTX_set_params", c_int, c_void_p, c_void_p)
@@ -85,14 +82,11 @@ class _SeveralKeys:
         self._callback = _Callback(self._on_ticket)
 
     def use(self, context: ssl.SSLContext, keys: Sequence[bytes]) -> None:
-        pointer = self._library.pointer(context)
-        self._keys[pointer] = tuple(_Key(each) for each in keys)
-        weakref.finalize(context, self._keys.pop, pointer, None)
-        self._register(pointer, self._callback)
+        self._register(self._keys.put(context, tuple(_Key(each) for each in keys)), self._callback)
 
     def _on_ticket(self, connection: Any, name: Any, iv: Any, cipher: Any, mac: Any, is_new: int) -> int:
         """An exception here is printed, and counts as _NO_KEY."""
-        keys = self._keys.get(self._context_of(connection))
+        keys = self._keys.of(connection)
         if not keys:
             return _NO_KEY
         if is_new:

@@ -138,7 +138,7 @@ def test_contexts_that_are_gone_leave_no_keys_behind() -> None:
     context = server(OLD, NEW)
     found = library()
     assert isinstance(found, OpenSsl)
-    known = _several(found)._keys
+    known = _several(found)._keys._found
     pointer = found.pointer(context)
     assert pointer in known
     shaken = shake_hands(ours, context)
