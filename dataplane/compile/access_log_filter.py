@@ -15,12 +15,14 @@ from envoy.config.accesslog.v3.accesslog_pb2 import (
     ComparisonFilter,
     DurationFilter,
     HeaderFilter,
+    LogTypeFilter,
     NotHealthCheckFilter,
     OrFilter,
     ResponseFlagFilter,
     StatusCodeFilter,
 )
 from envoy.config.core.v3.base_pb2 import RuntimeUInt32
+from envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType
 
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.context import CompileContext
@@ -42,6 +44,7 @@ supports(
     "or_filter",
     "header_filter",
     "response_flag_filter",
+    "log_type_filter",
 )
 supports(StatusCodeFilter, "comparison")
 supports(DurationFilter, "comparison")
@@ -50,6 +53,7 @@ supports(AndFilter, "filters")
 supports(OrFilter, "filters")
 supports(HeaderFilter, "header")
 supports(ResponseFlagFilter, "flags")
+supports(LogTypeFilter, "types", "exclude")
 supports(ComparisonFilter, "op", "value")
 supports(RuntimeUInt32, "default_value", "runtime_key")
 
@@ -112,6 +116,13 @@ def _response_flag(message: Any, at: FieldPath, context: CompileContext) -> LogP
     return holds
 
 
+def _log_type(message: Any, at: FieldPath, context: CompileContext) -> LogPredicate:
+    """By the moment that is logged; exclude: all others."""
+    types = frozenset(AccessLogType.Name(each) for each in message.types)
+    excluded = message.exclude
+    return lambda request, response, info: ((info.access_log_type or "NotSet") in types) is not excluded
+
+
 def _comparison(message: ComparisonFilter, at: FieldPath, context: CompileContext) -> Callable[[int], bool]:
     compare = _OPERATORS.get(message.op)
     if compare is None:
@@ -131,4 +142,5 @@ _KINDS: Final[dict[str, Callable[[Any, FieldPath, CompileContext], LogPredicate]
     "or_filter": _or,
     "header_filter": _header,
     "response_flag_filter": _response_flag,
+    "log_type_filter": _log_type,
 }

@@ -140,6 +140,15 @@ class LocalReplyConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessLogOptions:
+    """`HcmAccessLogOptions`: when a stream is logged besides its end.  interval: seconds between two lines, 0 for none."""
+
+    interval: float = 0.0
+    on_new_request: bool = False
+    on_tunnel: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class HttpConnectionManagerConfig:
     """`HttpConnectionManager`.  Exactly one of route_configuration, rds_name and scoped_routes is set."""
 
@@ -150,6 +159,7 @@ class HttpConnectionManagerConfig:
     http_filters: tuple[HttpFilterEntry, ...] = ()
     codec_type: CodecType = CodecType.AUTO
     access_log: tuple[AccessLogger, ...] = ()
+    access_log_options: AccessLogOptions = AccessLogOptions()
 
     # limits
     max_request_headers_kb: int = 60

@@ -13,6 +13,7 @@ from dataplane.base.write_queue import WriteQueue
 from dataplane.http.date import DateField
 from dataplane.http.filter_chain import FilterProgram
 from dataplane.http.load_shedding import DispatchPoints, shedding_terminal
+from dataplane.http.log_moments import logging_terminal
 from dataplane.http.overload import ReducedTimes, Times, refusing
 from dataplane.http.request_headers import RequestPreparation
 from dataplane.http.request_id import RequestIds
@@ -67,7 +68,8 @@ class BoundManager:
         *filters, terminal = config.http_filters
         self.filters: Final = FilterProgram.of(filters, server, scope)
         forwarding = cast("TerminalFilterFactory", terminal.config).bind(server, scope)
-        self.terminal: Final = shedding_terminal(forwarding, server.overload, scope)
+        checked = shedding_terminal(forwarding, server.overload, scope)
+        self.terminal: Final = logging_terminal(checked, config.access_log_options, server.deadlines)
         self.dispatch_points: Final = DispatchPoints.of(server.overload)
         levels = server.overload
         self.reduced: Final = ReducedTimes(config, levels) if levels is not None and levels.reduces_times else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataplane.api.http_filter import STOP, FilterStatus
-from dataplane.http import local_reply, upgrade
+from dataplane.http import local_reply, log_moments, upgrade
 from dataplane.http.stream_state import StreamState
 from dataplane.semantics.header_map import Field, HeaderMap, ResponseHeaders
 
@@ -120,6 +120,8 @@ class ResponseSide(StreamState):
         self.encoder.encode_headers(headers, end_stream)
         if granted:
             self.encoder.open_tunnel()
+            if self.manager.config.access_log_options.on_tunnel:
+                self.log_now(log_moments.TUNNEL)
         if end_stream:
             self._finish(reset=not self.request_complete)
 
@@ -199,6 +201,15 @@ class ResponseSide(StreamState):
         manager.stats.rq_by_class[digit].value += 1
         manager.listener_stats.rq_completed.value += 1
         manager.listener_stats.rq_by_class[digit].value += 1
+
+    def log_now(self, kind: str) -> None:
+        """Write the access log before the stream ends.  kind: of `%ACCESS_LOG_TYPE%`."""
+        if self._route is not None and not self.upstream_cluster:
+            self._name_cluster()
+        self.access_log_type = kind
+        for logger in self.manager.loggers:
+            logger.log(self.request_headers, self.response_headers, self.response_trailers, self)
+        del self.access_log_type  # that of the end
 
     def _finish(self, reset: bool) -> None:
         """The end, whatever brought it.  reset: one direction was not complete."""

@@ -63,6 +63,9 @@ supports(
     "drain_timeout",
     "delayed_close_timeout",
     "access_log",
+    "access_log_flush_interval",
+    "flush_access_log_on_new_request",
+    "access_log_options",
     "use_remote_address",
     "xff_num_trusted_hops",
     "internal_address_config",
@@ -95,6 +98,12 @@ ignores(
 )
 supports(HttpConnectionManager.InternalAddressConfig, "unix_sockets", "cidr_ranges")
 supports(HttpConnectionManager.UpgradeConfig, "upgrade_type", "enabled")
+supports(
+    HttpConnectionManager.HcmAccessLogOptions,
+    "access_log_flush_interval",
+    "flush_access_log_on_new_request",
+    "flush_log_on_tunnel_successfully_established",
+)
 supports(Rds, "config_source", "route_config_name")
 supports(HttpFilter, "name", "typed_config", "is_optional", "disabled")
 supports(LocalReplyConfig, "mappers", "body_format")
@@ -118,6 +127,7 @@ def compile_manager(message: HttpConnectionManager, at: FieldPath, context: Comp
         http_filters=_http_filters(message, at / "http_filters", context),
         codec_type=_member(values.CodecType, message.codec_type, at / "codec_type"),
         access_log=compile_access_logs(message.access_log, at / "access_log", context),
+        access_log_options=_log_options(message, at),
         **_limits(message, at, context),
         **_times(message, at),
         **_peer(message, at, context),
@@ -125,6 +135,23 @@ def compile_manager(message: HttpConnectionManager, at: FieldPath, context: Comp
         **_request_form(message, at),
         local_reply=_local_reply(message, at / "local_reply_config", context),
         upgrade_configs=_upgrades(message, at / "upgrade_configs"),
+    )
+
+
+def _log_options(message: HttpConnectionManager, at: FieldPath) -> values.AccessLogOptions:
+    """The deprecated fields say the same; both at once are refused, as by Envoy."""
+    options = message.access_log_options
+    for old in ("access_log_flush_interval", "flush_access_log_on_new_request"):
+        is_set = message.HasField(old) if old == "access_log_flush_interval" else message.flush_access_log_on_new_request
+        if is_set and message.HasField("access_log_options"):
+            raise ConfigError(at / old, f"Only one of {old} or access_log_options can be specified.")
+    interval = optional_seconds(message, "access_log_flush_interval", at)
+    if interval is None:
+        interval = seconds_or(options, "access_log_flush_interval", 0.0, at / "access_log_options")
+    return values.AccessLogOptions(
+        interval=interval,
+        on_new_request=message.flush_access_log_on_new_request or options.flush_access_log_on_new_request,
+        on_tunnel=options.flush_log_on_tunnel_successfully_established,
     )
 
 
