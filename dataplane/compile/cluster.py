@@ -29,6 +29,7 @@ from dataplane.compile.source_address import compile_source_address
 from dataplane.compile.support import supports
 from dataplane.compile.units import metadata_dict, seconds_or, struct_dict, wrapped
 from dataplane.compile.upstream_http import compile_upstream_http
+from dataplane.resilience.circuit import RetryBudget
 from dataplane.resilience.outlier import OutlierSettings
 from dataplane.snapshot.cluster import (
     CircuitBreakerThresholds,
@@ -81,7 +82,9 @@ supports(
     "max_requests",
     "max_retries",
     "track_remaining",
+    "retry_budget",
 )
+supports(CircuitBreakers.Thresholds.RetryBudget, "budget_percent", "min_retry_concurrency")
 supports(UpstreamConnectionOptions, "tcp_keepalive")
 supports(KeepaliveMessage, "keepalive_probes", "keepalive_time", "keepalive_interval")
 supports(TransportSocket, "name", "typed_config")
@@ -212,7 +215,13 @@ def _breakers(message: ClusterMessage, priority: int) -> CircuitBreakerThreshold
         max_requests=wrapped(found[0], "max_requests", 1024),
         max_retries=wrapped(found[0], "max_retries", 3),
         track_remaining=found[0].track_remaining,
+        retry_budget=_retry_budget(found[0].retry_budget) if found[0].HasField("retry_budget") else None,
     )
+
+
+def _retry_budget(message: CircuitBreakers.Thresholds.RetryBudget) -> RetryBudget:
+    percent = message.budget_percent.value if message.HasField("budget_percent") else 20.0
+    return RetryBudget(percent / 100, wrapped(message, "min_retry_concurrency", 3))
 
 
 def _keepalive(message: ClusterMessage) -> TcpKeepalive | None:

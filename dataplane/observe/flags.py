@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-# (short, long); the position is the bit.  Envoy prints flags in the order they were raised: URX comes before the failure it belongs to,
-# but behind those of a TCP connection's attempts, which has a bit of its own for that.
+# (short, long); the position is the bit.  Envoy prints flags in the order they were raised: URX, and the UO of a retry that is one too
+# many, come before the failure they belong to.  Behind those of a TCP connection's attempts comes URX, which has a bit of its own for that.
 NAMES: Final[tuple[tuple[str, str], ...]] = (
     ("URX", "UpstreamRetryLimitExceeded"),
+    ("UO", "UpstreamOverflow"),
     ("LH", "FailedLocalHealthCheck"),
     ("UH", "NoHealthyUpstream"),
     ("UT", "UpstreamRequestTimeout"),
@@ -16,7 +17,6 @@ NAMES: Final[tuple[tuple[str, str], ...]] = (
     ("UR", "UpstreamRemoteReset"),
     ("UF", "UpstreamConnectionFailure"),
     ("UC", "UpstreamConnectionTermination"),
-    ("UO", "UpstreamOverflow"),
     ("NR", "NoRouteFound"),
     ("DI", "DelayInjected"),
     ("FI", "FaultInjected"),

@@ -6,6 +6,7 @@ Envoy: config.cluster.v3.CircuitBreakers; stats cluster.<name>.circuit_breakers.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -98,10 +99,21 @@ class SharedResource(Resource):
         self._add(-1)
 
 
+@dataclass(frozen=True, slots=True)
+class RetryBudget:
+    """So many retries as a share of what is under way, 0..1, but at least *minimum*.  Envoy: CircuitBreakers.Thresholds.RetryBudget."""
+
+    share: float = 0.2
+    minimum: int = 3
+
+    def limit(self, under_way: int) -> int:
+        return max(int(self.share * under_way), self.minimum)
+
+
 class Breakers:
     """The resources of one cluster at one routing priority."""
 
-    __slots__ = ("_scope", "connections", "pending", "requests", "retries")
+    __slots__ = ("_budget", "_scope", "connections", "pending", "requests", "retries")
 
     def __init__(
         self,
@@ -111,6 +123,7 @@ class Breakers:
         requests: int,
         retries: int,
         track_remaining: bool = False,
+        budget: RetryBudget | None = None,
         counts: Sequence[Count] | None = None,
     ) -> None:
         """scope: `cluster.<name>.circuit_breakers.<priority>.`  counts: of the resources, where other processes use them, too."""
@@ -121,10 +134,20 @@ class Breakers:
         self.requests = _resource(requests, scope.gauge("rq_open"), of_requests)
         self.retries = _resource(retries, scope.gauge("rq_retry_open"), of_retries)
         scope.gauge("cx_pool_open").set(0)
-        self.configure(connections, pending, requests, retries, track_remaining)
+        self._budget = budget
+        self.configure(connections, pending, requests, retries, track_remaining, budget)
 
-    def configure(self, connections: int, pending: int, requests: int, retries: int, track_remaining: bool) -> None:
+    def configure(
+        self,
+        connections: int,
+        pending: int,
+        requests: int,
+        retries: int,
+        track_remaining: bool,
+        budget: RetryBudget | None = None,
+    ) -> None:
         """Take new limits over."""
+        self._budget = budget
         for resource, limit, name in (
             (self.connections, connections, "remaining_cx"),
             (self.pending, pending, "remaining_pending"),
@@ -132,9 +155,27 @@ class Breakers:
             (self.retries, retries, "remaining_retries"),
         ):
             resource.configure(limit, self._scope.gauge(name) if track_remaining else None)
+        if budget is not None:
+            self.retries.configure(budget.limit(0), None)  # as Envoy: what remains is not tracked
+
+    def may_retry(self) -> bool:
+        """Whether there may be one more retry."""
+        self._follow_budget()
+        return self.retries.can_create()
+
+    @property
+    def max_retries(self) -> int:
+        """As many as there may be now."""
+        self._follow_budget()
+        return self.retries.limit
+
+    def _follow_budget(self) -> None:
+        if self._budget is not None:
+            self.retries.limit = self._budget.limit(self.requests.active + self.pending.active)
 
     def show(self) -> None:
         """Bring the gauges up to date: of what several processes use, nobody else does."""
+        self._follow_budget()
         for resource in (self.connections, self.pending, self.requests, self.retries):
             resource.show()
 

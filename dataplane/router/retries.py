@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(Enum):
-    """NO: nothing asks for it.  EXHAUSTED: the policy's number is used up (URX).  OVERFLOW: the breaker is full."""
+    """NO: nothing asks for it.  EXHAUSTED: the policy's number is used up (URX).  OVERFLOW: the breaker is full (UO)."""
 
     NO = 0
     RETRY = 1
@@ -36,6 +36,7 @@ class Verdict(Enum):
 NO: Final = Verdict.NO
 RETRY: Final = Verdict.RETRY
 EXHAUSTED: Final = Verdict.EXHAUSTED
+OVERFLOW: Final = Verdict.OVERFLOW
 
 # Envoy adds up to half of what the upstream asked for, so that the crowd does not come back at once.
 _RATE_LIMIT_JITTER: Final = 0.5
@@ -129,10 +130,10 @@ class Retries:
                 stats.rq_retry_limit_exceeded.inc()
             return EXHAUSTED
         self._left -= 1
-        if not self._breaker.can_create():
+        if not self._cluster.breakers(self._priority).may_retry():
             for stats in self._stats:
                 stats.rq_retry_overflow.inc()
-            return Verdict.OVERFLOW
+            return OVERFLOW
         self._breaker.inc()
         self._holds = True
         self._done += 1

@@ -21,7 +21,7 @@ from dataplane.router.balancing import BalancedRequest
 from dataplane.router.drop_overload import drop
 from dataplane.router.failures import Failure
 from dataplane.router.mirror import Mirror, mirrors_of
-from dataplane.router.retries import EXHAUSTED, RETRY, Retries, Verdict
+from dataplane.router.retries import EXHAUSTED, OVERFLOW, RETRY, Retries, Verdict
 from dataplane.router.state import BoundRouter
 from dataplane.routing.actions import choose_cluster, expected_after
 from dataplane.routing.route import ConnectConfig, ForwardAction, Route
@@ -340,6 +340,8 @@ class RouterStream(BalancedRequest):
         """Whether another try follows; if so, it is under way."""
         if verdict is EXHAUSTED:
             self.info.response_flags |= flags.UPSTREAM_RETRY_LIMIT_EXCEEDED
+        elif verdict is OVERFLOW:
+            self.info.response_flags |= flags.UPSTREAM_OVERFLOW
         if verdict is not RETRY or self._retries is None:
             return False
         if attempt.host is not None:

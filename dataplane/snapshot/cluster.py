@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from dataplane.balancing.subset import SubsetConfig
 from dataplane.base.address import Address, SocketAddress
+from dataplane.resilience.circuit import RetryBudget
 from dataplane.resilience.outlier import OutlierSettings
 from dataplane.semantics.h1_options import DEFAULT_HTTP1, Http1Options
 from dataplane.semantics.h2_options import DEFAULT_HTTP2, Http2Options
@@ -92,6 +93,7 @@ class CircuitBreakerThresholds:
     max_requests: int = 1024
     max_retries: int = 3
     track_remaining: bool = False
+    retry_budget: RetryBudget | None = None  # takes the place of max_retries
 
 
 @dataclass(frozen=True, slots=True)

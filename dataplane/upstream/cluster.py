@@ -22,7 +22,7 @@ from dataplane.snapshot.passing_socket import PassingSocket
 from dataplane.upstream import membership
 from dataplane.upstream.auto_names import NO_NAMES, Names, forget_unused, names_of
 from dataplane.upstream.balancers import Balancers, asks_requests
-from dataplane.upstream.cluster_breakers import configure_breakers, make_breakers
+from dataplane.upstream.cluster_breakers import configure_breakers, make_breakers, thresholds_now
 from dataplane.upstream.cluster_stats import ClusterStats
 from dataplane.upstream.connector import SocketConnector
 from dataplane.upstream.facts import ClusterFacts
@@ -384,7 +384,7 @@ class UpstreamCluster:
             name=self.name,
             observability_name=self.config.alt_stat_name or self.name,
             added_via_api=self.config.added_via_api,
-            thresholds=self.config.circuit_breakers,
+            thresholds=thresholds_now(self._breakers, self.config),
             hosts=[host.facts() for host in self._members.hosts.values()],
             eds_service_name=self.config.eds_service_name,
             dropped=self.rq_dropped,

@@ -6,6 +6,7 @@ Envoy: config.cluster.v3.CircuitBreakers; stats cluster.<name>.circuit_breakers.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataplane.resilience.circuit import Breakers
@@ -13,7 +14,7 @@ from dataplane.resilience.circuit import Breakers
 if TYPE_CHECKING:
     from dataplane.base.counts import SharedCounts
     from dataplane.observe.stats import Scope
-    from dataplane.snapshot.cluster import Cluster
+    from dataplane.snapshot.cluster import CircuitBreakerThresholds, Cluster
 
 _PRIORITY_NAMES = ("default", "high")
 
@@ -31,6 +32,7 @@ def make_breakers(config: Cluster, scope: Scope, shared: SharedCounts | None) ->
                 limits.max_requests,
                 limits.max_retries,
                 limits.track_remaining,
+                limits.retry_budget,
                 None if shared is None else shared.breakers(config.name, priority),
             )
         )
@@ -41,5 +43,19 @@ def configure_breakers(breakers: tuple[Breakers, ...], config: Cluster) -> None:
     """Take new limits over."""
     for each, limits in zip(breakers, config.circuit_breakers, strict=True):
         each.configure(
-            limits.max_connections, limits.max_pending_requests, limits.max_requests, limits.max_retries, limits.track_remaining
+            limits.max_connections,
+            limits.max_pending_requests,
+            limits.max_requests,
+            limits.max_retries,
+            limits.track_remaining,
+            limits.retry_budget,
         )
+
+
+def thresholds_now(breakers: tuple[Breakers, ...], config: Cluster) -> tuple[CircuitBreakerThresholds, CircuitBreakerThresholds]:
+    """As the admin endpoint shows them: with as many retries as a budget leaves room for."""
+    default, high = (
+        limits if limits.retry_budget is None else replace(limits, max_retries=each.max_retries)
+        for each, limits in zip(breakers, config.circuit_breakers, strict=True)
+    )
+    return default, high

@@ -8,6 +8,7 @@ import pytest
 
 from dataplane.base.address import PipeAddress, SocketAddress
 from dataplane.compile.context import CompileContext
+from dataplane.resilience.circuit import RetryBudget
 from dataplane.snapshot.cluster import (
     CircuitBreakerThresholds,
     Cluster,
@@ -134,6 +135,15 @@ def test_circuit_breakers_by_priority() -> None:
     default, high = cluster(circuit_breakers={"thresholds": thresholds}).circuit_breakers
     assert default == CircuitBreakerThresholds(1, 2, 3, 4, True)
     assert high == CircuitBreakerThresholds(max_requests=9)
+
+
+def test_a_budget_of_retries() -> None:
+    thresholds = [
+        {"retry_budget": {}},
+        {"priority": "HIGH", "retry_budget": {"budget_percent": {"value": 50}, "min_retry_concurrency": 0}},
+    ]
+    default, high = cluster(circuit_breakers={"thresholds": thresholds}).circuit_breakers
+    assert (default.retry_budget, high.retry_budget) == (RetryBudget(0.2, 3), RetryBudget(0.5, 0))
 
 
 def test_the_rest() -> None:

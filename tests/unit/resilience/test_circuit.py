@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataplane.observe.stats import StatsStore
-from dataplane.resilience.circuit import Breakers
+from dataplane.resilience.circuit import Breakers, RetryBudget
 
 
 def breakers(store: StatsStore, *, track_remaining: bool = False) -> Breakers:
@@ -50,3 +50,24 @@ def test_nothing_allowed_is_not_shown_as_open_while_nothing_is_in_use() -> None:
     store = StatsStore()
     assert not breakers(store).retries.can_create()
     assert store.gauge("b.rq_retry_open").value == 0
+
+
+def test_a_budget_of_retries_is_a_share_of_what_is_under_way() -> None:
+    store = StatsStore()
+    limits = Breakers(store.scope("b."), 9, 9, 99, 7, track_remaining=True, budget=RetryBudget(0.2, 2))
+    assert limits.max_retries == 2
+    assert store.gauge("b.remaining_retries").value == 7
+    for _ in range(2):
+        assert limits.may_retry()
+        limits.retries.inc()
+    assert not limits.may_retry()
+    assert store.gauge("b.rq_retry_open").value == 1
+    for _ in range(14):
+        limits.requests.inc()
+    assert not limits.may_retry()
+    limits.pending.inc()
+    assert limits.may_retry()
+    assert limits.max_retries == 3
+    limits.configure(9, 9, 99, 1, track_remaining=False)
+    assert not limits.may_retry()
+    assert limits.max_retries == 1
