@@ -204,6 +204,10 @@ class LiveCluster(Protocol):
     max_stream_duration: float  # seconds that an exchange with one of its hosts may take; 0: any
     wants_context: bool  # it chooses by what the context says
 
+    @property
+    def speaks_tls(self) -> bool:
+        """To hosts without a transport socket of their own."""
+
     def breakers(self, priority: int) -> Breakers:
         """The circuit breakers of a routing priority; the router counts its retries there."""
 

@@ -193,7 +193,6 @@ class HttpConnectionManagerConfig:
     forward_client_cert: ForwardClientCert = ForwardClientCert.SANITIZE
     client_cert_details: frozenset[ClientCertDetail] = frozenset()
     scheme_to_overwrite: bytes = b""
-    scheme_match_upstream: bool = False
 
     # identification
     server_name: bytes = b"envoy"

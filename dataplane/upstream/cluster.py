@@ -373,6 +373,13 @@ class UpstreamCluster:
         """What dials for health checks, which are HTTP/1.1 or TCP."""
         return self._settings_for(host, FIRST_SLOTS["HTTP/1.1"]).connector
 
+    @property
+    def speaks_tls(self) -> bool:
+        socket = self.config.transport_socket
+        while isinstance(socket, PassingSocket | IntroducedSocket):
+            socket = socket.socket
+        return socket is not None
+
     # ---- looking
 
     @property

@@ -219,6 +219,7 @@ class FakeCluster:
         self.rq_dropped = 0
         self.max_stream_duration = 0.0
         self.wants_context = False
+        self.speaks_tls = False
         self.connected = True
         self.healthy = True
         self.failure: tuple[PoolFailure, str] | None = None

@@ -5,6 +5,7 @@ Here: the message → http.config.HttpConnectionManagerConfig.  Not here: connec
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from envoy.config.core.v3.protocol_pb2 import HttpProtocolOptions, SchemeHeaderTransformation
@@ -37,6 +38,8 @@ from dataplane.compile.units import optional_seconds, seconds_or, wrapped
 from dataplane.http import config as values
 from dataplane.http.connection_factory import HttpConnectionManagerFactory
 from dataplane.observe.format import JsonFormat
+from dataplane.router.router import RouterFactory
+from dataplane.router.scheme import SchemeMatchingFactory
 from dataplane.snapshot.listener import RdsSource
 
 supports(
@@ -109,7 +112,7 @@ supports(HttpFilter, "name", "typed_config", "is_optional", "disabled")
 supports(LocalReplyConfig, "mappers", "body_format")
 supports(ResponseMapper, "filter", "status_code", "body", "body_format_override", "headers_to_add")
 supports(HttpProtocolOptions, "headers_with_underscores_action")
-supports(SchemeHeaderTransformation, "scheme_to_overwrite")
+supports(SchemeHeaderTransformation, "scheme_to_overwrite", "match_upstream")
 
 HTTP_FILTER_KIND: Final = "envoy.filters.http"
 
@@ -189,6 +192,8 @@ def _http_filters(message: HttpConnectionManager, at: FieldPath, context: Compil
                 continue
             entries.append(_http_filter(each, at / index, context))
             _check_place(each, index == last, at / index)
+    if entries and message.scheme_header_transformation.match_upstream and isinstance(entries[-1].config, RouterFactory):
+        entries[-1] = replace(entries[-1], config=SchemeMatchingFactory(entries[-1].config.config))
     return tuple(entries) or (values.HttpFilterEntry("", _NoAnswer()),)
 
 
