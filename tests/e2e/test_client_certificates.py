@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import socket
@@ -110,5 +111,32 @@ def test_every_mode(tmp_path: Path) -> None:
             "SANITIZE_SET": "",
             "ALWAYS_FORWARD_ONLY": TOLD,
         }
+    finally:
+        proxy.stop()
+
+
+def test_pins_without_an_authority(tmp_path: Path) -> None:
+    """A certificate that nobody vouches for is as good as any, if it is one of those that are named."""
+    authority, strangers = Authority(), Authority("strangers")
+    known, unknown = strangers.sign("one.test"), strangers.sign("one.test")
+    made = listener("SANITIZE_SET", authority.sign("a.test"), authority)
+    fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(known.certificate.decode())).hexdigest()
+    context = made["filter_chains"][0]["transport_socket"]["typed_config"]
+    context["common_tls_context"]["validation_context"] = {"verify_certificate_hash": [fingerprint]}
+    proxy = subject_process(bootstraps.static([made], []), tmp_path)
+    proxy.start()
+    try:
+        port = proxy.wait_listeners(["SANITIZE_SET"])["SANITIZE_SET"]
+        for _ in range(2):
+            assert f"Hash={fingerprint}" in told(port, client_context(authority, known))
+        for stranger in (unknown, None):
+            with contextlib.suppress(OSError):  # with an alert, or with a connection that ends
+                assert told(port, client_context(authority, stranger)) == ""
+        counted = proxy.admin.stats("ssl.fail_verify")
+        assert {name.rpartition(".")[2]: count for name, count in counted.items() if count} == {
+            "fail_verify_cert_hash": 1,
+            "fail_verify_no_cert": 1,
+        }
+        assert proxy.admin.stats("ssl.handshake")["listener.127.0.0.1_0.ssl.handshake"] == 2
     finally:
         proxy.stop()

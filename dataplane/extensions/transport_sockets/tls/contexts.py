@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.extensions.transport_sockets.tls.any_certificate import accept_any_certificate
 from dataplane.extensions.transport_sockets.tls.openssl import library_for
 from dataplane.snapshot.secret import TlsCertificate, ValidationContext
 from dataplane.snapshot.tls import CommonTls, DownstreamTls, TlsParameters, UpstreamTls
@@ -91,10 +92,14 @@ def _ask_for_client_certificate(
             reason = "is supported by this version only with an authority to verify the certificate against"
             raise ConfigError(at / "require_client_certificate", reason)
         return
-    if not validation.has_authority or validation.accept_untrusted:
-        if validation.accept_untrusted or validation.certificate_hashes or validation.spki_hashes:
-            reason = "client certificates that no authority vouches for are not supported by this version"
-            raise ConfigError(at / "common_tls_context" / "validation_context", reason)
+    place = at / "common_tls_context" / "validation_context"
+    pinned = validation.certificate_hashes or validation.spki_hashes
+    if validation.accept_untrusted and (validation.has_authority or pinned):
+        raise ConfigError(place / "trust_chain_verification", "ACCEPT_UNTRUSTED is not supported by this version for clients")
+    if not validation.has_authority:
+        if pinned:  # as Envoy: without a certificate nobody comes in
+            accept_any_certificate(library_for(place), context)
+            context.verify_mode = ssl.CERT_REQUIRED
         return
     # As Envoy: who asks for a name or for certain certificates asks for a certificate.
     wanted = validation.subject_alt_names or validation.certificate_hashes or validation.spki_hashes

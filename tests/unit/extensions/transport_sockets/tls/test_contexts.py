@@ -62,6 +62,24 @@ def test_what_the_library_was_not_built_with_is_refused(monkeypatch: pytest.Monk
         server(curves=("no-such-group",))
 
 
+def test_pins_alone_ask_for_a_certificate_that_nobody_has_to_vouch_for() -> None:
+    """Who it is is looked at after the handshake (verify)."""
+    context = server(ValidationContext(certificate_hashes=frozenset((b"x" * 32,))))
+    with pytest.raises(ssl.SSLError, match="PEER_DID_NOT_RETURN_A_CERTIFICATE"):
+        shake_hands(client(), context)
+    chain = Chain(1)
+    assert shake_hands(chain.context, context).server.getpeercert(binary_form=True)
+
+
+def test_who_is_not_trusted_is_not_let_in_without_a_word() -> None:
+    for validation in (
+        ValidationContext(trusted_ca=AUTHORITY.certificate, accept_untrusted=True),
+        ValidationContext(certificate_hashes=frozenset((b"x" * 32,)), accept_untrusted=True),
+    ):
+        with pytest.raises(ConfigError, match="trust_chain_verification: ACCEPT_UNTRUSTED is not supported"):
+            server(validation)
+
+
 class Chain:
     """An authority, others below it, and a client of the last of them."""
 
