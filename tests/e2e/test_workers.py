@@ -186,11 +186,18 @@ def test_a_worker_that_stands_still_slows_nobody(tmp_path: Path) -> None:
                     writer.write(REQUEST)
                     assert (await asyncio.wait_for(read_answer(reader), 5.0)).status == 200
                 assert (loop.time() - begun) / 100 < 0.1
-                # The main process is not held up either.
+                # The main process is not held up either, and says what is going on; without a `kill_timeout` that is all.
+                assert not all(answer.done() for answer in answers)  # they wait in its queue, as for a thread of Envoy's
+
+                async def missed() -> bool:
+                    return (await stats(world.proxy, "watchdog"))["server.worker_0.watchdog_mega_miss"] >= 1
+
+                await wait_until_awaited(missed, "an alarm")
                 assert "edge::" in await asyncio.to_thread(world.proxy.admin.get, "/listeners")
                 assert (await stats(world.proxy))["http.edge.downstream_rq_2xx"] >= 100
                 os.kill(stalled, signal.SIGCONT)
                 assert {(await each).status for each in answers} == {200}
+                assert (await stats(world.proxy, "pointsman"))["pointsman.workers_replaced"] == 0
 
     asyncio.run(scenario())
 

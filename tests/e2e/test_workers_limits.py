@@ -52,10 +52,10 @@ async def fill(world: World) -> int:
     return served
 
 
-@pytest.mark.parametrize(("limit", "count"), [("monitor", 2), ("filter", 3)])
-def test_connections_are_limited_over_all_workers_and_those_of_a_dead_one_are_free_again(
-    tmp_path: Path, limit: str, count: int
-) -> None:
+@pytest.mark.parametrize("limit", ["monitor", "filter"])
+def test_connections_are_limited_over_all_workers_and_those_of_a_dead_one_are_free_again(tmp_path: Path, limit: str) -> None:
+    count = 2
+
     async def scenario() -> None:
         more = {"overload_manager": OF_MONITOR} if limit == "monitor" else {}
         async with workers(tmp_path, count, filters=(OF_FILTER,) if limit == "filter" else (), more=more) as world:

@@ -50,30 +50,3 @@ def test_it_is_counted_and_replaced_and_what_waited_for_it_is_served(tmp_path: P
             assert "worker 0 stands still and is ended" in world.proxy.log()
 
     asyncio.run(scenario())
-
-
-def test_without_a_kill_timeout_connections_wait_for_it(tmp_path: Path) -> None:
-    """As for a thread of Envoy's."""
-
-    async def scenario() -> None:
-        async with workers(tmp_path, 2) as world:
-            stalled, _ = await asyncio.to_thread(wait_workers, world.proxy, 2)
-            os.kill(stalled, signal.SIGSTOP)
-            try:
-                clients = [await world.client() for _ in range(24)]
-                for client in clients:
-                    client.writer.write(REQUEST)
-                answers = [asyncio.create_task(read_answer(client.reader)) for client in clients]
-
-                async def missed() -> bool:
-                    return (await world.stats("watchdog"))["server.worker_0.watchdog_mega_miss"] == 1
-
-                await wait_until_awaited(missed, "an alarm")
-                done = [answer for answer in answers if answer.done()]
-                assert 0 < len(done) < len(answers)  # none or all of 24 on one socket has odds of 2**-23
-            finally:
-                os.kill(stalled, signal.SIGCONT)
-            assert {(await answer).status for answer in answers} == {200}
-            assert (await world.stats("pointsman.workers_replaced"))["pointsman.workers_replaced"] == 0
-
-    asyncio.run(scenario())
