@@ -1,6 +1,6 @@
 """Two workers next to one, each on all cores: what it costs a request that the process has siblings, and what it gains.
 
-On one core they would be measured against each other's time slices: a loop that wakes up for fewer requests at once costs more for each.
+On one core they would be measured against each other's time slices, which costs two proxies that are strangers just as much.
 """
 
 from __future__ import annotations
