@@ -427,9 +427,8 @@ class H2Connection(H2Writer):
         return receivers
 
     def __repr__(self) -> str:
-        state = ("connecting", "open", "closed")[self._state]
-        away = " going away" if self.going_away else ""
-        return f"<{type(self).__name__} C{self.connection_id} {self._pool.host.address} {state}{away} active={self.active}>"
+        state = ("connecting", "open", "closed")[self._state] + (" going away" if self.going_away else "")
+        return f"<{type(self).__name__} C{self.connection_id} {self._pool.host.address} {state} active={self.active}>"
 
 
 _RESPONSE: Final = h2_session.ResponseReceived
