@@ -93,9 +93,7 @@ class H2Connection(H2Writer):
         self._dial = self._pool.connector.connect(self._pool.host.address, self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvloop's is none by inheritance
-        if (
-            self._state == _CLOSED
-        ):  # the loop heard too late; a transport that it closes now keeps us for ever, so we do not keep it
+        if self._state == _CLOSED:  # the loop heard too late.  It would keep us with a transport that we kept
             transport.abort()
             return
         self.transport = transport
