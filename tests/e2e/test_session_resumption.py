@@ -156,10 +156,9 @@ def test_resumption_is_turned_off(turned_off: tuple[str, ...], resumed: tuple[bo
             assert client.resumes(port) is is_resumed
 
 
-@pytest.mark.parametrize("context", [{}, {"session_ticket_keys": keys(1, 2)}], ids=["own keys", "given keys"])
-def test_every_worker_takes_up_a_session(context: dict[str, Any], tmp_path: Path) -> None:
+def test_every_worker_takes_up_a_session(tmp_path: Path) -> None:
     authority = Authority()
-    made = listener(authority.sign("a.test"), **context)
+    made = listener(authority.sign("a.test"))
     flags = () if IS_ENVOY else ("--concurrency", "2")  # Envoy's flag is given once
     with running(made, tmp_path, *flags) as (proxy, port):
         client = Client(authority)
@@ -180,3 +179,29 @@ def are_new(proxy: ProxyProcess) -> bool:
     """Both workers were replaced, and serve."""
     found = proxy.admin.stats("pointsman.workers")
     return found["pointsman.workers_replaced"] == 2 and found["pointsman.workers"] == 2 and not found["pointsman.workers_behind"]
+
+
+@pytest.mark.skipif(IS_ENVOY, reason="the tests start Envoy without hot restart")
+def test_a_new_process_takes_up_the_sessions_of_the_old_one(tmp_path: Path) -> None:
+    authority = Authority()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    bootstrap = bootstraps.static(
+        [listener(authority.sign("a.test"), session_ticket_keys=keys(1)) | {"address": bootstraps.address(port)}], []
+    )
+    base = tmp_path / "base-id"
+    old = subject_process(bootstrap, tmp_path / "old", "--use-dynamic-base-id", "--base-id-path", str(base))
+    old.start()
+    try:
+        client = Client(authority)
+        assert not client.resumes(port)
+        new = subject_process(bootstrap, tmp_path / "new", "--restart-epoch", "1", "--base-id", base.read_text())
+        new.start()
+        try:
+            old.kill()  # it would drain; whoever connects now has to do with the new one
+            assert client.resumes(port)
+        finally:
+            new.stop()
+    finally:
+        old.kill()
