@@ -69,6 +69,9 @@ class DownstreamConnection(Protocol):
     def close(self, details: str = "") -> None:
         """Close at once; what was written is flushed by the kernel if it was taken already."""
 
+    def give_up(self, reason: str) -> None:
+        """Close under whatever is under way.  reason: as logs tell it."""
+
     def close_after_flush(self, delay: float, details: str = "", on_timeout: Callable[[], None] | None = None) -> None:
         """Send what is buffered and close when the peer did, or after *delay* seconds.  Envoy: delayed_close_timeout.
 
@@ -115,7 +118,7 @@ class NetworkFilter(Protocol):
         """Of each stream that can end alone: how many bytes are held for it, and how it is ended."""
 
     def close_if_idle(self) -> None:
-        """Nothing new is wanted: close unless work is under way."""
+        """Nothing new is wanted: close, or where work is under way, tell the peer if the protocol has a word for it."""
 
 
 class NetworkFilterFactory(Protocol):

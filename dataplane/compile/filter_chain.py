@@ -20,6 +20,7 @@ from dataplane.api import registry
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.context import CompileContext
 from dataplane.compile.fields import find_extension
+from dataplane.compile.meaning import Meaning
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import seconds_or
 from dataplane.matching import cidr
@@ -55,13 +56,15 @@ def compile_filter_chain(message: FilterChainMessage, at: FieldPath, context: Co
         match = _compile_match(message.filter_chain_match, at / "filter_chain_match")
     with context.problems.collect():
         transport_socket = _transport_socket(message, at / "transport_socket", context)
+    key = message.SerializeToString(deterministic=True)
     return FilterChain(
         name=message.name,
         network_filters=_network_filters(message.filters, at / "filters", context),
         match=None if match == ANY else match,
         transport_socket=transport_socket,
         transport_socket_connect_timeout=seconds_or(message, "transport_socket_connect_timeout", 0.0, at),
-        key=message.SerializeToString(deterministic=True),
+        key=key,
+        meaning=Meaning(type(message), key),
     )
 
 

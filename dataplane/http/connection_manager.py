@@ -46,7 +46,6 @@ class HttpConnection:
         self.closing = False  # no stream after those under way
         self._gone = False
         self._ended_by_peer = True
-        self._reason = ""  # why we closed the connection under its streams, in parentheses
         self._streams_begun = 0
         self.idle_since = downstream.info.start_at
         self._deadlines: list[Deadline] = []
@@ -137,12 +136,6 @@ class HttpConnection:
         if self._h2 is not None:
             self._h2.goaway()
 
-    def give_up(self, reason: str) -> None:
-        """Close the connection under its streams."""
-        self._ended_by_peer = False
-        self._reason = f"({reason})"
-        self.downstream.close(reason)
-
     def on_protocol_error(self, stream: Stream, error: ProtocolError) -> None:
         """A request is not HTTP as we accept it; an HTTP/1 codec cannot go on."""
         if self._h2 is not None:
@@ -203,8 +196,11 @@ class HttpConnection:
         self._gone = True
         self.codec.on_close()
         streams = list(self.codec.open_streams())
-        self._count_closed(bool(streams))
-        details = "downstream_remote_disconnect" if self._ended_by_peer else f"downstream_local_disconnect{self._reason}"
+        reason = self.downstream.info.local_close_reason
+        self._count_closed(bool(streams), given_up=bool(reason))
+        details = "downstream_remote_disconnect" if self._ended_by_peer else "downstream_local_disconnect"
+        if reason:
+            details = f"downstream_local_disconnect({reason})"
         for stream in streams:
             stream.on_connection_lost(details)
         for deadline in self._deadlines:
@@ -239,6 +235,8 @@ class HttpConnection:
             if self._h2 is not None:
                 self._h2.goaway()
             self._close(delay=False)
+        elif self._h2 is not None and not self.closing:
+            self._begin_drain()  # its client would go on with the connection for as long as one stream lasts
 
     # Times
 
@@ -343,7 +341,8 @@ class HttpConnection:
             stats.cx_ssl_total.inc()
             stats.cx_ssl_active.inc()
 
-    def _count_closed(self, active: bool) -> None:
+    def _count_closed(self, active: bool, given_up: bool) -> None:
+        """given_up: closed under its streams, which Envoy counts as ended by the client all the same."""
         stats = self.manager.stats
         stats.cx_active.dec()
         if self.tls is not None:
@@ -353,10 +352,7 @@ class HttpConnection:
         elif self._streams_begun:
             stats.cx_http1_active.dec()
         stats.cx_destroy.inc()
-        if self._ended_by_peer:
-            stats.cx_destroy_remote.inc()
-        else:
-            stats.cx_destroy_local.inc()
+        (stats.cx_destroy_remote if self._ended_by_peer and not given_up else stats.cx_destroy_local).inc()
         if active:
             stats.cx_destroy_active_rq.inc()
             (stats.cx_destroy_remote_active_rq if self._ended_by_peer else stats.cx_destroy_local_active_rq).inc()

@@ -209,6 +209,11 @@ class Connection(StreamInfo, asyncio.Protocol):
         self.connection_termination_details = self.connection_termination_details or details
         self.transport.close()
 
+    def give_up(self, reason: str) -> None:
+        """Close under whatever is under way.  reason: as logs tell it."""
+        self.local_close_reason = reason
+        self.close()
+
     def end_writing(self) -> None:
         """Send a FIN after what is buffered; reading goes on.  A transport that cannot close by halves is closed."""
         if self.transport.is_closing():

@@ -23,7 +23,7 @@ class Leaving:
 
     def __init__(self, connections: Iterable[Connection], deadlines: DeadlineWheel, drain_time: float, draining: Gauge) -> None:
         self._connections = set(connections)
-        self._chains = Counter(connection.filter_chain.key for connection in self._connections)
+        self._chains = Counter(connection.filter_chain.identity for connection in self._connections)
         self._draining = draining
         self._deadline = deadlines.arm(drain_time, self._close_all)
         draining.inc(len(self._chains))
@@ -33,13 +33,13 @@ class Leaving:
     def forget(self, connection: Connection) -> None:
         """It has ended."""
         self._connections.discard(connection)
-        key = connection.filter_chain.key
-        self._chains[key] -= 1
-        if not self._chains[key]:
+        chain = connection.filter_chain.identity
+        self._chains[chain] -= 1
+        if not self._chains[chain]:
             self._draining.dec()
         if not self._connections:
             self._deadline.cancel()
 
     def _close_all(self) -> None:
         for connection in list(self._connections):
-            connection.close("drained")
+            connection.give_up("filter_chain_is_being_removed")

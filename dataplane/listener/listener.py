@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from random import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dataplane.api.overload import ACCEPT
 from dataplane.base.address import Address, PipeAddress
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from dataplane.snapshot.listener import FilterChain, Listener
 
 log = logging.getLogger("config")
+
+_REMOVED: Final = "purging_socket_that_have_not_progressed_to_connections"
+"""Why connections end whose listener is gone, in Envoy's words."""
 
 Sockets = Mapping[Address, tuple[socket.socket, ...]]
 
@@ -149,13 +152,11 @@ class ActiveListener:
         if config.bypass_overload_manager is not self.config.bypass_overload_manager:
             self.server = _server_for(config, self._process)
         self.config = config
-        kept = {chain.key for chain in chains_of(config)}
-        leaving = [
-            connection
-            for connection in self.connections
-            if ((connection.drain is None or connection.drain.by_overload) and connection.filter_chain.key not in kept)
-        ]
-        start_draining(leaving, drain)
+        kept = {chain.identity for chain in chains_of(config)}
+        chains = {id(connection.filter_chain): connection.filter_chain for connection in self.connections}
+        gone = {number for number, chain in chains.items() if chain.identity not in kept}
+        leaving = [each for each in self.connections if each.leaving is None and id(each.filter_chain) in gone]
+        start_draining([each for each in leaving if each.drain is None or each.drain.by_overload], drain)
         return leaving
 
     def start_draining(self, drain: DrainDecision) -> None:
@@ -166,7 +167,8 @@ class ActiveListener:
     def stop_draining(self) -> None:
         self._drain = None
         for connection in self.connections:
-            connection.drain = self._shortage
+            if connection.leaving is None:
+                connection.drain = self._shortage
 
     def ask_to_end(self, shortage: DrainDecision | None) -> None:
         """While a resource runs short.  A drain that is under way goes on, and one that begins takes its place."""
@@ -179,7 +181,7 @@ class ActiveListener:
 
     def close_connections(self) -> None:
         for connection in list(self.connections):
-            connection.close("drained")
+            connection.give_up(_REMOVED)
 
     def close_idle(self) -> None:
         """Close connections without work under way."""

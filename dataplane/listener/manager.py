@@ -176,8 +176,8 @@ class ListenerManager:
             self._server.stats.counter("envoy.overload_actions.reset_high_memory_stream.count").inc()
             streams[index][1]()
 
-    def stop_accepting(self, inbound_only: bool = False, keep_idle: bool = False) -> None:
-        """Close the sockets; connections live on, in a drain only while they have work under way, unless idle ones are kept.
+    def stop_accepting(self, inbound_only: bool = False) -> None:
+        """Close the sockets; connections live on.
 
         As in Envoy it is for good: listeners that an update brings later are not opened.
         """
@@ -187,8 +187,11 @@ class ListenerManager:
             if not listener.stopped:
                 listener.stop()
                 self._stats.stopped.inc()
-            if self._draining and not keep_idle:
-                listener.close_idle()
+
+    def close_idle(self) -> None:
+        """The process ends: connections without work under way go now, the others when they are asked again."""
+        for listener in [*self._active.values(), *self._leaving]:
+            listener.close_idle()
 
     def stop(self) -> None:
         """The end: nothing is accepted, no connection survives."""
@@ -247,6 +250,7 @@ class ListenerManager:
 
     def _update(self, active: ActiveListener, config: Listener) -> None:
         leaving = active.update(config, self._new_drain())
+        self._stats.create_success.inc()  # as Envoy counts it, which makes a listener anew
         self._stats.modified.inc()
         self._stats.in_place_updated.inc()
         if leaving:

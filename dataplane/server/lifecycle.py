@@ -83,7 +83,7 @@ class ProcessLifecycle:
         """Not ready from now on; every answer asks its connection to end."""
         if failed and not self._health_check_failed:
             self._listeners.start_draining(0.0, False, spares_modify_only=True)
-        elif not failed and self._health_check_failed:
+        elif not failed and self._health_check_failed and not self._is_leaving:
             self._listeners.stop_draining()
         self._health_check_failed = failed
         self._show()
@@ -93,7 +93,7 @@ class ProcessLifecycle:
         self._handed_over = True
         self._show()
         self._listeners.start_draining(self._options.drain_time, self._gradual)
-        self._listeners.stop_accepting(keep_idle=True)
+        self._listeners.stop_accepting()
 
     def reopen_logs(self) -> None:
         self._reopen_logs()
@@ -118,10 +118,16 @@ class ProcessLifecycle:
         self._end_when_empty(loop, loop.time() + limit)
 
     def _end_when_empty(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+        self._listeners.close_idle()  # again and again: what was under way leaves idle connections behind
         if self._listeners.connections and loop.time() < deadline:
             loop.call_later(_POLL, self._end_when_empty, loop, deadline)
             return
         self.over.set()
+
+    @property
+    def _is_leaving(self) -> bool:
+        """A drain is under way that no health check takes back."""
+        return self._draining or self._shutting_down or self._handed_over
 
     @property
     def _gradual(self) -> bool:

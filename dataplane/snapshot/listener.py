@@ -5,7 +5,7 @@ Here: what was configured.  Not here: sockets and connections (listener).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -37,7 +37,13 @@ class FilterChain:
     match: object | None = None
     transport_socket: object | None = None  # api.transport_socket.DownstreamTransportSocket; None: raw buffer
     transport_socket_connect_timeout: float = 0.0
-    key: bytes = b""  # the serialized proto: equal bytes mean that live connections need not be drained
+    key: bytes = b""  # the serialized proto
+    meaning: Hashable = None  # compile.meaning; None: the key says it all
+
+    @property
+    def identity(self) -> Hashable:
+        """While it stays equal, live connections need not be drained."""
+        return self.key if self.meaning is None else self.meaning
 
 
 @dataclass(frozen=True, slots=True)

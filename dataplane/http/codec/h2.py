@@ -340,7 +340,7 @@ class Http2Codec(HeldResponses):
 
     def on_keepalive_timeout(self) -> None:
         self._http2.keepalive_timeout.inc()
-        self._connection.give_up("http2_ping_timeout")
+        self._connection.downstream.give_up("http2_ping_timeout")
 
     # The end of streams and of the connection
 

@@ -121,7 +121,10 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """The fact "drain".  seconds, gradual, spares_modify_only, keep_idle: see listener.manager.  closed: nothing is accepted any more."""
+    """The fact "drain".  seconds, gradual, spares_modify_only: see listener.manager.
+
+    closed: nothing is accepted any more.  ending: connections go as soon as they are idle.
+    """
 
     asked: bool = False
     seconds: float | None = None
@@ -130,4 +133,9 @@ class Drain:
     spares_modify_only: bool = False
     closed: bool = False
     closed_inbound_only: bool = False
-    keep_idle: bool = False
+    ending: bool = False
+
+    @property
+    def request(self) -> tuple[object, ...]:
+        """What connections are asked: where it differs, they are asked anew."""
+        return self.asked, self.seconds, self.gradual, self.inbound_only, self.spares_modify_only

@@ -74,6 +74,8 @@ class Replica:
         self.draining = asyncio.Event()
         """Set while connections are asked to go."""
         self.closed = False
+        self.ending = False
+        """Connections go as soon as they are idle."""
 
     async def apply(self, facts: Facts, descriptors: Sequence[int]) -> Applied:
         """Live by *facts*.  Returns when everything of them is in use."""
@@ -160,7 +162,7 @@ class Replica:
         if not isinstance(drain, Drain):
             return
         before, self._drain = self._drain, drain
-        if drain.asked and not before.asked:
+        if drain.asked and drain.request != before.request:
             self._listeners.start_draining(drain.seconds, drain.gradual, drain.inbound_only, drain.spares_modify_only)
         elif before.asked and not drain.asked:
             self._listeners.stop_draining()
@@ -169,5 +171,6 @@ class Replica:
         else:
             self.draining.clear()
         if drain.closed:
-            self._listeners.stop_accepting(drain.closed_inbound_only, drain.keep_idle)
+            self._listeners.stop_accepting(drain.closed_inbound_only)
             self.closed = True
+        self.ending = drain.ending

@@ -118,6 +118,7 @@ class KeptSockets:
         for name, config in changes.changed.items():
             if name in self._configs:
                 self._configs[name] = config
+                self._stats.create_success.inc(self._workers * same_addresses(previous.listeners[name], config))
                 self._stats.modified.inc()
                 self._stats.in_place_updated.inc(same_addresses(previous.listeners[name], config))
         for name in changes.removed:
@@ -159,13 +160,18 @@ class KeptSockets:
             for each in shares
         ]
 
-    def stop_accepting(self, inbound_only: bool = False, keep_idle: bool = False) -> None:
+    def stop_accepting(self, inbound_only: bool = False) -> None:
         """The workers close their sockets when they hear of it; the last to close one is us or they."""
         for name, config in list(self._configs.items()):
             if not inbound_only or config.traffic_direction == 1:
                 self._stats.stopped.inc()
                 self._release(name)
-        self._tell(replace(self._drain, closed=True, closed_inbound_only=inbound_only, keep_idle=keep_idle))
+        self._tell(replace(self._drain, closed=True, closed_inbound_only=inbound_only))
+
+    def close_idle(self) -> None:
+        """The workers look themselves, from the first time on."""
+        if not self._drain.ending:
+            self._tell(replace(self._drain, ending=True))
 
     def stop(self) -> None:
         for name in list(self._sockets):

@@ -163,5 +163,7 @@ class Worker:
         """Tell of connections that are left while they are asked to go; otherwise reports say how many there are."""
         while True:
             await replica.draining.wait()
+            if replica.ending:
+                listeners.close_idle()
             self._channel.send(Connections(listeners.connections, replica.closed))
             await asyncio.sleep(_LOOK)

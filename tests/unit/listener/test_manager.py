@@ -183,6 +183,24 @@ def test_a_changed_chain_drains_its_own_connections_only() -> None:
     run(scenario)
 
 
+def test_a_chain_that_is_gone_is_drained_to_its_end_whatever_drains_beside_it() -> None:
+    async def scenario(world: World) -> None:
+        old = EchoFactory(b"a")
+        await world.publish(listener("one", old))
+        streams = await world.connect("one")
+        await ask(streams)
+        world.manager.start_draining(0.0, False)
+        await world.publish(listener("one", EchoFactory(b"b")))
+        assert world.value("listener_manager.total_filter_chains_draining") == 1
+        world.manager.stop_draining()
+        assert old.made[0].connection.drain is not None
+        assert (await ask(await world.connect("one"))) == b"b:x"
+        assert await streams[0].read() == b""
+        assert old.made[0].connection.info.local_close_reason == "filter_chain_is_being_removed"
+
+    run(scenario, drain_time=0.05)
+
+
 def test_drained_connections_are_closed_in_the_end() -> None:
     async def scenario(world: World) -> None:
         old = EchoFactory(b"a")
@@ -366,15 +384,20 @@ def test_few_connections_at_a_time_are_connections_all_the_same() -> None:
     run(scenario)
 
 
-def test_stopping_to_accept_in_a_drain_closes_idle_connections() -> None:
+def test_the_end_closes_idle_connections_those_of_listeners_that_are_gone_as_well() -> None:
     async def scenario(world: World) -> None:
-        await world.publish(listener("one", EchoFactory(b"a")))
-        streams = await world.connect("one")
+        await world.publish(listener("one", EchoFactory(b"a")), listener("gone", EchoFactory(b"b")))
+        streams, others = await world.connect("one"), await world.connect("gone")
         await ask(streams)
+        await ask(others)
+        await world.publish(listener("one", EchoFactory(b"a")))
         world.manager.start_draining(0.0, False)
         bound = [status.addresses for status in world.manager.status]
         world.manager.stop_accepting()
+        assert await ask(streams) == b"a:x"
+        world.manager.close_idle()
         assert await streams[0].read() == b""
+        assert await others[0].read() == b""
         assert not world.manager.sockets
         assert [status.addresses for status in world.manager.status] == bound  # as in Envoy it is still shown
         assert world.value("listener_manager.listener_stopped") == 1

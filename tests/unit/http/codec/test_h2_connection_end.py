@@ -96,7 +96,7 @@ def test_a_client_that_answers_no_ping_is_logged_as_such() -> None:
     engine.loop.advance(10.1)
     engine.loop.advance(2.1)
     assert engine.log.last.response_code_details == "downstream_local_disconnect(http2_ping_timeout)"
-    assert engine.counter("http.test.downstream_cx_destroy_local_active_rq") == 1
+    assert engine.counter("http.test.downstream_cx_destroy_local") == 1
 
 
 def test_the_last_word_of_a_client_is_no_mistake_whatever_it_says() -> None:

@@ -152,6 +152,19 @@ def test_after_the_end_of_accepting_nothing_is_bound(world: World) -> None:
     assert not world.kept.sockets
 
 
+def test_the_workers_are_told_once_that_idle_connections_go(world: World) -> None:
+    world.kept.close_idle()
+    world.kept.close_idle()
+    assert world.board.facts[Key("drain")] == Drain(ending=True)
+    assert world.crew.woken == 1
+
+
+def test_connections_are_asked_anew_where_the_request_differs() -> None:
+    gradual = Drain(asked=True, seconds=600.0, gradual=True)
+    assert gradual.request == Drain(asked=True, seconds=600.0, gradual=True, closed=True, ending=True).request
+    assert gradual.request != Drain(asked=True, seconds=0.0, gradual=False).request
+
+
 def test_only_inbound_listeners_end_where_only_they_are_meant(world: World) -> None:
     world.apply(listener("in", traffic_direction=1), listener("out", SocketAddress("127.0.0.2", 0), traffic_direction=2))
     world.kept.stop_accepting(inbound_only=True)

@@ -1,0 +1,46 @@
+"""Messages that mean the same."""
+
+from __future__ import annotations
+
+from envoy.config.core.v3.base_pb2 import Metadata
+from envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain
+from google.protobuf.any_pb2 import Any as AnyMessage
+
+from dataplane.compile.meaning import Meaning
+
+TYPE = "type.googleapis.com/envoy.config.core.v3.Metadata"
+
+
+def entry(key: str, number: float) -> bytes:
+    """A map is its entries, one behind the other."""
+    metadata = Metadata()
+    metadata.filter_metadata[key]["a"] = number
+    return bytes(metadata.SerializeToString())
+
+
+ONE, TWO = entry("one", 1.0), entry("two", 2.0)
+
+
+def meaning(packed: bytes, type_url: str = TYPE, name: str = "chain") -> Meaning:
+    chain = FilterChain(name=name, filters=[Filter(name="f", typed_config=AnyMessage(type_url=type_url, value=packed))])
+    return Meaning(FilterChain, chain.SerializeToString(deterministic=True))
+
+
+def test_the_order_of_a_map_says_nothing() -> None:
+    assert meaning(ONE + TWO) == meaning(TWO + ONE)
+    assert hash(meaning(ONE + TWO)) == hash(meaning(TWO + ONE))
+    assert len({meaning(ONE + TWO), meaning(TWO + ONE)}) == 1
+
+
+def test_what_differs_is_not_equal() -> None:
+    assert meaning(ONE + TWO) != meaning(ONE + entry("two", 3.0))
+    assert meaning(ONE) != meaning(ONE, name="other")
+    assert meaning(ONE) != meaning(ONE + TWO)
+    assert meaning(ONE) != "chain"
+
+
+def test_what_nobody_can_read_is_compared_by_its_bytes() -> None:
+    unknown = "type.googleapis.com/never.heard.Of"
+    assert meaning(b"ab", unknown) == meaning(b"ab", unknown)
+    assert meaning(b"ab", unknown) != meaning(b"ba", unknown)
+    assert meaning(b"\xff\xfe") != meaning(b"\xfe\xff")
