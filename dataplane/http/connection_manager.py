@@ -236,7 +236,7 @@ class HttpConnection:
                 self._h2.goaway()
             self._close(delay=False)
         elif self._h2 is not None and not self.closing:
-            self._begin_drain()  # its client would go on with the connection for as long as one stream lasts
+            self.begin_drain()  # its client would go on with the connection for as long as one stream lasts
 
     # Times
 

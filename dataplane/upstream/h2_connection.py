@@ -380,8 +380,7 @@ class H2Connection(H2Writer):
             return
         if reason is _PROTOCOL_ERROR:
             self.stats.cx_protocol_error.value += 1
-        receivers = self._close(local, by_rule=reason is _PROTOCOL_ERROR)
-        for receiver in receivers:
+        for receiver in self._close(local, by_rule=reason is _PROTOCOL_ERROR):
             count_reset(self.stats, reason)
             receiver.on_reset(reason, "")
 
