@@ -101,9 +101,7 @@ class H1Connection(H1Writer):
         self._dial = self._pool.connector.connect(self._pool.host.address, self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvloop's is none by inheritance
-        if (
-            self._state == CLOSED
-        ):  # the loop heard too late; a transport that it closes now keeps us for ever, so we do not keep it
+        if self._state == CLOSED:  # the loop heard too late, and such a transport keeps us for ever: we do not keep it
             transport.abort()
             return
         self.transport = transport
