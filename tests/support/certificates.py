@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import os
+import ssl
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -22,6 +24,16 @@ class KeyPair:
 
     certificate: bytes
     private_key: bytes
+
+
+def server_context(keys: KeyPair) -> ssl.SSLContext:
+    """What a server with this certificate speaks."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with os.fdopen(os.memfd_create("pair"), "wb") as file:
+        file.write(keys.certificate + keys.private_key)
+        file.flush()
+        context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
+    return context
 
 
 class Authority:

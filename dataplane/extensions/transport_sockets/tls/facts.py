@@ -31,7 +31,7 @@ class ConnectionFacts:
     def alpn(self) -> str:
         return self._tls.selected_alpn_protocol() or ""
 
-    @property
+    @cached_property  # each look at the session costs 6 kB for ever, see upstream.ClientContext.keep_session
     def session_id(self) -> str:
         session = self._tls.session
         return session.id.hex() if session is not None else ""

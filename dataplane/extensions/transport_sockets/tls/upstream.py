@@ -29,6 +29,9 @@ from dataplane.extensions.transport_sockets.tls.verify import Verifier, dns_name
 from dataplane.observe.stats import Scope
 from dataplane.snapshot.tls import UpstreamTls
 
+# So many full handshakes in a row are the beginning, or a peer that was restarted; more are a peer that resumes no sessions.
+_MOST_IN_VAIN: Final = 64
+
 
 class ClientContext:
     """The context for one state of the secrets, and the sessions made with it, for no other may resume them."""
@@ -43,6 +46,7 @@ class ClientContext:
         self._local: Final = None if certificate is None else Certificate.from_pem(certificate.chain)
         self._verifies: Final = self._contexts[config.common.alpn].verify_mode == ssl.CERT_REQUIRED
         self._sessions: Final[dict[int, deque[ssl.SSLSession]]] = {}
+        self._in_vain = 0  # sessions that were looked at since one was resumed
 
     def begin(
         self, above: DialledProtocol, server_name: str, alpn: tuple[str, ...], stats: TlsStats, wanted_name: str
@@ -51,7 +55,7 @@ class ClientContext:
         context = self._context(self._config.common.alpn or alpn)
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         sessions = self._sessions.get(id(context))
-        session = sessions.pop() if sessions else None
+        session = sessions[-1] if sessions else None
         tls = context.wrap_bio(incoming, outgoing, server_hostname=server_name or None, session=session)
         return _DiallingLayer(_Handshakes(self, stats, wanted_name), above, incoming, outgoing, tls)
 
@@ -71,13 +75,24 @@ class ClientContext:
             return Verdict.HASH if certificate is None else self._verifier.verdict(certificate, facts)
         return Verdict.GOOD
 
-    def keep_session(self, tls: ssl.SSLObject) -> None:
+    def on_handshake(self, tls: ssl.SSLObject) -> None:
+        if tls.session_reused:
+            self._in_vain = 0
+
+    def keep_session(self, tls: ssl.SSLObject) -> bool:
+        """Keep it after a full handshake; one that was resumed may be resumed again.  Returns whether it was looked at.
+
+        Envoy differs: it uses a ticket of TLS 1.3 once.  To look at a session costs 6 kB that CPython never frees (it copies the session
+        and forgets the copy), so we do it as rarely as we can, and no more where the peer resumes nothing.
+        """
         most = self._config.max_session_keys
-        session = tls.session if most else None
+        if not most or tls.session_reused or self._in_vain >= _MOST_IN_VAIN:
+            return False
+        self._in_vain += 1
+        session = tls.session
         if session is not None and session.has_ticket:
-            kept = self._sessions.setdefault(id(tls.context), deque(maxlen=most))
-            if session not in kept:
-                kept.append(session)
+            self._sessions.setdefault(id(tls.context), deque(maxlen=most)).append(session)
+        return True
 
     def _context(self, alpn: tuple[str, ...]) -> ssl.SSLContext:
         found = self._contexts.get(alpn)
@@ -97,10 +112,11 @@ class _DiallingLayer(TlsTransport):
 class _Handshakes:
     """Implements transport.Owner."""
 
-    __slots__ = ("_context", "_stats", "_wanted_name")
+    __slots__ = ("_context", "_looked_at_session", "_stats", "_wanted_name")
 
     def __init__(self, context: ClientContext, stats: TlsStats, wanted_name: str) -> None:
         self._context = context
+        self._looked_at_session = False
         self._stats = stats
         self._wanted_name = wanted_name
 
@@ -113,6 +129,7 @@ class _Handshakes:
                 PoolFailure.REMOTE_CONNECTION_FAILURE, verification_reason(verdict, facts.peer_certificate)
             )
             return False
+        self._context.on_handshake(layer.tls)
         self._stats.on_handshake(layer.tls)
         layer.above.connection_made(layer)
         return True
@@ -123,11 +140,12 @@ class _Handshakes:
         layer.above.connect_failed(PoolFailure.REMOTE_CONNECTION_FAILURE, "" if error is None else failure_reason(error))
 
     def on_session(self, layer: TlsTransport) -> None:
-        self._context.keep_session(layer.tls)
+        if not self._looked_at_session:
+            self._looked_at_session = self._context.keep_session(layer.tls)
 
     def on_closed(self, layer: TlsTransport, exc: Exception | None) -> None:
         if layer.secured:
-            self._context.keep_session(layer.tls)
+            self.on_session(layer)
             layer.above.connection_lost(exc)
 
 
