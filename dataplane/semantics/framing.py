@@ -26,6 +26,7 @@ _MAX_SIZE: Final = (1 << 64) - 1
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]+)(?:[ \t;][^\r\n]*)?")
 _SIZE_LINE_BEGUN: Final = re.compile(rb"[0-9A-Fa-f]+(?:[ \t;][^\r\n]*)?\r?")
 
+_TOO_MANY_DIGITS: Final = re.compile(rb"0*[1-9A-Fa-f][0-9A-Fa-f]{16}")
 _LAST_SIZE: Final = re.compile(rb"0+(?![0-9A-Fa-f])")
 
 _SIZE, _DATA, _AFTER_DATA, _TRAILERS, _DONE = range(5)
@@ -113,7 +114,7 @@ class ChunkedDecoder:
         return end + 2
 
     def _keep_begun_size(self, begun: bytes) -> None:
-        if len(begun) > MAX_SIZE_LINE or not _SIZE_LINE_BEGUN.fullmatch(begun):
+        if len(begun) > MAX_SIZE_LINE or not _SIZE_LINE_BEGUN.fullmatch(begun) or _TOO_MANY_DIGITS.match(begun):
             raise self._bad_size(begun)
         self._begun = begun
 
