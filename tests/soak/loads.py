@@ -24,6 +24,7 @@ _BROKEN_OFF = (
     b"GET / HTTP/1.1\r\nhost: a.te",
     b"POST / HTTP/1.1\r\nhost: a.test\r\ncontent-length: 1000000\r\n\r\n" + b"x" * 10_000,
     b"GET / HTTP/1.1\r\nhost: a.test\r\n\r\n" * 10,
+    b"GET /silent HTTP/1.1\r\nhost: a.test\r\n\r\n",
     b"POST / HTTP/1.1\r\nhost: a.test\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
     h2_frames.PREFACE + h2_frames.settings() + b"\x00\x00\x10\x01\x05\x00\x00\x00\x01garbage",
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
@@ -93,11 +94,14 @@ class Generator:
                     await process.wait()
 
 
-def generators(port: int) -> list[Generator]:
-    """Kept connections, new ones for each request, and HTTP/2."""
-    url = f"http://127.0.0.1:{port}/"
+def generators(clear: int, tls: int) -> list[Generator]:
+    """Kept connections, new ones for each request, HTTP/2; all of them in clear and over TLS.  clear, tls: ports."""
+    url, secure = f"http://127.0.0.1:{clear}/", f"https://127.0.0.1:{tls}/"
     return [
         Generator(["wrk", "-t", "1", "-c", "16", "-d", "7", url]),
         Generator(["wrk", "-t", "1", "-c", "4", "-d", "5", "-H", "connection: close", url]),
         Generator(["h2load", "-p", "h2c", "-c", "4", "-m", "10", "-D", "6", url]),
+        Generator(["wrk", "-t", "1", "-c", "4", "-d", "7", secure]),
+        Generator(["wrk", "-t", "1", "-c", "1", "-d", "5", "-H", "connection: close", secure]),
+        Generator(["h2load", "-c", "2", "-m", "5", "-D", "6", secure]),
     ]

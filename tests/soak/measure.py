@@ -8,13 +8,22 @@ from pathlib import Path
 
 from tests.support.proxy_process import ProxyProcess
 
+# Beginnings of their names; that of the control plane stands aside.
+_CLUSTERS = ("cluster-", "silent.", "flaky.", "secure.", "echo.", "grpc.")
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """resident: bytes.  at: seconds since the start of the run.  answered: requests that the proxy has completed."""
+    """at: seconds since the start of the run.  resident: bytes.  answered: requests that the proxy has completed.
+
+    heap_bytes, heap_blocks: what is in use of the C library's heap and of the interpreter's.  collected: objects that were in cycles.
+    """
 
     at: float
     resident: int
+    heap_bytes: int
+    heap_blocks: int
+    collected: int
     descriptors: int
     tasks: int
     downstream_connections: int
@@ -32,7 +41,8 @@ class Sample:
 
     def __str__(self) -> str:
         return (
-            f"{self.at:6.0f} s  {self.resident / 2**20:7.1f} MiB  {self.descriptors:4d} descriptors  {self.tasks:3d} tasks  "
+            f"{self.at:6.0f} s  {self.resident / 2**20:7.1f} MiB  {self.heap_bytes / 2**20:6.2f} MiB  "
+            f"{self.heap_blocks:6d} blocks  {self.collected} in cycles  {self.descriptors:4d} descriptors  {self.tasks:3d} tasks  "
             f"{self.downstream_connections:3d}/{self.upstream_connections:3d} connections  "
             f"{self.downstream_streams:3d}/{self.upstream_streams:3d} streams  {self.statistics:5d} statistics  "
             f"generation {self.generation}  {self.answered} answers"
@@ -51,12 +61,15 @@ def take(proxy: ProxyProcess, started: float) -> Sample:
     return Sample(
         at=time.monotonic() - started,
         resident=int(status["VmRSS"].split()[0]) * 1024,
+        heap_bytes=stats["pointsman.heap_bytes"],
+        heap_blocks=stats["pointsman.heap_blocks"],
+        collected=stats["pointsman.collected_in_cycles"],
         descriptors=descriptors,
         tasks=stats["pointsman.tasks"],
-        downstream_connections=total("http.test.", "downstream_cx_active"),
+        downstream_connections=total("http.test.", "downstream_cx_active") + stats.get("tcp.tcp.downstream_cx_active", 0),
         downstream_streams=total("http.test.", "downstream_rq_active"),
-        upstream_connections=total("cluster.cluster-", "upstream_cx_active"),
-        upstream_streams=total("cluster.cluster-", "upstream_rq_active"),
+        upstream_connections=sum(total(f"cluster.{name}", "upstream_cx_active") for name in _CLUSTERS),
+        upstream_streams=sum(total(f"cluster.{name}", "upstream_rq_active") for name in _CLUSTERS),
         draining_listeners=stats["listener_manager.total_listeners_draining"],
         statistics=len(stats),
         generation=stats["pointsman.generation"],

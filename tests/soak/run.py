@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from controlplane.client.client import Client
-from tests.soak import loads, measure
+from tests.soak import loads, measure, visitors
 from tests.soak.measure import Sample
-from tests.soak.verdict import leaks, memory_growth
+from tests.soak.upstreams import Upstreams
+from tests.soak.verdict import growths, leaks
+from tests.soak.visitors import Visitor
+from tests.soak.world import HTTP_LISTENER, LISTENERS, TCP_LISTENER, TLS_LISTENER, SoakWorld
 from tests.support import bootstraps
+from tests.support.certificates import Authority
 from tests.support.control_plane_process import ControlPlaneProcess
 from tests.support.load import Load
-from tests.support.moving_world import LISTENER_NAME, Witness, messages
-from tests.support.origin import Origin
+from tests.support.moving_world import Witness
 from tests.support.our_process import our_process
 from tests.support.proxy_process import ProxyProcess
 from tests.support.waiting import wait_until_awaited
-from tests.support.xds_resources import rds_listener
 
 REVISION_INTERVAL = 0.5
 FIRST_LOAD = 3.0
-# Of what comes and goes beside the listener under load.
-OTHER_LISTENERS = 3
 
 
 @dataclass(slots=True)
@@ -44,7 +44,8 @@ class Report:
         lines = [
             f"before {self.before}",
             f"after  {self.after}",
-            f"{self.revisions} revisions; memory after the warm-up: {memory_growth(self.samples) / 1024:+.0f} KiB",
+            f"{self.revisions} revisions; since the warm-up "
+            + ", ".join(f"{growth.found:+.0f} {growth.what}" for growth in growths(self.samples)),
             *(f"PROBLEM {problem}" for problem in self.problems),
         ]
         return "\n".join(lines)
@@ -61,34 +62,41 @@ class Soak:
         self._interval = interval
         self._tell = tell
         self._started = time.monotonic()
-        self._revision = 0
+        self._failures: collections.Counter[str] = collections.Counter()
 
     async def run(self) -> Report:
+        authority = Authority()
         async with AsyncExitStack() as stack:
-            self._origins = [await stack.enter_async_context(Origin(name)) for name in ("blue", "green")]
+            upstreams = await stack.enter_async_context(Upstreams(authority))
+            self._witness = Witness(upstreams.origins)
+            self._world = SoakWorld(upstreams, authority)
             control_plane = stack.enter_context(ControlPlaneProcess(self._directory / "control-plane"))
             self._client = await stack.enter_async_context(Client(control_plane.url))
             await self._apply()
             proxy = our_process(bootstraps.ads(control_plane.xds_port, "soaked"), self._directory / "proxy")
             stack.callback(proxy.kill)
             await asyncio.to_thread(proxy.start)
-            port = proxy.wait_listeners([LISTENER_NAME])[LISTENER_NAME]
-            witness = Witness(self._origins)
-            load = Load(port, check=witness)
-            async with self._full_load(port, load):
+            ports = await asyncio.to_thread(proxy.wait_listeners, LISTENERS)
+            async with self._full_load(ports):
                 await asyncio.sleep(FIRST_LOAD)
             before = await self._calm(proxy)
-            load = Load(port, check=witness)
-            async with self._full_load(port, load):
+            async with self._full_load(ports):
                 samples = await self._watch(proxy)
             after = await self._calm(proxy)
-        problems = [*leaks(before, samples, after), *(f"{count} × {what}" for what, count in load.failures.most_common(5))]
-        return Report(before, after, samples, self._revision, problems)
+        problems = [*leaks(before, samples, after), *(f"{count} × {what}" for what, count in self._failures.most_common(5))]
+        return Report(before, after, samples, self._world.revision, problems)
 
     @asynccontextmanager
-    async def _full_load(self, port: int, load: Load) -> AsyncIterator[None]:
+    async def _full_load(self, ports: dict[str, int]) -> AsyncIterator[None]:
+        clear, tls, tcp = ports[HTTP_LISTENER], ports[TLS_LISTENER], ports[TCP_LISTENER]
+        checked: list[Load | Visitor] = [
+            Load(clear, check=self._witness),
+            *(Visitor(clear, visit) for visit in visitors.IN_CLEAR),
+            Visitor(tls, visitors.https),
+            Visitor(tcp, visitors.tcp),
+        ]
         async with AsyncExitStack() as stack:
-            for each in (load, loads.RudeClients(port), *loads.generators(port)):
+            for each in (*checked, loads.RudeClients(clear), *loads.generators(clear, tls)):
                 await stack.enter_async_context(each)
             churn = asyncio.create_task(self._churn())
             try:
@@ -97,6 +105,8 @@ class Soak:
                 churn.cancel()
                 with suppress(asyncio.CancelledError):
                     await churn
+        for each in checked:
+            self._failures.update(each.failures)
 
     async def _churn(self) -> None:
         while True:
@@ -104,11 +114,7 @@ class Soak:
             await asyncio.sleep(REVISION_INTERVAL)
 
     async def _apply(self) -> None:
-        """A revision: other clusters, other endpoints, other routes, another one of the other listeners."""
-        self._revision += 1
-        other = rds_listener(f"other-{self._revision % OTHER_LISTENERS}", "moving-routes")
-        everything: Sequence[Any] = [*messages(self._revision, self._origins), other]
-        await self._client.apply(*everything, prune=True)
+        await self._client.apply(*self._world.next_revision(), prune=True)
 
     async def _watch(self, proxy: ProxyProcess) -> list[Sample]:
         samples: list[Sample] = []

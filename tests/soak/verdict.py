@@ -1,31 +1,64 @@
-"""Whether a proxy held on to something: from samples to complaints.  Pure."""
+"""Whether a proxy held on to something: from samples to complaints.  Pure.
+
+Memory is judged by what is allocated: of the interpreter's heap the blocks (small objects), of the C library's the bytes (everything else).
+What the process has of the system says less: an allocator that finds its size looks like a leak, and hides one of half a megabyte.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import median
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import linear_regression
+from typing import Final
 
 from tests.soak.measure import Sample
 
 # Caches fill, pools find their size, and the allocator its own: this part of a run says nothing about leaks.
-WARM_UP = 1 / 3
-# Of the rest, the last part may be so much above the first.
-GROWTH_SHARE = 0.02
-GROWTH_BYTES = 3 << 20
+WARM_UP: Final = 1 / 4
+# By how much each may grow from the end of the warm-up to the end, by the line through all samples: what comes and goes with the load makes
+# it lean by less.  In ten minutes that finds a kilobyte for each revision, and fifty bytes for every hundred requests.
+MOST_BLOCKS: Final = 5000
+MOST_BYTES: Final = 400 << 10
+MOST_RESIDENT: Final = 3 << 20
+# A run that is shorter than this ends while all that still finds its size: it finds what is ten times as bad.
+SHORT: Final = 200.0
+SHORT_FACTOR: Final = 10
+# Objects that only the collector of cycles could free: a few at each revision are no leak, a few for each connection would be a stop of
+# 50 ms now and then, and memory that nobody uses.
+MOST_IN_CYCLES: Final = 40  # for each revision
 
 
-def memory_growth(samples: Sequence[Sample]) -> int:
-    """Bytes between the beginning and the end of what follows the warm-up, each the median of a third."""
-    settled = [sample.resident for sample in samples[int(len(samples) * WARM_UP) :]]
-    third = max(1, len(settled) // 3)
-    return int(median(settled[-third:]) - median(settled[:third]))
+@dataclass(frozen=True, slots=True)
+class Growth:
+    what: str
+    found: float
+    allowed: int
+
+
+def growth(samples: Sequence[Sample], read: Callable[[Sample], int]) -> float:
+    """How much higher the end of the line through the samples after the warm-up is than its beginning."""
+    settled = samples[int(len(samples) * WARM_UP) :]
+    if len(settled) < 2:
+        return 0.0
+    times = [sample.at for sample in settled]
+    slope, _ = linear_regression(times, [read(sample) for sample in settled])
+    return slope * (times[-1] - times[0])
+
+
+def growths(samples: Sequence[Sample]) -> list[Growth]:
+    factor = SHORT_FACTOR if not samples or samples[-1].at - samples[0].at < SHORT else 1
+    return [
+        Growth("blocks of the interpreter's heap", growth(samples, lambda sample: sample.heap_blocks), MOST_BLOCKS * factor),
+        Growth("bytes of the C library's heap", growth(samples, lambda sample: sample.heap_bytes), MOST_BYTES * factor),
+        Growth("resident bytes", growth(samples, lambda sample: sample.resident), MOST_RESIDENT * factor),
+    ]
 
 
 def leaks(before: Sample, under_load: Sequence[Sample], after: Sample) -> list[str]:
     """before, after: without load, after a first and after all of it."""
-    growth = memory_growth(under_load)
-    allowed = max(GROWTH_BYTES, int(before.resident * GROWTH_SHARE))
-    found = [f"memory grew by {growth} bytes, {allowed} are allowed"] if growth > allowed else []
+    found = [
+        f"{each.found:+.0f} {each.what}, {each.allowed} are allowed" for each in growths(under_load) if each.found > each.allowed
+    ]
     for what, left in (
         ("downstream connections", after.downstream_connections),
         ("downstream streams", after.downstream_streams),
@@ -39,4 +72,7 @@ def leaks(before: Sample, under_load: Sequence[Sample], after: Sample) -> list[s
     ):
         if now > then:
             found.append(f"{now} {what}, {then} before")
+    collected, allowed = after.collected - before.collected, MOST_IN_CYCLES * (after.generation - before.generation)
+    if collected > allowed:
+        found.append(f"{collected} objects were freed by the collector of cycles alone, {allowed} may be")
     return found

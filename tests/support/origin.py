@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,8 +33,10 @@ class _Connection(asyncio.Protocol):
 class Origin:
     """Use as an asynchronous context manager; `port` is known inside."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, tls: ssl.SSLContext | None = None) -> None:
+        """tls: what it speaks; None: clear text."""
         self.name = name
+        self._tls = tls
         self.answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(name), name.encode())
         self.requests = 0
         self.port = 0
@@ -41,7 +44,7 @@ class Origin:
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Origin:
-        self._server = await asyncio.get_running_loop().create_server(self.connection, "127.0.0.1", 0)
+        self._server = await asyncio.get_running_loop().create_server(self.connection, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
