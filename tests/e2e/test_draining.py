@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import bootstraps
+from tests.support.drain_peers import OK, TOLD, Http1Peer, Http2Peer
 from tests.support.envoy_process import envoy_process
 from tests.support.our_process import our_process
 from tests.support.proxy_process import ProxyProcess
@@ -128,3 +129,36 @@ def test_a_drain_that_skips_the_exit_accepts_for_ever(proxy: ProxyProcess) -> No
     post(proxy, "/drain_listeners?graceful&skip_exit")
     wait_until(lambda: ask_anew(there) == dict.fromkeys(LISTENERS, "close"), "every answer says close")
     assert proxy.admin.stats("^listener_manager.listener_stopped")["listener_manager.listener_stopped"] == 0
+
+
+def test_http2_clients_are_told_by_goaway_and_idle_connections_survive_a_graceful_drain(proxy: ProxyProcess) -> None:
+    there = ports(proxy)
+    peers = Http1Peer(there["default"]), Http2Peer(there["default"])
+    try:
+        assert [peer.ask() for peer in peers] == [OK, OK]
+        post(proxy, "/drain_listeners?graceful")
+        assert proxy.admin.get_json("/server_info")["state"] == "LIVE"
+        wait_until(lambda: ask_anew(there) == dict.fromkeys(LISTENERS, REFUSED), "every listener is closed")
+        assert [peer.ask() for peer in peers] == [TOLD, TOLD]
+        stats = proxy.admin.stats("downstream_cx_drain_close|listener_stopped")
+        assert stats["http.default.downstream_cx_drain_close"] >= 2
+        assert stats["listener_manager.listener_stopped"] == len(LISTENERS)
+    finally:
+        for peer in peers:
+            peer.close()
+
+
+def test_a_failed_health_check_is_a_state_of_its_own(proxy: ProxyProcess) -> None:
+    there = ports(proxy)
+    peer = Http2Peer(there["default"])
+    try:
+        assert peer.ask() == OK
+        post(proxy, "/healthcheck/fail")
+        assert proxy.admin.get_json("/server_info")["state"] == "DRAINING"
+        assert proxy.admin.stats("^server\\.")["server.live"] == 0
+        assert peer.ask() == TOLD
+        post(proxy, "/healthcheck/ok")
+        assert proxy.admin.get_json("/server_info")["state"] == "LIVE"
+        assert proxy.admin.stats("^server\\.")["server.live"] == 1
+    finally:
+        peer.close()
