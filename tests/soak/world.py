@@ -74,7 +74,7 @@ def _routes(revision: int, moving: str) -> dict[str, Any]:
 def _cluster(name: str, revision: int) -> Any:
     """Those that stay feel every revision, too: a limit of theirs changes.
 
-    But not that of the one behind TLS: its sessions would go with its context, and CPython leaks 6 kB with each look at a new one.
+    But not that of the one behind TLS: its sessions would go with its context, and CPython 3.11 leaks 6 kB with each look at a new one.
     """
     limit = 10_000 + (revision % 2 if name != "secure" else 0)
     more: dict[str, Any] = {"circuit_breakers": {"thresholds": [{"max_connections": limit}]}}
