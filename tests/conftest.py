@@ -1,7 +1,12 @@
-"""Makes `tests.support` importable from every test file, whatever directory pytest is started in."""
+"""Makes `tests.support` importable from every test file, whatever directory pytest is started in.
+
+With POINTSMAN_COMPILED=1 the proxies that tests start as processes have the compiled request path (tools.compiled), as the image has it; what
+tests call in this process stays interpreted.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,3 +14,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
+
+from tools import compiled  # noqa: E402  # importable since the line above
+
+COMPILED = os.environ.get("POINTSMAN_COMPILED") == "1" and compiled.is_current()
+if COMPILED:
+    os.environ.update(compiled.environment())
+
+
+def pytest_report_header() -> str:
+    return f"proxies: {'compiled' if COMPILED else 'interpreted'}"

@@ -206,10 +206,10 @@ class ResponseSide(StreamState):
         """Write the access log before the stream ends.  kind: of `%ACCESS_LOG_TYPE%`."""
         if self._route is not None and not self.upstream_cluster:
             self._name_cluster()
-        self.access_log_type = kind
+        of_the_end, self.access_log_type = self.access_log_type, kind
         for logger in self.manager.loggers:
             logger.log(self.request_headers, self.response_headers, self.response_trailers, self)
-        del self.access_log_type  # that of the end
+        self.access_log_type = of_the_end
 
     def _finish(self, reset: bool) -> None:
         """The end, whatever brought it.  reset: one direction was not complete."""

@@ -84,9 +84,9 @@ class StreamInfo:
     virtual_cluster_name: str = ""
     upstream_cluster: str = ""
     upstream_cluster_stat_name: str = ""
-    upstream_host: Address | None = None
+    upstream_host: Address | None
     upstream_host_name: str = ""
-    upstream_local_address: Address | None = None
+    upstream_local_address: Address | None
     upstream_protocol: str = ""
     upstream_connection_id: int = 0
     upstream_transport_failure_reason: str = ""
@@ -95,13 +95,13 @@ class StreamInfo:
     # who
     connection_id: int = 0
     stream_id: int = 0
-    downstream_remote_address: Address | None = None  # may come from x-forwarded-for
-    downstream_direct_remote_address: Address | None = None  # the peer of the socket
-    downstream_local_address: Address | None = None
+    downstream_remote_address: Address | None  # may come from x-forwarded-for
+    downstream_direct_remote_address: Address | None  # the peer of the socket
+    downstream_local_address: Address | None
     requested_server_name: str = ""
     downstream_transport_failure_reason: str = ""
-    downstream_tls: TlsFacts | None = None
-    upstream_tls: TlsFacts | None = None
+    downstream_tls: TlsFacts | None
+    upstream_tls: TlsFacts | None
     destination_restored: bool = False  # downstream_local_address is where the connection was bound for, not our socket's
     proxy_protocol_tlvs: tuple[tuple[int, bytes], ...] = ()  # type and value, to be passed on upstream
     introduced: bool = False  # a PROXY header said who is behind the connection
@@ -110,7 +110,7 @@ class StreamInfo:
     filter_chain_name: str = ""
 
     # what filters left for others: metadata namespace → value
-    dynamic_metadata: Mapping[str, object] | None = None
-    filter_state: dict[str, object] | None = None  # what filters of one kind share while the stream lives
-    connection_metadata: Mapping[str, object] | None = None  # the same, of the connection that carries a stream
+    dynamic_metadata: Mapping[str, object] | None
+    filter_state: dict[str, object] | None  # what filters of one kind share while the stream lives
+    connection_metadata: Mapping[str, object] | None  # the same, of the connection that carries a stream
     original_path: bytes = b""  # the path before rewrites; b"" when it was not rewritten

@@ -18,13 +18,14 @@ Field = tuple[bytes, bytes]
 class HeaderMap:
     """Ordered header fields.  `fields` may be read and replaced directly by the request path."""
 
-    __slots__ = ("fields",)
+    __slots__ = ("case", "fields")
 
-    case: HeaderCase | None = None
+    case: HeaderCase | None
     """How names are spelt on the wire; None: in lower case, or as the writer is told.  Set where a message keeps its own spelling."""
 
     def __init__(self, fields: list[Field] | None = None) -> None:
         self.fields: list[Field] = [] if fields is None else fields
+        self.case = None
 
     def get(self, name: bytes) -> bytes | None:
         """The first value of *name*."""
@@ -91,6 +92,7 @@ class RequestHeaders(HeaderMap):
         noticed: tuple[bytes, ...] | None = None,
     ) -> None:
         self.fields = [] if fields is None else fields
+        self.case = None
         self.method = method
         self.path = path
         self.authority = authority
@@ -120,6 +122,7 @@ class ResponseHeaders(HeaderMap):
 
     def __init__(self, status: int, fields: list[Field] | None = None, noticed: tuple[bytes, ...] | None = None) -> None:
         self.fields = [] if fields is None else fields
+        self.case = None
         self.status = status
         self.noticed = noticed
 
@@ -131,7 +134,7 @@ class ResponseHeaders(HeaderMap):
 class SpeltRequestHeaders(RequestHeaders):
     """A request's head that keeps the spelling of its names."""
 
-    __slots__ = ("case",)
+    __slots__ = ()
 
     def __init__(self, headers: RequestHeaders, case: HeaderCase) -> None:
         super().__init__(
@@ -143,7 +146,7 @@ class SpeltRequestHeaders(RequestHeaders):
 class SpeltResponseHeaders(ResponseHeaders):
     """A response's head that keeps the spelling of its names."""
 
-    __slots__ = ("case",)
+    __slots__ = ()
 
     def __init__(self, headers: ResponseHeaders, case: HeaderCase) -> None:
         super().__init__(headers.status, headers.fields, headers.noticed)

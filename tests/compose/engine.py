@@ -43,14 +43,20 @@ def _fails(*command: str) -> bool:
 
 
 def ensure_base_image() -> None:
-    """Have the Dockerfile's base: already here, pulled, or made of Debian packages."""
+    """Have the Dockerfile's base, which is its builder here, too: already here, pulled, or made of Debian packages."""
     if not _fails("docker", "image", "inspect", BASE_IMAGE) or not _fails("docker", "pull", BASE_IMAGE):
         return
     if shutil.which("debootstrap") is None:
         raise NoEngine(f"{BASE_IMAGE} cannot be pulled and debootstrap is not installed")
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "root"
-        run("debootstrap", "--variant=minbase", "--include=python3,python3-venv,ca-certificates", "bookworm", str(root))
+        run(
+            "debootstrap",
+            "--variant=minbase",
+            "--include=python3,python3-venv,python3-dev,gcc,libc6-dev,ca-certificates",
+            "bookworm",
+            str(root),
+        )
         archive = Path(folder) / "base.tar"
         run("tar", "-C", str(root), "-cf", str(archive), ".")
         run("docker", "import", str(archive), BASE_IMAGE)

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.compose.engine import ROOT, NoEngine, compose_command, ensure_base_image, fill_wheelhouse, inspect, run
+from tests.compose.engine import BASE_IMAGE, ROOT, NoEngine, compose_command, ensure_base_image, fill_wheelhouse, inspect, run
 
 PROXIES = 3
 PROJECT = "pointsman-e2e"
@@ -210,7 +210,7 @@ def main() -> int:
     os.environ.setdefault("DOCKER_BUILDKIT", "0")
     stack = Stack(compose)
     try:
-        stack("build", "--build-arg", "PIP_NO_INDEX=1", "controlplane")
+        stack("build", "--build-arg", "PIP_NO_INDEX=1", "--build-arg", f"BUILDER={BASE_IMAGE}", "controlplane")
         stack("down", "-v", "--remove-orphans")
         scenario(stack)
     except BaseException:

@@ -16,6 +16,7 @@ class OfStream(StreamInfo):
     """A stream whose connection keeps something, too."""
 
     def __init__(self, connection: StreamInfo) -> None:
+        super().__init__()
         self._connection = connection
 
     @property

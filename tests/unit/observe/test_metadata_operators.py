@@ -20,6 +20,7 @@ class Stream(StreamInfo):
     """One that has looked at the configuration."""
 
     def __init__(self, cluster: str) -> None:
+        super().__init__()
         self.snapshot = Snapshot(1, LISTENERS, {}, CLUSTERS, {})
         self.upstream_cluster = cluster
         self.listener_name = "l"
