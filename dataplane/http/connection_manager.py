@@ -41,13 +41,14 @@ class HttpConnection:
     def __init__(self, manager: BoundManager, downstream: DownstreamConnection) -> None:
         self.manager = manager
         self.downstream = downstream
-        self.tls = downstream.info.downstream_tls
+        self.info = info = downstream.info
+        self.tls = info.downstream_tls
         self.peer = manager.peer(downstream.remote_address, downstream.local_address, self.tls)
         self.closing = False  # no stream after those under way
         self._gone = False
         self._ended_by_peer = True
         self._streams_begun = 0
-        self.idle_since = downstream.info.start_at
+        self.idle_since = info.start_at
         self._deadlines: list[Deadline] = []
         self._draining = False  # an HTTP/2 client was told to go elsewhere with its next streams
         self.codec: Codec = Http1Codec(self)
@@ -196,7 +197,7 @@ class HttpConnection:
         self._gone = True
         self.codec.on_close()
         streams = list(self.codec.open_streams())
-        reason = self.downstream.info.local_close_reason
+        reason = self.info.local_close_reason
         self._count_closed(bool(streams), given_up=bool(reason))
         details = "downstream_remote_disconnect" if self._ended_by_peer else "downstream_local_disconnect"
         if reason:
@@ -247,7 +248,7 @@ class HttpConnection:
     def _limit_duration(self) -> None:
         allowed = self.manager.times.max_connection_duration
         if allowed:
-            left = self.downstream.info.start_at + allowed - self.manager.clock()
+            left = self.info.start_at + allowed - self.manager.clock()
             self._duration = self.manager.server.deadlines.arm(max(0.0, left), self._on_max_duration)
 
     def on_times_changed(self) -> None:
@@ -356,7 +357,7 @@ class HttpConnection:
         if active:
             stats.cx_destroy_active_rq.inc()
             (stats.cx_destroy_remote_active_rq if self._ended_by_peer else stats.cx_destroy_local_active_rq).inc()
-        stats.cx_length_ms.record(round((self.downstream.info.end_at - self.downstream.info.start_at) * 1000))
+        stats.cx_length_ms.record(round((self.info.end_at - self.info.start_at) * 1000))
 
     def __repr__(self) -> str:
         return f"<HttpConnection C{self.downstream.id} {'closing' if self.closing else 'open'}>"

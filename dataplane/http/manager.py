@@ -48,6 +48,7 @@ class BoundManager:
         self.stats: Final = HttpStats(scope)
         self.listener_stats: Final = ListenerHttpStats(server.stats.scope(f"{listener_prefix}http.{config.stat_prefix}."))
         self.writes: Final = WriteQueue(server.loop.call_soon)
+        self.stream_idle_timeout: Final = config.stream_idle_timeout
         self.max_head_bytes: Final = config.max_request_headers_kb * 1024
         fields = FieldParser(config.max_headers_count)
         # As Envoy, trailers that are dropped are read but not counted.

@@ -107,19 +107,18 @@ class StreamState(StreamInfo):
         self._route_stale = False
         self._terminal: TerminalFilter | None = None
         self._run: FilterRun | None = None
-        downstream = connection.downstream
-        info = downstream.info
-        self.connection_id = downstream.id
+        info = connection.info
+        self.connection_id = info.connection_id
         self.connection_metadata = info.dynamic_metadata
-        self.listener_name = downstream.listener.name
-        self.filter_chain_name = downstream.filter_chain.name
+        self.listener_name = info.listener_name
+        self.filter_chain_name = info.filter_chain_name
         self.requested_server_name = info.requested_server_name
-        self.downstream_tls = connection.tls
-        self.downstream_remote_address = downstream.remote_address
+        self.downstream_tls = info.downstream_tls
+        self.downstream_remote_address = info.downstream_remote_address
         self.downstream_direct_remote_address = info.downstream_direct_remote_address
-        self.downstream_local_address = downstream.local_address
+        self.downstream_local_address = info.downstream_local_address
         self.destination_restored = info.destination_restored
-        self.idle_timeout = manager.config.stream_idle_timeout
+        self.idle_timeout = manager.stream_idle_timeout
         self._deadlines: StreamDeadlines | None = None
 
     @property
@@ -128,7 +127,7 @@ class StreamState(StreamInfo):
 
     @property
     def of_connection(self) -> StreamInfo:
-        return self.connection.downstream.info
+        return self.connection.info
 
     @property
     def tells_origin(self) -> bool:  # type: ignore[override]
