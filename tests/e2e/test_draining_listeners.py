@@ -168,10 +168,19 @@ def follow(peers: dict[str, Asking], leaving: set[str]) -> tuple[dict[str, str],
 
 
 @pytest.fixture(scope="module", params=list(PROCESSES))
-def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def shared_world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     world = World(request.param, tmp_path_factory.mktemp(request.param))
     yield world
     world.close()
+
+
+@pytest.fixture
+def world(shared_world: World) -> World:
+    """One in which nothing of another test drains any more."""
+    kinds = ("listeners", "filter_chains")
+    drains = [f"listener_manager.total_{kind}_draining" for kind in kinds]
+    wait_until(lambda: not any(shared_world.stat(drain) for drain in drains), "earlier drains are over")
+    return shared_world
 
 
 def test_only_the_connections_of_changed_chains_end(world: World) -> None:
