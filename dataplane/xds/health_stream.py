@@ -24,6 +24,7 @@ from dataplane.xds.address_message import write_address
 from dataplane.xds.backoff import MAX_INTERVAL, Backoff
 from dataplane.xds.dialogue import converse, ending
 from dataplane.xds.grpc_channel import EOF, Call
+from dataplane.xds.reporting_stream import ReportingStream
 from dataplane.xds.source import GrpcService
 
 log = logging.getLogger("upstream")
@@ -50,12 +51,13 @@ class HealthDelegate(Protocol):
         """Of every endpoint that is to be checked, in the order in which they were named."""
 
 
-class HealthStream:
-    """Made and used inside one running event loop.  node: a serialized config.core.v3.Node.  jitter: draws a sample in [0, 1)."""
+class HealthStream(ReportingStream):
+    """node: a serialized config.core.v3.Node.  jitter: draws a sample in [0, 1)."""
 
     def __init__(
         self, service: GrpcService, node: bytes, delegate: HealthDelegate, stats: Scope, jitter: Callable[[], float]
     ) -> None:
+        super().__init__("health discovery")
         self._service = service
         self._node = node
         self._delegate = delegate
@@ -65,20 +67,6 @@ class HealthStream:
         self._responses = stats.counter("responses")
         self._errors = stats.counter("errors")
         self._updates = stats.counter("updates")
-        self._interval: float | None = None  # None: nothing was asked for on this stream
-        self._asked = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        assert self._task is None, "started twice"
-        self._task = asyncio.create_task(self._run(), name="health discovery")
-
-    async def stop(self) -> None:
-        """Close the stream for good."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
 
     async def _run(self) -> None:
         attempt = 0
@@ -99,36 +87,26 @@ class HealthStream:
     async def _talk(self, call: Call) -> str:
         await call.write(self._request())
         self._responses.inc()
-        writing = asyncio.create_task(self._report_for_ever(call))
-        try:
+        async with self._reporting(call):
             while (body := await call.read()) is not EOF:
                 self._take(body)
-            return await ending(call)
-        finally:
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
+        return await ending(call)
 
     def _take(self, specifier: bytes) -> None:
         self._requests.inc()
         self._backoff.reset()
         try:
-            self._interval = self._delegate.take(specifier)
+            interval = self._delegate.take(specifier)
         except (ConfigError, InvalidResource) as error:
             self._errors.inc()
             log.warning("health check specifier refused, what was checked before still is: %s", error)
             return
         self._updates.inc()
-        self._asked.set()
+        self._begin_interval(interval)
 
-    async def _report_for_ever(self, call: Call) -> None:
-        """A new specifier begins a new interval.  Ends with the stream: a write after its end raises."""
-        while True:
-            try:
-                await asyncio.wait_for(self._asked.wait(), self._interval)
-                self._asked.clear()
-            except TimeoutError:
-                await call.write(report(self._delegate.health()))
-                self._responses.inc()
+    async def _report(self, call: Call) -> None:
+        await call.write(report(self._delegate.health()))
+        self._responses.inc()
 
     def _request(self) -> bytes:
         message: Any = HealthCheckRequestOrEndpointHealthResponse()
