@@ -26,7 +26,6 @@ class LoggedHttpConnection(HttpConnection):
     """See the module."""
 
     def __init__(self, manager: BoundManager, downstream: DownstreamConnection) -> None:
-        self._info = downstream.info
         self._write = downstream.write
         downstream.write = self._write_counted  # type: ignore[method-assign]  # before the codec takes it
         super().__init__(manager, downstream)
@@ -34,13 +33,13 @@ class LoggedHttpConnection(HttpConnection):
         self.on_data = self._on_counted_data
 
     def _on_counted_data(self, data: bytes) -> None:
-        self._info.bytes_received += len(data)
+        self.info.bytes_received += len(data)
         self._take(data)
         if self._take == self._on_first_data:
             self._take, self.on_data = self.codec.on_data, self._on_counted_data
 
     def _write_counted(self, data: bytes) -> None:
-        self._info.bytes_sent += len(data)
+        self.info.bytes_sent += len(data)
         self._write(data)
 
     def on_close(self, error: str) -> None:
@@ -50,23 +49,23 @@ class LoggedHttpConnection(HttpConnection):
 
     def end_stream(self, stream: StreamState, delay_close: bool) -> None:
         if stream.request_headers is not None:
-            self._info.protocol = stream.protocol
+            self.info.protocol = stream.protocol
         super().end_stream(stream, delay_close)
 
     def on_protocol_error(self, stream: Stream, error: ProtocolError) -> None:
         if self._h2 is None:  # over HTTP/2 it is that stream's alone
-            self._info.response_flags |= flags.DOWNSTREAM_PROTOCOL_ERROR
+            self.info.response_flags |= flags.DOWNSTREAM_PROTOCOL_ERROR
         super().on_protocol_error(stream, error)
 
     def on_codec_error(self, details: str) -> None:
-        self._info.response_flags |= flags.DOWNSTREAM_PROTOCOL_ERROR
+        self.info.response_flags |= flags.DOWNSTREAM_PROTOCOL_ERROR
         super().on_codec_error(details)
 
     def _close(self, delay: bool) -> None:
         if self._ended_by_peer:
-            self._info.local_close_reason = _CLOSED
+            self.info.local_close_reason = _CLOSED
         super()._close(delay)
 
     def _on_delayed_close_timeout(self) -> None:
-        self._info.local_close_reason = _DELAY_OVER
+        self.info.local_close_reason = _DELAY_OVER
         super()._on_delayed_close_timeout()

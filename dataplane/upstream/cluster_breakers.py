@@ -14,6 +14,7 @@ from dataplane.resilience.circuit import Breakers
 if TYPE_CHECKING:
     from dataplane.base.counts import SharedCounts
     from dataplane.observe.stats import Scope
+    from dataplane.resilience.circuit import RetryBudget
     from dataplane.snapshot.cluster import CircuitBreakerThresholds, Cluster
 
 _PRIORITY_NAMES = ("default", "high")
@@ -21,35 +22,25 @@ _PRIORITY_NAMES = ("default", "high")
 
 def make_breakers(config: Cluster, scope: Scope, shared: SharedCounts | None) -> tuple[Breakers, ...]:
     """By routing priority.  scope: of the cluster.  shared: where other processes carry the cluster's traffic, too."""
-    made = []
-    for priority, name in enumerate(_PRIORITY_NAMES):
-        limits = config.circuit_breakers[priority]
-        made.append(
-            Breakers(
-                scope.scope(f"circuit_breakers.{name}."),
-                limits.max_connections,
-                limits.max_pending_requests,
-                limits.max_requests,
-                limits.max_retries,
-                limits.track_remaining,
-                limits.retry_budget,
-                None if shared is None else shared.breakers(config.name, priority),
-            )
+    return tuple(
+        Breakers(
+            scope.scope(f"circuit_breakers.{name}."),
+            *_limits(config.circuit_breakers[priority]),
+            counts=None if shared is None else shared.breakers(config.name, priority),
         )
-    return tuple(made)
+        for priority, name in enumerate(_PRIORITY_NAMES)
+    )
 
 
 def configure_breakers(breakers: tuple[Breakers, ...], config: Cluster) -> None:
     """Take new limits over."""
     for each, limits in zip(breakers, config.circuit_breakers, strict=True):
-        each.configure(
-            limits.max_connections,
-            limits.max_pending_requests,
-            limits.max_requests,
-            limits.max_retries,
-            limits.track_remaining,
-            limits.retry_budget,
-        )
+        each.configure(*_limits(limits))
+
+
+def _limits(of: CircuitBreakerThresholds) -> tuple[int, int, int, int, bool, RetryBudget | None]:
+    """In the order of Breakers.configure."""
+    return of.max_connections, of.max_pending_requests, of.max_requests, of.max_retries, of.track_remaining, of.retry_budget
 
 
 def thresholds_now(breakers: tuple[Breakers, ...], config: Cluster) -> tuple[CircuitBreakerThresholds, CircuitBreakerThresholds]:
