@@ -14,6 +14,7 @@ from rich.console import Console
 
 from bench import proxies, report, scenarios
 from bench.measure import measure
+from tools import compiled
 
 RESULTS = Path(__file__).resolve().parent.parent / "bench-results"
 
@@ -28,6 +29,9 @@ RESULTS = Path(__file__).resolve().parent.parent / "bench-results"
 def main(names: tuple[str, ...], chosen: str, rounds: int, seconds: float, strict: bool, results: Path) -> None:
     """Measure SCENARIOs (all of them when none is named)."""
     console = Console(width=110)
+    console.print(
+        f"ours is {'compiled' if compiled.is_current() else 'interpreted: `make compiled` was not run for these sources'}"
+    )
     measured = []
     for name in names or scenarios.names():
         with tempfile.TemporaryDirectory(prefix="pointsman-bench-") as directory:

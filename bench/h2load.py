@@ -18,7 +18,7 @@ from bench.scenario import LoadResult
 class H2load:
     """`h2load -c CONNECTIONS -m STREAMS` on one path.  body: what each request carries; headers: lines.
 
-    http1: over HTTP/1.1 instead.  per_second: so many requests of all connections together, 0 for as many as go.
+    http1: over HTTP/1.1 instead.  tls: over TLS.  per_second: so many requests of all connections together, 0 for as many as go.
     """
 
     path: str
@@ -27,6 +27,7 @@ class H2load:
     body: bytes = b""
     headers: tuple[str, ...] = ()
     http1: bool = False
+    tls: bool = False
     per_second: float = 0.0
 
     def run(self, port: int, seconds: float, core: int) -> LoadResult:
@@ -45,7 +46,7 @@ class H2load:
             if self.body:
                 (Path(directory) / "body").write_bytes(self.body)
                 command += ["-d", f"{directory}/body"]
-            url = f"http://127.0.0.1:{port}{self.path}"
+            url = f"{'https' if self.tls else 'http'}://127.0.0.1:{port}{self.path}"
             done = subprocess.run([*command, url], preexec_fn=pinned(core), capture_output=True, text=True, check=True)
             with times.open() as lines:
                 return parse(done.stdout, lines)

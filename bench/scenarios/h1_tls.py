@@ -12,11 +12,12 @@ from bench.wrk import Wrk
 CONTEXT = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 
 
-def bootstrap(place: Place) -> dict[str, Any]:
+def bootstrap(place: Place, protocol: str = "http/1.1") -> dict[str, Any]:
+    """protocol: what ALPN offers."""
     config = h1.bootstrap(place)
     certificate, key = self_signed("bench.test")
     pair = {"certificate_chain": {"inline_string": certificate}, "private_key": {"inline_string": key}}
-    context = {"@type": CONTEXT, "common_tls_context": {"tls_certificates": [pair], "alpn_protocols": ["http/1.1"]}}
+    context = {"@type": CONTEXT, "common_tls_context": {"tls_certificates": [pair], "alpn_protocols": [protocol]}}
     (chain,) = config["static_resources"]["listeners"][0]["filter_chains"]
     chain["transport_socket"] = {"name": "envoy.transport_sockets.tls", "typed_config": context}
     return config
