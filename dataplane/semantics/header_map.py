@@ -129,25 +129,3 @@ class ResponseHeaders(HeaderMap):
     def pseudo(self, name: bytes) -> bytes | None:
         """`:status`; None for any other."""
         return b"%d" % self.status if name == b":status" else None
-
-
-class SpeltRequestHeaders(RequestHeaders):
-    """A request's head that keeps the spelling of its names."""
-
-    __slots__ = ()
-
-    def __init__(self, headers: RequestHeaders, case: HeaderCase) -> None:
-        super().__init__(
-            headers.method, headers.path, headers.authority, headers.scheme, headers.fields, headers.protocol, headers.noticed
-        )
-        self.case = case
-
-
-class SpeltResponseHeaders(ResponseHeaders):
-    """A response's head that keeps the spelling of its names."""
-
-    __slots__ = ()
-
-    def __init__(self, headers: ResponseHeaders, case: HeaderCase) -> None:
-        super().__init__(headers.status, headers.fields, headers.noticed)
-        self.case = case

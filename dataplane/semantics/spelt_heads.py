@@ -11,7 +11,6 @@ from dataplane.semantics.h1_fields import FieldParser
 from dataplane.semantics.h1_head import KnownResponseHead, RequestHead, RequestHeadParser, ResponseHead, ResponseHeadParser
 from dataplane.semantics.h1_options import Http1Options
 from dataplane.semantics.header_case import HeaderCase, PreserveCase
-from dataplane.semantics.header_map import SpeltRequestHeaders, SpeltResponseHeaders
 
 
 def request_heads(fields: FieldParser, max_bytes: int, options: Http1Options) -> RequestHeadParser:
@@ -36,8 +35,9 @@ class SpeltRequestHeads(RequestHeadParser):
         self._case = case
 
     def parse(self, head: bytes) -> RequestHead:
-        headers, length, keep_alive, version, has_host = super().parse(head)
-        return SpeltRequestHeaders(headers, HeaderCase(head, self._case)), length, keep_alive, version, has_host
+        read = super().parse(head)
+        read[0].case = HeaderCase(head, self._case)
+        return read
 
     def parse_known(self, data: bytes) -> RequestHead | None:
         return None
@@ -51,8 +51,9 @@ class SpeltResponseHeads(ResponseHeadParser):
         self._case = case
 
     def parse(self, head: bytes) -> ResponseHead:
-        headers, length, keep_alive, version = super().parse(head)
-        return SpeltResponseHeaders(headers, HeaderCase(head, self._case)), length, keep_alive, version
+        read = super().parse(head)
+        read[0].case = HeaderCase(head, self._case)
+        return read
 
     def parse_known(self, data: bytes) -> KnownResponseHead | None:
         return None
