@@ -90,5 +90,8 @@ class SharedCounts(Protocol):
     def filter(self, name: str) -> Count | None:
         """Of what a network filter let in.  name: see api.network_filter.CountingFilter."""
 
+    def listener(self, name: str) -> Count | None:
+        """Of a listener that has a limit of its own."""
+
     def turns(self, listener: str) -> Turns | None:
         """At accepting, of a listener whose connections are to be spread evenly."""

@@ -24,7 +24,7 @@ from dataplane.compile.filter_chain import check_distinct, compile_filter_chain
 from dataplane.compile.filter_chain_matcher import compile_filter_chain_matcher
 from dataplane.compile.listener_filters import compile_listener_filters
 from dataplane.compile.support import supports
-from dataplane.compile.units import metadata_dict, seconds_or, wrapped
+from dataplane.compile.units import metadata_dict, runtime_count, seconds_or, wrapped
 from dataplane.routing.filter_chain_match import FilterChainIndex, NamedChains
 from dataplane.snapshot.listener import FilterChain, Listener
 from dataplane.snapshot.listener import SocketOption as CompiledOption
@@ -115,6 +115,7 @@ def compile_listener(message: ListenerMessage, at: FieldPath, context: CompileCo
         drain_type=message.drain_type,
         ignore_global_conn_limit=message.ignore_global_conn_limit,
         bypass_overload_manager=message.bypass_overload_manager,
+        connection_limit=_connection_limit(message, address, context),
         access_log=compile_access_logs(message.access_log, at / "access_log", context),
         rds_names=frozenset(source.route_config_name for source in context.rds_sources),
         rds_sources=tuple(context.rds_sources),
@@ -125,6 +126,13 @@ def compile_listener(message: ListenerMessage, at: FieldPath, context: CompileCo
         added_via_api=context.added_via_api,
         filter_chain_index=_index(message, chains, address, at),
     )
+
+
+def _connection_limit(message: ListenerMessage, address: Address, context: CompileContext) -> int | None:
+    """As in Envoy, connections that our own clusters open are not limited."""
+    if isinstance(address, InternalAddress):
+        return None
+    return runtime_count(f"envoy.resource_limits.listener.{message.name}.connection_limit", context.runtime)
 
 
 def _index(

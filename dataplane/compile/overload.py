@@ -25,7 +25,7 @@ from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.context import CompileContext
 from dataplane.compile.fields import find_extension, type_name, unpack_typed
 from dataplane.compile.support import supports
-from dataplane.compile.units import seconds_or
+from dataplane.compile.units import runtime_count, seconds_or
 from dataplane.resilience.overload import LeastTime, Trigger
 from dataplane.snapshot import overload as compiled
 
@@ -91,9 +91,8 @@ def compile_overload(
     with context.problems.collect():
         interval = seconds_or(manager, "refresh_interval", _REFRESH_INTERVAL, at)
     actions = _actions(manager, monitors, at / "actions", context)
-    stated = runtime.get(_RUNTIME_KEY)
-    if limit is None and isinstance(stated, (int, float)) and stated >= 0:
-        limit = int(stated)
+    if limit is None:
+        limit = runtime_count(_RUNTIME_KEY, runtime)
     measured = tuple((name, monitor) for name, monitor in monitors.items() if monitor is not None)
     settings = compiled.OverloadSettings(
         interval,

@@ -27,6 +27,7 @@ _DENOMINATORS: Final = {
     FractionalPercent.MILLION: 1_000_000,
 }
 _EXACT: Final = 1 << 53  # up to here a double holds every whole number
+_ENDLESS: Final = 1 << 64  # nothing counts so far: Envoy's numbers end there
 _MAX_SECONDS: Final = 9_223_372_036  # what fits into 64 bits of nanoseconds: Envoy's limit
 
 
@@ -88,6 +89,18 @@ def runtime_parts(percent: RuntimeFractionalPercent, at: FieldPath, context: Com
     if isinstance(override, int | float) and not isinstance(override, bool):
         return int(override), 100
     return parts_of(percent.default_value, at / "default_value")
+
+
+def runtime_count(key: str, runtime: Mapping[str, object]) -> int | None:
+    """What *runtime* says for a limit: a number from 0, whose fraction counts for nothing; as a text, too.  None: nothing that is one."""
+    stated = runtime.get(key)
+    if isinstance(stated, bool) or not isinstance(stated, int | float | str):
+        return None
+    try:
+        number = float(stated)
+    except ValueError:
+        return None
+    return int(number) if 0 <= number < _ENDLESS else None
 
 
 def metadata_dict(metadata: Metadata) -> Mapping[str, object]:

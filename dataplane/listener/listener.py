@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from dataplane.api.overload import ACCEPT
 from dataplane.base.address import Address, PipeAddress
+from dataplane.base.counts import LocalCount
 from dataplane.listener.balanced_accepting import BalancedAccepting
 from dataplane.listener.connection import Connection
 from dataplane.listener.connection_limit import ConnectionLimit, Unwanted
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from dataplane.api.listener_filter import Inspected
     from dataplane.api.network_filter import DrainDecision, ServerContext
     from dataplane.api.overload import OverloadLevels
+    from dataplane.base.counts import Count
     from dataplane.base.turns import Turns
     from dataplane.snapshot.listener import FilterChain, Listener
 
@@ -78,6 +80,8 @@ class ActiveListener:
         self._find_by_address = find_by_address
         self.scope = server.stats.scope(self.stat_prefix)
         self.stats = ListenerStats(self.scope, worker)
+        self._most = config.connection_limit or 0  # it comes from the runtime, which does not change
+        self._limited = _own_count(config, server)
         self._turns: Turns | None = None
         if config.exact_balance and server.shared is not None:
             self._turns = server.shared.turns(config.name)
@@ -240,6 +244,8 @@ class ActiveListener:
 
     def _forget(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        if self._limited is not None:
+            self._limited.add(-1)
         if self._turns is not None:
             self._turns.add(-1)
         if self.stopped and not self.connections and self.on_idle is not None:
@@ -251,6 +257,8 @@ class ActiveListener:
         if found is not None:
             found.on_accepted(connection)
             if found is not self:
+                if found._limited is not None:
+                    found._limited.add(1)
                 self._forget(connection)
         return found
 
@@ -264,13 +272,17 @@ class ActiveListener:
         if levels is not None and self._rejects(levels):
             self.stats.cx_overload_reject.inc()
             return Unwanted()
-        if self._limit is None or self.config.ignore_global_conn_limit or self.config.bypass_overload_manager:
-            return Connection(self, self._next_connection_id())
-        if not self._limit.take():
+        limit = None if self.config.ignore_global_conn_limit or self.config.bypass_overload_manager else self._limit
+        if limit is not None and not limit.take():
             self.stats.global_cx_overflow.inc()
             return Unwanted()
+        if self._limited is not None and not self._limited.take(self._most):
+            self.stats.cx_overflow.inc()
+            if limit is not None:
+                limit.give_back()
+            return Unwanted()
         connection = Connection(self, self._next_connection_id())
-        connection.limit = self._limit
+        connection.limit = limit
         return connection
 
     def _rejects(self, levels: OverloadLevels) -> bool:
@@ -287,6 +299,14 @@ class ActiveListener:
 def _server_for(config: Listener, server: ServerContext) -> ServerContext:
     """A listener that bypasses the overload manager sees none, nor do its connections."""
     return replace(server, overload=None) if config.bypass_overload_manager and server.overload is not None else server
+
+
+def _own_count(config: Listener, server: ServerContext) -> Count | None:
+    """Of the connections of a listener that has a limit of its own."""
+    if config.connection_limit is None:
+        return None
+    shared = None if server.shared is None else server.shared.listener(config.name)
+    return LocalCount() if shared is None else shared
 
 
 def start_draining(connections: Iterable[Connection], drain: DrainDecision) -> None:

@@ -104,6 +104,7 @@ class Listener:
     drain_type: int = 0  # enum DrainType: DEFAULT (0) or MODIFY_ONLY
     ignore_global_conn_limit: bool = False
     bypass_overload_manager: bool = False
+    connection_limit: int | None = None  # of the runtime; None: none
     access_log: tuple[AccessLogger, ...] = ()
     rds_names: frozenset[str] = frozenset()  # route configurations that its connection managers take from RDS
     rds_sources: tuple[RdsSource, ...] = ()  # the same, with where to ask

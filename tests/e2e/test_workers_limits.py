@@ -52,19 +52,27 @@ async def fill(world: World) -> int:
     return served
 
 
-@pytest.mark.parametrize("limit", ["monitor", "filter"])
+OF_RUNTIME = {"layers": [{"name": "s", "static_layer": {"envoy.resource_limits.listener.edge.connection_limit": MOST}}]}
+MORE = {"monitor": {"overload_manager": OF_MONITOR}, "listener": {"layered_runtime": OF_RUNTIME}}
+TURNED_AWAY = {
+    "monitor": "listener.127.0.0.1_0.downstream_global_cx_overflow",
+    "filter": "connection_limit.edge.limited_connections",
+    "listener": "listener.127.0.0.1_0.downstream_cx_overflow",
+}
+
+
+@pytest.mark.parametrize("limit", ["monitor", "filter", "listener"])
 def test_connections_are_limited_over_all_workers_and_those_of_a_dead_one_are_free_again(tmp_path: Path, limit: str) -> None:
     count = 2
 
     async def scenario() -> None:
-        more = {"overload_manager": OF_MONITOR} if limit == "monitor" else {}
-        async with workers(tmp_path, count, filters=(OF_FILTER,) if limit == "filter" else (), more=more) as world:
+        filters = (OF_FILTER,) if limit == "filter" else ()
+        async with workers(tmp_path, count, filters=filters, more=MORE.get(limit)) as world:
             assert await fill(world) == MOST
-            found = await world.stats("worker_.*downstream_cx_active|edge.downstream_cx_active|global_cx|limited_connections")
+            found = await world.stats("worker_.*downstream_cx_active|edge.downstream_cx_active|cx_overflow|limited_connections")
             active = [found[f"listener.127.0.0.1_0.worker_{number}.downstream_cx_active"] for number in range(count)]
             assert sum(active) == found["http.edge.downstream_cx_active"] == MOST
-            turned_away = "listener.127.0.0.1_0.downstream_global_cx_overflow", "connection_limit.edge.limited_connections"
-            assert found[turned_away[limit == "filter"]] == 4
+            assert found[TURNED_AWAY[limit]] == 4
             victim = max(range(count), key=active.__getitem__)
             os.kill((await asyncio.to_thread(wait_workers, world.proxy, count))[victim], signal.SIGKILL)
 

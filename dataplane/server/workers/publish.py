@@ -47,7 +47,7 @@ class Publisher:
             self._board.drop(Key("ejections", name))
         self._allot({of_cluster(name) for name in previous.clusters}, {of_cluster(name) for name in current.clusters})
         self._allot(_filters(previous), _filters(current))
-        self._allot(_balanced(previous), _balanced(current))
+        self._allot(_listeners(previous), _listeners(current))
         self._board.put(Key(GENERATION), current.generation)
         self._on_change()
 
@@ -70,9 +70,13 @@ class Publisher:
             self._board.drop(Key("resource", name, type_url))
 
 
-def _balanced(snapshot: Snapshot) -> set[str]:
-    """Names of the counts of listeners whose connections are to be spread evenly."""
-    return {of_listener(name) for name, listener in snapshot.listeners.items() if listener.exact_balance}
+def _listeners(snapshot: Snapshot) -> set[str]:
+    """Names of the counts of listeners whose connections are to be spread evenly, or limited."""
+    return {
+        of_listener(name)
+        for name, listener in snapshot.listeners.items()
+        if listener.exact_balance or listener.connection_limit is not None
+    }
 
 
 def _filters(snapshot: Snapshot) -> set[str]:

@@ -31,6 +31,9 @@ _CELL: Final = 8
 _CONNECTIONS: Final = 0
 _BEATS: Final = 1
 
+# In a listener's block, behind the rows that tell whose turn it is.
+_OF_LISTENER: Final = 2
+
 
 class CountTable:
     """The cells.  descriptor: of the mapped file, which the table owns."""
@@ -104,6 +107,10 @@ class Counts:
     def filter(self, name: str) -> Count | None:
         block = self._blocks.block(of_filter(name))
         return None if block is None else self._table.count(block * _ROWS_OF_BLOCK, self._worker)
+
+    def listener(self, name: str) -> Count | None:
+        block = self._blocks.block(of_listener(name))
+        return None if block is None else self._table.count(block * _ROWS_OF_BLOCK + _OF_LISTENER, self._worker)
 
     def turns(self, listener: str) -> Turns | None:
         block = self._blocks.block(of_listener(listener))

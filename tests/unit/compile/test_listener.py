@@ -287,3 +287,16 @@ def test_socket_options_by_state_by_type_and_by_address() -> None:
     )
     assert made.options_of(made.address) == (SocketOption(1, 9, 1, BOUND), SocketOption(1, 7, 1, LISTENING))
     assert made.options_of(made.additional_addresses[0]) == (SocketOption(1, 9, 1),)
+
+
+def test_the_runtime_limits_the_connections_of_a_listener_by_its_name() -> None:
+    runtime = {"envoy.resource_limits.listener.l.connection_limit": 3.0, "envoy.resource_limits.listener.m.connection_limit": 4.0}
+
+    def limit(**fields: Any) -> int | None:
+        found = compile_listener(message(LISTENER, content(**fields)), FieldPath(), CompileContext(runtime=runtime))
+        return found.connection_limit
+
+    assert limit() == 3
+    assert limit(name="m") == 4
+    assert limit(name="n") is None
+    assert limit(address=None, internal_listener={}) is None

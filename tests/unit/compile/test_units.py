@@ -11,7 +11,7 @@ from envoy.type.v3.percent_pb2 import FractionalPercent
 from google.protobuf.duration_pb2 import Duration
 
 from dataplane.base.errors import ConfigError, FieldPath
-from dataplane.compile.units import fraction, metadata_dict, parts_of, seconds
+from dataplane.compile.units import fraction, metadata_dict, parts_of, runtime_count, seconds
 
 AT = FieldPath("Test")
 
@@ -54,3 +54,24 @@ def test_whole_numbers_of_metadata_print_without_a_fraction() -> None:
     assert found == {"whole": 5, "part": 0.5, "huge": 1e300, "t": "x", "no": None, "l": [True]}
     assert isinstance(found, dict)
     assert json.dumps(found["whole"]) == "5"
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        (3.0, 3),
+        (0, 0),
+        (1.9, 1),
+        ("7", 7),
+        ("none", None),
+        ("nan", None),
+        ("inf", None),
+        (-1.0, None),
+        (True, None),
+        ({"numerator": 1}, None),
+        (2.0**64, None),
+    ],
+)
+def test_a_limit_of_the_runtime_is_a_number_from_zero(stated: object, expected: int | None) -> None:
+    assert runtime_count("a", {"a": stated}) == expected
+    assert runtime_count("b", {"a": stated}) is None

@@ -204,15 +204,16 @@ def test_a_failed_health_check_spares_listeners_that_drain_for_changes_only() ->
     run(scenario)
 
 
+class Restores:
+    """A listener filter that learns another destination."""
+
+    def inspect(self, inspected: Inspected) -> Inspection:
+        inspected.local_address = SocketAddress("10.9.9.9", 99)
+        inspected.restored = True
+        return Inspection.DONE
+
+
 def test_a_restored_destination_brings_a_connection_to_its_listener() -> None:
-    class Restores:
-        """A listener filter that learns another destination."""
-
-        def inspect(self, inspected: Inspected) -> Inspection:
-            inspected.local_address = SocketAddress("10.9.9.9", 99)
-            inspected.restored = True
-            return Inspection.DONE
-
     async def scenario(world: World) -> None:
         front, behind = EchoFactory(b"a"), EchoFactory(b"b")
         owner = listener("two", behind, SocketAddress("0.0.0.0", 99), bind_to_port=False)
@@ -334,5 +335,41 @@ def test_after_the_end_of_accepting_for_inbound_listeners_others_are_opened() ->
         inbound, outbound = (listener(name, EchoFactory(b"a"), traffic_direction=way) for name, way in (("in", 1), ("out", 2)))
         await world.publish(inbound, outbound)
         assert [status.name for status in world.manager.status] == ["out"]
+
+    run(scenario)
+
+
+def test_connections_beyond_the_limit_of_a_listener_are_closed() -> None:
+    async def scenario(world: World) -> None:
+        factory = EchoFactory(b"a")
+        await world.publish(
+            listener("one", factory, stat_prefix="one", connection_limit=1),
+            listener("two", factory, stat_prefix="two"),
+        )
+        first = await world.connect("one")
+        assert await ask(first) == b"a:x"
+        refused = await world.connect("one")
+        assert await refused[0].read() == b""
+        assert world.value("listener.one.downstream_cx_overflow") == 1
+        assert world.value("listener.one.downstream_global_cx_overflow") == 0
+        assert world.value("listener.one.downstream_cx_total") == 1
+        assert await ask(await world.connect("two")) == b"a:x"  # what was refused takes nothing of what the process may have
+        first[1].close()
+        await wait_until_async(lambda: world.value("listener.one.downstream_cx_active") == 0, "the first is gone")
+        assert await ask(await world.connect("one")) == b"a:x"
+
+    run(scenario, limit=2)
+
+
+def test_a_connection_that_is_handed_over_counts_where_it_went() -> None:
+    async def scenario(world: World) -> None:
+        front, behind = EchoFactory(b"a"), EchoFactory(b"b")
+        owner = listener("two", behind, SocketAddress("0.0.0.0", 99), bind_to_port=False, connection_limit=5)
+        first = listener("one", front, listener_filters=(Restores(),), use_original_dst=True, connection_limit=1)
+        await world.publish(first, owner)
+        streams = [await world.connect("one") for _ in range(2)]
+        assert [await ask(each) for each in streams] == [b"b:x"] * 2
+        counts = [active._limited for active in world.manager._active.values()]
+        assert [each.total for each in counts if each is not None] == [0, 2]
 
     run(scenario)

@@ -115,3 +115,9 @@ def test_clusters_and_filters_that_count_have_blocks_as_long_as_they_are_there()
     assert told == {"cluster": 1, "filter": 2}
     world.follow(first, generation(2, clusters=first.clusters["a"], listeners=LISTENING))
     assert [key.name for key in world.board.facts if key.kind == "counts"] == ["cluster/a"]
+
+
+def test_a_limited_listener_has_a_block() -> None:
+    world = World()
+    world.follow(EMPTY, generation(1, listeners=Listener("a", LISTENING_ON, (), connection_limit=3)))
+    assert [key.name for key in world.board.facts if key.kind == "counts"] == ["listener/a"]

@@ -119,3 +119,18 @@ def test_a_block_is_used_again_when_nobody_counts_in_it() -> None:
     count[3].add(-1)
     assert world.tell("cluster/third") == first
     assert world.tell("cluster/third") == first
+
+
+def test_a_limit_of_a_listener_is_counted_beside_whose_turn_it_is() -> None:
+    world = World(2)
+    assert world.workers[0].listener("edge") is None
+    world.tell("listener/edge")
+    counts = [each.listener("edge") for each in world.workers]
+    turns = world.workers[0].turns("edge")
+    assert counts[0] is not None
+    assert counts[1] is not None
+    assert turns is not None
+    turns.add(1)
+    turns.on_accepted()
+    assert [counts[0].take(2), counts[1].take(2), counts[0].take(2)] == [True, True, False]
+    assert counts[1].total == 2
