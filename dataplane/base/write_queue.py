@@ -19,18 +19,18 @@ class Flushable(Protocol):
 class WriteQueue:
     """For any number of writers of one event loop."""
 
-    __slots__ = ("_call_soon", "_waiting")
+    __slots__ = ("_waiting", "call_soon")
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
-        """call_soon: the loop's."""
-        self._call_soon = call_soon
+        """call_soon: the loop's, for others as well."""
+        self.call_soon = call_soon
         self._waiting: list[Flushable] = []
 
     def add(self, writer: Flushable) -> None:
         """Have `writer.flush` called soon; it does nothing if there is nothing left to write by then."""
         waiting = self._waiting
         if not waiting:
-            self._call_soon(self._run)
+            self.call_soon(self._run)
         waiting.append(writer)
 
     def _run(self) -> None:

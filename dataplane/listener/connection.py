@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from dataplane.api.listener_filter import Inspected
 from dataplane.api.overload import TRANSPORT_SOCKET_CONNECT
 from dataplane.base.address import Address, PipeAddress, SocketAddress, address_of
+from dataplane.base.reading_turns import LARGE_READ
 from dataplane.listener.inspection import InspectionRun
 from dataplane.listener.read_filters import create_filter
 from dataplane.observe import flags
@@ -81,6 +82,7 @@ class Connection(StreamInfo, asyncio.Protocol):
     _may_be_handed_over = True
     negotiated_protocol = ""  # a TLS transport socket sets it
     is_writable = True
+    _reading_is_paused = False
     _closing = False  # we decided to close: nothing more goes to the filter
 
     def __init__(self, acceptor: Acceptor, connection_id: int) -> None:
@@ -166,6 +168,17 @@ class Connection(StreamInfo, asyncio.Protocol):
                 self.filter.on_data(data)  # type: ignore[union-attr]  # what is not closing has one; this runs for every read
             except Exception:
                 self._on_bug()
+            if len(data) >= LARGE_READ and not self._reading_is_paused:
+                self._end_turn()
+
+    def _end_turn(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+            self.server.loop.call_soon(self._begin_turn)
+
+    def _begin_turn(self) -> None:
+        if not self._reading_is_paused:
+            self.resume_reading()
 
     def eof_received(self) -> bool:
         """The peer's FIN.  Returns True: whether the connection ends with it is for the filter to say."""
@@ -197,10 +210,12 @@ class Connection(StreamInfo, asyncio.Protocol):
             self.filter.on_write_ready()
 
     def pause_reading(self) -> None:
+        self._reading_is_paused = True
         if not self.transport.is_closing():
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
+        self._reading_is_paused = False
         if not self.transport.is_closing():
             self.transport.resume_reading()
 

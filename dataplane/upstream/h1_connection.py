@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from dataplane.api.upstream import PoolFailure, StreamReset
 from dataplane.base.address import Address, address_of
 from dataplane.base.errors import ProtocolError
+from dataplane.base.reading_turns import LARGE_READ
 from dataplane.semantics.framing import CHUNKED, NOT_GIVEN, ChunkedDecoder
 from dataplane.semantics.h1_head import find_head_end
 from dataplane.semantics.header_map import HeaderMap
@@ -33,6 +34,7 @@ from dataplane.upstream.h1_writer import (
 if TYPE_CHECKING:
     from dataplane.api.upstream import ResponseReceiver
     from dataplane.base.deadlines import Deadline
+    from dataplane.base.write_queue import WriteQueue
     from dataplane.observe.tls_facts import TlsFacts
     from dataplane.semantics.header_map import ResponseHeaders
     from dataplane.upstream.connector import Dial
@@ -173,7 +175,8 @@ class H1Connection(H1Writer):
     # ---- the response
 
     def data_received(self, data: bytes) -> None:
-        self._rx_bytes.value += len(data)
+        size = len(data)
+        self._rx_bytes.value += size
         state = self._state
         if state == HEAD:
             known = None if self._head else self._pool.heads.parse_known(data)
@@ -193,6 +196,17 @@ class H1Connection(H1Writer):
         elif state == IDLE:  # nobody asked
             self._pool.stats.cx_protocol_error.value += 1
             self._close(with_active_request=False)
+        if size >= LARGE_READ and self._writes is not None:
+            self._end_turn(self._writes)
+
+    def _end_turn(self, writes: WriteQueue) -> None:
+        if self._state != CLOSED and not self._paused:
+            self.transport.pause_reading()
+            writes.call_soon(self._begin_turn)
+
+    def _begin_turn(self) -> None:
+        if self._state != CLOSED and not self._paused:
+            self.transport.resume_reading()
 
     def _on_head_bytes(self, data: bytes) -> None:
         """Read heads until the final one is complete, and hand on what follows it."""
@@ -200,32 +214,33 @@ class H1Connection(H1Writer):
         if seen:
             data = self._head + data
             self._head = b""
+        start = 0
+        looked_at = seen - 3 if seen > 3 else 0
         while True:
-            if data[0] != _H:
+            if data[start] != _H:
                 self._on_broken(ProtocolError(502, "http1.codec_error"))
                 return
-            end = find_head_end(data, seen - 3 if seen > 3 else 0)
+            end = find_head_end(data, looked_at)
             if end < 0:
-                if len(data) > self._pool.max_head_bytes:
+                if len(data) - start > self._pool.max_head_bytes:
                     self._on_broken(ProtocolError(502, "http1.headers_too_large"))
                 else:
-                    self._head = data
+                    self._head = data[start:]
                 return
             try:
-                headers, length, self._persists, _ = self._pool.heads.parse(data if end == len(data) else data[:end])
+                headers, length, self._persists, _ = self._pool.heads.parse(data[start:end])
             except ProtocolError as error:
                 self._on_broken(error)
                 return
-            data = data[end:]
             if headers.status >= 200 or headers.status == 101:
-                self._on_final_head(headers, length, data)
+                self._on_final_head(headers, length, data[end:])
                 return
             receiver = self._receiver
             assert receiver is not None
             receiver.on_informational(headers)
-            if self._receiver is not receiver or not data:
+            if self._receiver is not receiver or end == len(data):
                 return
-            seen = 0
+            start = looked_at = end  # what is behind it stays where it is: to cut it off costs as much as there is
 
     def _on_final_head(self, headers: ResponseHeaders, length: int, body: bytes) -> None:
         receiver = self._receiver

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dataplane.api.upstream import PoolFailure, StreamReset
 from dataplane.base.address import Address, address_of
+from dataplane.base.reading_turns import LARGE_READ
 from dataplane.semantics import h2_session
 from dataplane.semantics.h2_floods import PeerFrames, flood_of
 from dataplane.semantics.h2_headers import declares_length, header_bytes, response_headers
@@ -209,6 +210,8 @@ class H2Connection(H2Writer):
             self._on_flood(flood_of(session.error))
         elif session.wants_write:
             self.enlist()
+        if len(data) >= LARGE_READ:
+            self.end_turn()
 
     def _handle(self, events: list[Any]) -> None:
         """A head waits for the next event of its stream: a response that came whole in one read is handed over whole."""

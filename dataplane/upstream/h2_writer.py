@@ -48,6 +48,15 @@ class H2Writer(Dialled):
             self._enlisted = True
             self._pool.http2.writes.add(self)
 
+    def end_turn(self) -> None:
+        """Others read first (base.reading_turns)."""
+        self.transport.pause_reading()
+        self._pool.http2.writes.call_soon(self._begin_turn)
+
+    def _begin_turn(self) -> None:
+        if self.is_open:
+            self.transport.resume_reading()
+
     def on_data_queued(self, stream: H2ClientStream) -> None:
         if not stream.request_done:
             self._wrote.append(stream)

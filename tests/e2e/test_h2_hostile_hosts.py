@@ -24,13 +24,7 @@ class HostileHttp2Host(HostileHost):
 
     def await_request(self, connection: socket.socket) -> bool:
         connection.sendall(self.settings)
-        received = b""
-        while not any(frame.kind == wire.HEADERS for frame in wire.split(received[len(wire.PREFACE) :])):
-            data = connection.recv(65536)
-            if not data:
-                return False
-            received += data
-        return True
+        return wire.await_kind(connection, wire.HEADERS)
 
 
 STATUS = wire.block((b":status", b"200"))

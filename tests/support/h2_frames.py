@@ -5,6 +5,7 @@ Header blocks are written without compression (RFC 7541 section 6.2.2); what com
 
 from __future__ import annotations
 
+import socket
 from typing import Final, NamedTuple
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -101,3 +102,14 @@ def split(received: bytes) -> list[Frame]:
         frames.append(Frame(received[3], received[4], int.from_bytes(received[5:9], "big") & 0x7FFFFFFF, received[9:end]))
         received = received[end:]
     return frames
+
+
+def await_kind(connection: socket.socket, kind: int) -> bool:
+    """Read a client's frames, from its preface on, until one is of *kind*.  Returns whether it came."""
+    received = b""
+    while not any(frame.kind == kind for frame in split(received[len(PREFACE) :])):
+        data = connection.recv(65536)
+        if not data:
+            return False
+        received += data
+    return True

@@ -1,0 +1,14 @@
+"""Who may read how much before it is somebody else's turn.
+
+uvloop reads a connection that has more up to 32 times in a row before it looks at any other, or at a timer.  As long as bytes are only passed on
+that takes no time; eight megabytes of the smallest messages (interim responses, chunks of a byte, answers to pings) take seconds.  So
+whoever got a large read stops reading, and goes on in the next pass of the loop.
+Envoy: Network::ConnectionImpl reads as much as its buffer's limit, then lets others come first.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# A read of this size filled the loop's buffer, which has 256,000 bytes, or did before it was decrypted.
+LARGE_READ: Final = 192 * 1024

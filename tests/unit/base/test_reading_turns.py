@@ -1,0 +1,108 @@
+"""Whoever got a large read lets others come first, on both sides of the proxy, and stays still where it has to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dataplane.base.reading_turns import LARGE_READ
+from dataplane.base.write_queue import WriteQueue
+from tests.support import h2_frames as wire
+from tests.support.engine import Client, Engine, get
+from tests.support.upstream_h2_wire import H2Wire
+from tests.support.upstream_wire import OK, Peer, Recorder, Wire
+
+HINT = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+MANY = LARGE_READ // len(HINT) + 1
+
+
+def hosts() -> tuple[list[Callable[[], None]], Recorder, Peer]:
+    """What is called soon, a request, and the connection that carries it."""
+    soon: list[Callable[[], None]] = []
+    request, peer = Wire(writes=WriteQueue(soon.append)).exchange()
+    soon.pop()()
+    return soon, request, peer
+
+
+def test_a_host_that_sent_much_is_read_in_the_next_pass() -> None:
+    soon, request, peer = hosts()
+    peer.send(HINT * MANY)
+    assert request.events[1:] == ["informational 103"] * MANY
+    assert not peer.reading
+    soon.pop()()
+    assert peer.reading
+    peer.send(OK + b"content-length: 2\r\n\r\nok")
+    assert request.body == b"ok"
+    assert not soon
+
+
+def test_a_host_that_must_wait_waits_beyond_its_turn() -> None:
+    soon, request, peer = hosts()
+    peer.send(HINT * MANY)
+    assert request.encoder is not None
+    request.encoder.pause_reading()
+    soon.pop()()
+    assert not peer.reading
+    request.encoder.resume_reading()
+    assert peer.reading
+
+
+def test_a_host_that_waits_already_takes_no_turns() -> None:
+    soon, request, peer = hosts()
+    assert request.encoder is not None
+    peer.send(OK + b"content-length: %d\r\n\r\n" % (2 * LARGE_READ))
+    request.encoder.pause_reading()
+    peer.send(bytes(LARGE_READ))
+    assert not soon
+    assert not peer.reading
+
+
+def test_a_connection_to_a_host_may_end_before_its_next_turn() -> None:
+    soon, request, peer = hosts()
+    peer.send(HINT * MANY)
+    assert request.encoder is not None
+    request.encoder.reset()
+    soon.pop()()
+    assert not peer.reading
+
+
+def test_a_host_that_sent_many_frames_is_read_in_the_next_pass() -> None:
+    hosts = H2Wire()
+    _, host = hosts.exchange()
+    pong = wire.frame(wire.PING, wire.ACK, payload=bytes(8))
+    host.peer.send(pong * (LARGE_READ // len(pong) + 1))
+    assert not host.peer.reading
+    hosts.run()
+    assert host.peer.reading
+
+
+def upload(size: int) -> tuple[Engine, Client]:
+    engine = Engine()
+    client = engine.connect()
+    client.send(get(b"/", b"content-length: %d" % size, method=b"POST"))
+    return engine, client
+
+
+def test_a_client_that_sent_much_is_read_in_the_next_pass() -> None:
+    engine, client = upload(2 * LARGE_READ)
+    client.connection.data_received(bytes(LARGE_READ))
+    assert not client.transport.reading
+    engine.loop.run_soon()
+    assert client.transport.reading
+
+
+def test_a_client_whose_host_takes_no_more_waits_beyond_its_turn() -> None:
+    engine, client = upload(2 * LARGE_READ)
+    client.connection.data_received(bytes(LARGE_READ))
+    engine.up.last.receiver.on_write_blocked()
+    engine.loop.run_soon()
+    assert not client.transport.reading
+    engine.up.last.receiver.on_write_ready()
+    assert client.transport.reading
+
+
+def test_a_client_may_be_gone_before_its_next_turn() -> None:
+    engine, client = upload(2 * LARGE_READ)
+    client.connection.data_received(bytes(LARGE_READ))
+    client.transport.close()
+    engine.loop.run_soon()
+    assert not client.transport.reading
