@@ -19,6 +19,7 @@ from dataplane.semantics.h2_options import DEFAULT_HTTP2, Http2Options
 
 if TYPE_CHECKING:
     from dataplane.api.access_logger import AccessLogger
+    from dataplane.api.original_ip import IpDetector
     from dataplane.observe.stream_info import StreamInfo
     from dataplane.routing.route import HeaderAddition, RouteConfiguration
     from dataplane.routing.scopes import ScopedRoutes
@@ -187,6 +188,7 @@ class HttpConnectionManagerConfig:
     use_remote_address: bool = False
     xff_num_trusted_hops: int = 0
     skip_xff_append: bool = False
+    ip_detectors: tuple[IpDetector, ...] = ()  # `original_ip_detection_extensions`
     append_x_forwarded_port: bool = False
     add_proxy_protocol_connection_state: bool = True
     internal_addresses: InternalAddresses | None = None

@@ -24,6 +24,7 @@ from dataplane.http.config import (
     UnderscoresAction,
 )
 from dataplane.http.local_address import local_address
+from dataplane.http.original_ip import detect
 from dataplane.http.peer import Peer
 from dataplane.matching.cidr import LOOPBACK
 from dataplane.semantics import forwarded, hop_by_hop, noticed, path
@@ -31,6 +32,7 @@ from dataplane.semantics.header_map import Field, RequestHeaders
 
 if TYPE_CHECKING:
     from dataplane.api.network_filter import ServerContext
+    from dataplane.api.original_ip import Detection
     from dataplane.http.stats import Http1Stats, HttpStats
 from dataplane.observe.tls_facts import TlsFacts
 
@@ -106,7 +108,10 @@ class RequestPreparation:
         self._changes_host = config.strip_port is not StripPort.NONE or config.strip_trailing_host_dot
         self._changes_target = self._changes_path or self._changes_host
         self._judges_underscores = config.headers_with_underscores_action is not UnderscoresAction.ALLOW
-        self._quick = config.generate_request_id and not (config.via or config.add_user_agent or config.scheme_to_overwrite)
+        self._detectors = config.ip_detectors
+        self._quick = config.generate_request_id and not (
+            config.via or config.add_user_agent or config.scheme_to_overwrite or config.ip_detectors
+        )
 
     def peer(self, remote: Address, local: Address, tls: TlsFacts | None = None) -> Peer:
         """Facts of a connection, worked out once."""
@@ -127,7 +132,7 @@ class RequestPreparation:
     def _introduction(self, peer: Peer) -> tuple[Field, ...]:
         """What `_mutate` adds to a request without special fields, but for its id: found out by trying."""
         headers = RequestHeaders(b"GET", b"/", b"", peer.scheme)
-        self._identify(headers, peer, _Nobody(peer.address))
+        self._identify(headers, peer, _Nobody(peer.address), None)
         if self._config.use_remote_address and not peer.is_internal and isinstance(peer.address, SocketAddress):
             headers.add(_EXTERNAL_ADDRESS, peer.address.host.encode())
         self._tell_of_certificate(headers, peer)
@@ -155,7 +160,11 @@ class RequestPreparation:
             return Refusal(400, "http.invalid_authority", protocol_error=True)
         if special or not self._quick:
             headers.noticed = None
-            self._mutate(headers, peer, stream)
+            found = detect(self._detectors, headers, peer) if self._detectors else None
+            if found is not None and found.reject_with:
+                self._stats.rq_rejected_via_ip_detection.inc()
+                return Refusal(found.reject_with, "rejecting_because_detection_failed")
+            self._mutate(headers, peer, stream, found)
         else:
             if peer.scheme == b"https":
                 headers.scheme = peer.scheme
@@ -218,11 +227,11 @@ class RequestPreparation:
             return Refusal(400, "query_missing_content_type")
         return None
 
-    def _mutate(self, headers: RequestHeaders, peer: Peer, stream: PreparedStream) -> None:
-        """Remove what must not go on, add what says who asks."""
+    def _mutate(self, headers: RequestHeaders, peer: Peer, stream: PreparedStream, found: Detection | None) -> None:
+        """Remove what must not go on, add what says who asks.  found: who that is, where the detectors were asked."""
         headers.remove(_INTERNAL)
         forwarded.sanitize_referer(headers)
-        edge = self._identify(headers, peer, stream)
+        edge = self._identify(headers, peer, stream, found)
         self._set_scheme(headers)
         self._introduce_ourselves(headers)
         if edge and isinstance(stream.downstream_remote_address, SocketAddress):
@@ -276,7 +285,7 @@ class RequestPreparation:
             only = peer.local_port if self._config.strip_port is StripPort.MATCHING else None
             headers.authority = path.strip_port(headers.authority, only)
 
-    def _identify(self, headers: RequestHeaders, peer: Peer, stream: PreparedStream) -> bool:
+    def _identify(self, headers: RequestHeaders, peer: Peer, stream: PreparedStream, found: Detection | None) -> bool:
         """Find out who asks; add to x-forwarded-for and -proto.  Returns whether the request enters the mesh here."""
         config = self._config
         hops = config.xff_num_trusted_hops
@@ -287,10 +296,15 @@ class RequestPreparation:
             internal = alone and (peer.is_internal if address is None else self._is_internal(address))
             self._append_peer(headers, peer)
         else:
-            address, alone = forwarded.last_address(headers, hops)
+            if found is None:
+                address, alone = forwarded.last_address(headers, hops)
+            else:
+                address, alone = found.address, found.is_trusted
             internal = alone and address is not None and self._is_internal(address)
             if _PROTO not in headers:
                 headers.add(_PROTO, peer.scheme)
+            if config.append_x_forwarded_port and peer.local_port and _PORT not in headers:
+                headers.add(_PORT, b"%d" % peer.local_port)
         if address is not None:
             stream.downstream_remote_address = address
         edge = config.use_remote_address and not internal

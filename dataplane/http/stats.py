@@ -47,6 +47,7 @@ class HttpStats:
         self.rq_header_timeout: Final = scope.counter("downstream_rq_header_timeout")
         self.rq_idle_timeout: Final = scope.counter("downstream_rq_idle_timeout")
         self.rq_max_duration_reached: Final = scope.counter("downstream_rq_max_duration_reached")
+        self.rq_rejected_via_ip_detection: Final = scope.counter("downstream_rq_rejected_via_ip_detection")
         self.rq_non_relative_path: Final = scope.counter("downstream_rq_non_relative_path")
         self.rq_response_before_rq_complete: Final = scope.counter("downstream_rq_response_before_rq_complete")
         self.rq_overload_close: Final = scope.counter("downstream_rq_overload_close")
@@ -69,7 +70,6 @@ class HttpStats:
         for name in (
             "downstream_cx_http3_total",
             "downstream_rq_http3_total",
-            "downstream_rq_rejected_via_ip_detection",
         ):
             scope.counter(name)
         for name in (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Container
 from typing import Final
 
 from dataplane.base.address import SocketAddress
@@ -71,10 +72,28 @@ def last_address(headers: RequestHeaders, hops: int) -> tuple[SocketAddress | No
     parts = value.split(b",")
     if hops >= len(parts):
         return None, False
-    return _parse(parts[-1 - hops].strip()), len(parts) == 1
+    return parse_address(parts[-1 - hops].strip()), len(parts) == 1
 
 
-def _parse(text: bytes) -> SocketAddress | None:
+def first_untrusted(headers: RequestHeaders, trusted: Container[object]) -> tuple[SocketAddress | None, bool]:
+    """The last address that is not *trusted*, or else the first of all; and whether it stands alone in the field.
+
+    None: no field, or what is no IP address stands before one was found.
+    """
+    value = headers.joined(FORWARDED_FOR)
+    if value is None:
+        return None, False
+    parts = value.split(b",")
+    address: SocketAddress | None = None
+    for part in reversed(parts):
+        address = parse_address(part.strip())
+        if address is None or ipaddress.ip_address(address.host) not in trusted:
+            break
+    return address, len(parts) == 1
+
+
+def parse_address(text: bytes) -> SocketAddress | None:
+    """An IP address as a peer's, port 0; None for anything else."""
     try:
         return SocketAddress(str(ipaddress.ip_address(text.decode("ascii"))), 0)
     except ValueError:  # UnicodeDecodeError is one

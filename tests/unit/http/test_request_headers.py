@@ -214,3 +214,10 @@ def test_te_keeps_trailers_and_nothing_else(settings: dict[str, Any]) -> None:
     assert b"te" not in seen(settings, b"te: gzip")
     twice = seen(settings, b"te: trailers", b"te: gzip")
     assert twice[b"te"] == b"trailers"
+
+
+def test_the_port_is_told_whoever_says_who_asks() -> None:
+    settings = {"append_x_forwarded_port": True}
+    assert seen(settings)[b"x-forwarded-port"] == b"80"
+    assert seen(settings, b"x-forwarded-port: 7")[b"x-forwarded-port"] == b"7"
+    assert b"x-forwarded-port" not in seen({})

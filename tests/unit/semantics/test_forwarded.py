@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dataplane.base.address import SocketAddress
-from dataplane.semantics.forwarded import append, last_address, sanitize_referer
+from dataplane.matching.cidr import CidrSet, network
+from dataplane.semantics.forwarded import append, first_untrusted, last_address, sanitize_referer
 from dataplane.semantics.header_map import HeaderMap, RequestHeaders
 
 
@@ -64,3 +65,20 @@ def test_two_referers_are_none() -> None:
     headers = request(b"http://a", b"http://b", name=b"referer")
     sanitize_referer(headers)
     assert headers.fields == []
+
+
+@pytest.mark.parametrize(
+    ("values", "address", "alone"),
+    [
+        ((), None, False),
+        ((b"1.1.1.1",), "1.1.1.1", True),
+        ((b"9.1.1.1",), "9.1.1.1", True),
+        ((b"1.1.1.1, 9.1.1.1 ,9.2.2.2",), "1.1.1.1", False),
+        ((b"2.2.2.2", b"1.1.1.1,9.1.1.1"), "1.1.1.1", False),
+        ((b"9.3.3.3,9.1.1.1",), "9.3.3.3", False),
+        ((b"1.1.1.1,,9.1.1.1",), None, False),
+    ],
+)
+def test_the_last_who_is_not_trusted(values: tuple[bytes, ...], address: str | None, alone: bool) -> None:
+    expected = None if address is None else SocketAddress(address, 0)
+    assert first_untrusted(request(*values), CidrSet([network("9.0.0.0", 8)])) == (expected, alone)

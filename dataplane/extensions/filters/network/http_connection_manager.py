@@ -19,6 +19,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
 
 from dataplane.api import registry
 from dataplane.api.http_filter import HttpStream
+from dataplane.api.original_ip import IpDetector
 from dataplane.api.registry import extension
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.access_log import compile_access_logs, compile_format
@@ -31,6 +32,7 @@ from dataplane.compile.filter_chain import NETWORK_FILTER_KIND, check_terminal, 
 from dataplane.compile.header_mutations import compile_additions
 from dataplane.compile.http1_options import compile_http1_options
 from dataplane.compile.http2_options import compile_http2_options
+from dataplane.compile.original_ip import compile_ip_detectors
 from dataplane.compile.route_config import compile_route_configuration
 from dataplane.compile.scoped_routes import compile_scoped_routes
 from dataplane.compile.support import ignores, supports
@@ -284,6 +286,9 @@ def _times(message: HttpConnectionManager, at: FieldPath) -> dict[str, Any]:
 
 def _peer(message: HttpConnectionManager, at: FieldPath, context: CompileContext) -> dict[str, Any]:
     internal = None
+    detectors: tuple[IpDetector, ...] = ()
+    with context.problems.collect():
+        detectors = compile_ip_detectors(message, at, context)
     if message.HasField("internal_address_config"):
         with context.problems.collect():
             at_ranges = at / "internal_address_config" / "cidr_ranges"
@@ -295,6 +300,7 @@ def _peer(message: HttpConnectionManager, at: FieldPath, context: CompileContext
         "use_remote_address": wrapped(message, "use_remote_address", False),
         "xff_num_trusted_hops": message.xff_num_trusted_hops,
         "skip_xff_append": message.skip_xff_append,
+        "ip_detectors": detectors,
         "append_x_forwarded_port": message.append_x_forwarded_port,
         "add_proxy_protocol_connection_state": wrapped(message, "add_proxy_protocol_connection_state", True),
         "internal_addresses": internal,
