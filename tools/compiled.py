@@ -24,7 +24,7 @@ _STAMP: Final = "SOURCES"
 # What every request passes through, by package; with the bases of its classes, since a compiled class wants compiled ones.
 COMPILED: Final = {
     "balancing": "host policies",
-    "base": "counts deadlines write_queue",
+    "base": "counts deadlines failures write_queue",
     "extensions/common": "line_logger",
     "http": "connection_manager date filter_chain filter_way logged_connection manager request_headers request_id response_headers "
     "stats stream stream_response stream_state stream_times",

@@ -10,7 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from statistics import fmean, pstdev
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from dataplane.base.failures import ERRORS, GATEWAY_ERRORS, KINDS, LOCAL_FAILURES, LocalFailures
+
+if TYPE_CHECKING:
+    from dataplane.base.failures import Failures
 
 _GATEWAY_FAILURES: Final = frozenset({502, 503, 504})
 
@@ -90,26 +95,13 @@ class Rate:
 
 
 class HostRecord:
-    """What one host did."""
+    """What one host did.  failures: may be those of several processes; see base.failures."""
 
-    __slots__ = (
-        "_consecutive_5xx",
-        "_consecutive_gateway",
-        "_consecutive_local",
-        "_settings",
-        "backoff",
-        "changed_at",
-        "ejected",
-        "external",
-        "jitter",
-        "local",
-    )
+    __slots__ = ("_settings", "backoff", "changed_at", "ejected", "external", "failures", "jitter", "local")
 
     def __init__(self, settings: OutlierSettings) -> None:
         self._settings = settings
-        self._consecutive_5xx = 0
-        self._consecutive_gateway = 0
-        self._consecutive_local = 0
+        self.failures: Failures = LocalFailures()
         self.external = Rate()
         self.local = Rate()
         self.ejected = False
@@ -123,19 +115,14 @@ class HostRecord:
         rate.total += 1
         if status < 500:
             rate.successes += 1
-            self._consecutive_5xx = self._consecutive_gateway = 0
+            self.failures.succeeded()
             return []
         detected = []
-        if status in _GATEWAY_FAILURES:
-            self._consecutive_gateway += 1
-            if self._consecutive_gateway == self._settings.consecutive_gateway_failure:
-                self._consecutive_gateway = 0
-                detected.append(Ejection.CONSECUTIVE_GATEWAY_FAILURE)
-        else:
-            self._consecutive_gateway = 0
-        self._consecutive_5xx += 1
-        if self._consecutive_5xx == self._settings.consecutive_5xx:
-            self._consecutive_5xx = 0
+        if status not in _GATEWAY_FAILURES:
+            self.failures.end(GATEWAY_ERRORS)
+        elif self._is_one_too_many(GATEWAY_ERRORS, self._settings.consecutive_gateway_failure):
+            detected.append(Ejection.CONSECUTIVE_GATEWAY_FAILURE)
+        if self._is_one_too_many(ERRORS, self._settings.consecutive_5xx):
             detected.append(Ejection.CONSECUTIVE_5XX)
         return detected
 
@@ -144,11 +131,17 @@ class HostRecord:
         if not self._settings.split_external_local_origin_errors:
             return self.on_status(counts_as)
         self.local.total += 1
-        self._consecutive_local += 1
-        if self._consecutive_local == self._settings.consecutive_local_origin_failure:
-            self._consecutive_local = 0
+        if self._is_one_too_many(LOCAL_FAILURES, self._settings.consecutive_local_origin_failure):
             return [Ejection.CONSECUTIVE_LOCAL_ORIGIN_FAILURE]
         return []
+
+    def _is_one_too_many(self, kind: int, limit: int) -> bool:
+        """Count a failure; a row that is as long as it may be ends.  limit: 0 for none."""
+        row = self.failures.add(kind)
+        if not limit or row < limit:  # longer than that where another process counted in the same instant
+            return False
+        self.failures.end(kind)
+        return True
 
     def take_tally(self) -> tuple[int, int, int, int]:
         """Results since the last call, for somebody else to judge: see upstream.outlier_reports.Tally."""
@@ -165,9 +158,10 @@ class HostRecord:
 
     def on_connected(self) -> None:
         """There was a connection.  Counts only where failures of our own making are counted apart."""
-        self.local.total += 1
-        self.local.successes += 1
-        self._consecutive_local = 0
+        if self._settings.split_external_local_origin_errors:
+            self.local.total += 1
+            self.local.successes += 1
+            self.failures.end(LOCAL_FAILURES)
 
     def eject(self, now: float, chance: float) -> None:
         settings = self._settings
@@ -180,7 +174,12 @@ class HostRecord:
     def uneject(self, now: float) -> None:
         self.ejected = False
         self.changed_at = now
-        self._consecutive_5xx = self._consecutive_gateway = self._consecutive_local = 0
+        self.end_rows()
+
+    def end_rows(self) -> None:
+        """Failures in a row begin anew."""
+        for kind in KINDS:
+            self.failures.end(kind)
 
     def look(self, now: float) -> bool:
         """Once per interval: whether the host's time is over.  A host that stayed well is forgiven step by step."""

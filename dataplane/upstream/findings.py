@@ -6,14 +6,16 @@ The process that asks has a `FindingsSink`, the ones that are told have `Finding
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from dataplane.balancing.hosts import HealthFlag
+from dataplane.base.failures import LocalFailures
 
 if TYPE_CHECKING:
     from dataplane.base.address import Address
+    from dataplane.base.failures import Failures
     from dataplane.snapshot.cluster import Cluster, LoadAssignment
     from dataplane.upstream.host import UpstreamHost
     from dataplane.upstream.outlier_reports import OutlierReport, ReportingDetector
@@ -45,15 +47,27 @@ class FindingsSink(Protocol):
 
     def ejections(self, cluster: str, ejected: frozenset[Address]) -> None: ...
 
+    def failures(self, cluster: str, hosts: Collection[Address]) -> Mapping[Address, Failures]:
+        """What all processes count these hosts' failures in a row in, and no other host's of the cluster."""
+
     def had_traffic(self, stat_name: str) -> bool:
         """Whether any process ever connected to that cluster for a request."""
 
 
 class Findings:
-    """What was told, by cluster.  report: tells the process that finds out what this one sees of its hosts."""
+    """What was told, by cluster.
 
-    def __init__(self, report: Callable[[OutlierReport], None] = lambda report: None) -> None:
+    report: tells the process that finds out what this one sees of its hosts.  failures: what is counted in a block that all processes share.
+    """
+
+    def __init__(
+        self,
+        report: Callable[[OutlierReport], None] = lambda report: None,
+        failures: Callable[[int], Failures] = lambda block: LocalFailures(),
+    ) -> None:
         self.report = report
+        self.failures = failures
+        self._blocks: dict[str, Mapping[Address, int]] = {}
         self._ejected: dict[str, frozenset[Address]] = {}
         self.detectors: dict[str, ReportingDetector] = {}
         self._answers: dict[str, Answers] = {}
@@ -69,6 +83,19 @@ class Findings:
 
     def ejected(self, cluster: str) -> frozenset[Address]:
         return self._ejected.get(cluster, frozenset())
+
+    def blocks(self, cluster: str) -> Mapping[Address, int]:
+        """Where failures in a row of its hosts are counted together."""
+        return self._blocks.get(cluster, {})
+
+    def tell_blocks(self, cluster: str, blocks: Mapping[Address, int]) -> None:
+        self._blocks[cluster] = blocks
+        if cluster in self.detectors:
+            self.detectors[cluster].share()
+
+    def forget_blocks(self, cluster: str) -> None:
+        """The process that decides does not watch the cluster's hosts any more."""
+        self._blocks.pop(cluster, None)
 
     def tell_ejections(self, cluster: str, ejected: frozenset[Address]) -> None:
         self._ejected[cluster] = ejected

@@ -59,18 +59,18 @@ class HostHealth:
             self._publish()
         if before is None or before.outlier_detection != config.outlier_detection:
             self._stop_detection()
+            if self._runtime.sink is not None:
+                self._runtime.sink.failures(config.name, ())  # rows of failures begin anew
             if config.outlier_detection is not None:
                 self._detector = self._make_detector(config)
-                self._detector.follow(hosts)
-                self._publish_ejections()
+                self._watch(self._detector, hosts)
 
     def follow(self, hosts: Collection[UpstreamHost]) -> None:
         for checker in self._checkers:
             checker.follow(hosts)
         self._publish()
         if self._detector is not None:
-            self._detector.follow(hosts)
-            self._publish_ejections()
+            self._watch(self._detector, hosts)
 
     def take_outliers(self, report: OutlierReport) -> None:
         """What another process has seen of the hosts."""
@@ -139,6 +139,14 @@ class HostHealth:
             self._on_ejections,
             self._on_failed,
         )
+
+    def _watch(self, detector: OutlierDetector | ReportingDetector, hosts: Collection[UpstreamHost]) -> None:
+        """Those hosts and no others, together with the processes that do not decide."""
+        detector.follow(hosts)
+        sink = self._runtime.sink
+        if sink is not None and self._config is not None and isinstance(detector, OutlierDetector):
+            detector.count_in(sink.failures(self._config.name, [host.address for host in hosts]))
+        self._publish_ejections()
 
     def _on_ejections(self) -> None:
         self._publish_ejections()

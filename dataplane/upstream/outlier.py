@@ -6,7 +6,7 @@ Envoy: Outlier::DetectorImpl; stats cluster.<name>.outlier_detection.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
 from dataplane.balancing.hosts import HealthFlag
@@ -15,6 +15,7 @@ from dataplane.resilience.outlier import NOT_CONNECTED, TIMED_OUT, Ejection, Hos
 if TYPE_CHECKING:
     from dataplane.base.address import Address
     from dataplane.base.deadlines import Deadline, DeadlineWheel
+    from dataplane.base.failures import Failures
     from dataplane.observe.stats import Scope
     from dataplane.upstream.host import UpstreamHost
     from dataplane.upstream.outlier_reports import OutlierReport
@@ -121,6 +122,12 @@ class OutlierDetector:
         host.monitor = None
         host.success_rate = host.local_origin_success_rate = -1.0
         host.flags &= ~EJECTED
+
+    def count_in(self, failures: Mapping[Address, Failures]) -> None:
+        """Failures in a row of these hosts are counted by several processes, there."""
+        for host, monitor in self._monitors.items():
+            if host.address in failures:
+                monitor.record.failures = failures[host.address]
 
     @property
     def ejected(self) -> frozenset[Address]:

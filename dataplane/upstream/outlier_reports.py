@@ -1,8 +1,8 @@
 """Outlier detection where several processes use the same hosts: each counts, one decides, all follow.
 
 Here: the side that counts and follows.  Not here: the side that decides (outlier), how words get from one to the other (server.workers).
-As in Envoy, where all threads count and the main thread decides.  Differs: failures in a row are counted by each process for itself, since
-the order in which those of several came is nobody's knowledge.
+As in Envoy, where all threads count and the main thread decides.  Failures in a row are counted together (base.failures): whoever sees the
+last one of a row tells of it.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class ReportingDetector:
         self._on_change = on_change
         self._on_ejected = on_ejected
         self._monitors: dict[UpstreamHost, HostMonitor] = {}
+        self._blocks: dict[UpstreamHost, int] = {}  # in which failures in a row of all processes are counted
         self._interval = min(settings.interval / 4, _LONGEST_INTERVAL)  # several in one of those that are judged
         self._deadline: Deadline = deadlines.arm(self._interval, self._on_interval)
         findings.detectors[cluster] = self
@@ -68,6 +69,16 @@ class ReportingDetector:
             if host not in self._monitors:
                 host.monitor = self._monitors[host] = HostMonitor(self, host)
                 self._set(host, host.address in ejected)
+        self.share()
+
+    def share(self) -> None:
+        """Count failures in a row where everybody does."""
+        blocks = self._findings.blocks(self._cluster)
+        for host, monitor in self._monitors.items():
+            block = blocks.get(host.address)
+            if block is not None and self._blocks.get(host) != block:
+                self._blocks[host] = block
+                monitor.record.failures = self._findings.failures(block)
 
     def stop(self) -> None:
         if self._findings.detectors.get(self._cluster) is self:
@@ -100,11 +111,14 @@ class ReportingDetector:
             record.ejected = True
             host.flags |= EJECTED
         elif record.ejected:
-            record.uneject(0.0)
+            record.ejected = False
             host.flags &= ~EJECTED
+            if host not in self._blocks:  # else who decides has ended them
+                record.end_rows()
 
     def _forget(self, host: UpstreamHost) -> None:
         del self._monitors[host]
+        self._blocks.pop(host, None)
         host.monitor = None
         host.flags &= ~EJECTED
 

@@ -12,9 +12,10 @@ import pytest
 
 from tests.support import bootstraps
 from tests.support.load import read_answer
+from tests.support.pressed_proxy import pressed_by, trigger
 from tests.support.waiting import wait_until_async, wait_until_awaited
 from tests.support.worker_processes import wait_workers
-from tests.support.worker_world import REQUEST, World, workers
+from tests.support.worker_world import REQUEST, Client, World, clients_of_two_workers, workers
 
 pytestmark = pytest.mark.e2e
 
@@ -162,5 +163,30 @@ def test_one_request_waits_in_all_workers_together(tmp_path: Path) -> None:
             assert 1 <= found["cluster.app.upstream_rq_active"] <= count
             assert found["cluster.app.circuit_breakers.default.rq_pending_open"] == 1
             assert found["cluster.app.circuit_breakers.default.cx_open"] == 1
+
+    asyncio.run(scenario())
+
+
+def test_what_any_worker_sheds_is_counted(tmp_path: Path) -> None:
+    point, pressure = "envoy.load_shed_points.http_connection_manager_decode_headers", tmp_path / "pressure"
+    overload = pressed_by(pressure, loadshed_points=[{"name": point, "triggers": trigger(threshold={"value": 0.5})}])
+
+    async def scenario() -> None:
+        pressure.write_text("0")
+        async with workers(tmp_path, 2, more={"overload_manager": overload}) as world:
+            clients = await clients_of_two_workers(world)
+            rise = tmp_path / "rise"
+            rise.write_text("1")
+            rise.rename(pressure)
+            shed = 0
+            for client in clients:
+
+                async def is_shed(client: Client = client) -> bool:
+                    return await client.ask() == [503]
+
+                await wait_until_awaited(is_shed, "a request that is shed")
+                assert await client.ask(4) == [503] * 4
+                shed += 5
+            assert (await world.stats("shed_load_count"))[f"overload.{point}.shed_load_count"] == shed == 10
 
     asyncio.run(scenario())

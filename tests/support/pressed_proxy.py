@@ -53,6 +53,17 @@ def trigger(**how: Any) -> list[dict[str, Any]]:
     return [{"name": INJECTED, **how}]
 
 
+def pressed_by(file: Path, **overload: Any) -> dict[str, Any]:
+    """An overload manager that *file* tells the pressure."""
+    injected = {"@type": f"{MONITORS}injected_resource.v3.InjectedResourceConfig", "filename": str(file)}
+    heap = {"@type": f"{MONITORS}fixed_heap.v3.FixedHeapConfig", "max_heap_size_bytes": 1 << 40}
+    return {
+        "refresh_interval": "0.05s",
+        "resource_monitors": [{"name": INJECTED, "typed_config": injected}, {"name": HEAP, "typed_config": heap}],
+        **overload,
+    }
+
+
 @contextmanager
 def running(
     directory: Path,
@@ -69,14 +80,8 @@ def running(
         fresh.rename(file)
 
     write(0)
-    injected = {"@type": f"{MONITORS}injected_resource.v3.InjectedResourceConfig", "filename": str(file)}
-    heap = {"@type": f"{MONITORS}fixed_heap.v3.FixedHeapConfig", "max_heap_size_bytes": 1 << 40}
     bootstrap = bootstraps.static([listener or bootstraps.http_listener("edge", HELLO)], clusters or [])
-    bootstrap["overload_manager"] = {
-        "refresh_interval": "0.05s",
-        "resource_monitors": [{"name": INJECTED, "typed_config": injected}, {"name": HEAP, "typed_config": heap}],
-        **overload,
-    }
+    bootstrap["overload_manager"] = pressed_by(file, **overload)
     process = subject_process(bootstrap, directory / "proxy")
     process.start()
     try:

@@ -43,11 +43,18 @@ class Client:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
+    async def ask(self, times: int = 1) -> list[int]:
+        """The statuses of so many requests, one after the other."""
+        found = []
+        for _ in range(times):
+            self.writer.write(REQUEST)
+            found.append((await read_answer(self.reader)).status)
+        return found
+
     async def is_served(self) -> bool:
         """Whether a request is answered; a connection that is one too many ends without a word."""
         try:
-            self.writer.write(REQUEST)
-            return (await read_answer(self.reader)).status == 200
+            return await self.ask() == [200]
         except (asyncio.IncompleteReadError, ConnectionError):
             return False
 
@@ -78,8 +85,29 @@ async def workers(
         try:
             bound = await asyncio.to_thread(proxy.wait_listeners, ["edge"])
             world = World(proxy, origin, bound["edge"])
-            yield world
-            for client in world.clients:
-                client.writer.close()
+            try:
+                yield world
+            finally:
+                for client in world.clients:
+                    client.writer.close()
         finally:
             await asyncio.to_thread(proxy.kill)
+
+
+async def clients_of_two_workers(world: World) -> tuple[Client, Client]:
+    """A connection to each of two workers."""
+    found: dict[int, Client] = {}
+    while len(found) < 2:
+        before = await _taken(world)
+        client = await world.client()
+        assert await client.is_served()
+        after = await _taken(world)
+        (worker,) = (number for number in range(2) if after[number] > before[number])
+        found.setdefault(worker, client)
+    return found[0], found[1]
+
+
+async def _taken(world: World) -> list[int]:
+    """How many connections each of two workers has taken."""
+    stats = await world.stats("downstream_cx_total")
+    return [stats.get(f"listener.127.0.0.1_0.worker_{number}.downstream_cx_total", 0) for number in range(2)]

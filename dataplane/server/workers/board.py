@@ -15,10 +15,11 @@ from dataplane.base.address import Address
 
 GENERATION: Final = "generation"
 
-Kind = Literal["generation", "resource", "socket", "names", "checks", "drain", "levels", "counts", "ejections"]
+Kind = Literal["generation", "resource", "socket", "names", "checks", "drain", "levels", "counts", "ejections", "failures"]
 """What a fact is about: the number of the generation that the resources make; a resource; a listening socket; the answers of DNS for a
 cluster; the results of a cluster's active health checks; a drain that is under way; levels of the process's log, by component; the
-block of shared counts that belongs to a name; the hosts of a cluster that are ejected."""
+block of shared counts that belongs to a name; the hosts of a cluster that are ejected; the blocks in which failures of a cluster's hosts
+are counted."""
 
 
 @dataclass(frozen=True, slots=True)

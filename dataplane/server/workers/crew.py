@@ -23,6 +23,7 @@ from dataplane.server.workers.fleet import Fleet
 from dataplane.server.workers.messages import ReopenLogs, ResetCounters
 from dataplane.server.workers.publish import FindingsPublisher, Publisher
 from dataplane.server.workers.shared_counts import Allotment, Counts, CountTable
+from dataplane.server.workers.shared_failures import FailureBlocks, FailureTable
 from dataplane.server.workers.sockets import KeptSockets
 from dataplane.server.workers.spawn import Spawned
 from dataplane.upstream.facts import ClusterFacts
@@ -37,7 +38,8 @@ class Crew:
         board = self._board = Board()
         count = options.concurrency
         allotment = Allotment(CountTable.create(count))
-        sink = FindingsPublisher(board, self._wake, self._had_traffic)
+        failures = FailureBlocks(FailureTable.create(count))
+        sink = FindingsPublisher(board, failures, self._wake, self._had_traffic)
         self.engine = Engine(options, bootstrap, sink=sink, shared=Counts(allotment.table, allotment))
         self.fleet = Fleet(
             count,
@@ -45,12 +47,13 @@ class Crew:
             bootstrap.SerializeToString(),
             board,
             allotment,
+            failures.table.descriptor,
             self.engine.stats,
             self.engine.clusters.take_outliers,
             spawned,
         )
         self.listeners = KeptSockets(count, board, self.fleet, self.engine.stats, bind)
-        self.follower = Publisher(board, allotment, self.fleet.wake)
+        self.follower = Publisher(board, allotment, sink, self.fleet.wake)
         alarms = [Alarms(self.engine.stats, names_of_worker(number)) for number in range(count)]
         self.watchdog = watchdog.Workers(self.engine.config.watchdogs.worker, alarms, self.fleet.beats, self.fleet.abort)
         self.sums = Sums(self.engine.stats, lambda: self.fleet.stats.values(), self.fleet.departed)

@@ -39,8 +39,8 @@ _LONGEST_WAIT: Final = 5.0
 class Fleet:
     """Made inside the running loop.
 
-    allotment: of the counts that workers share.  on_outliers: what a worker has seen of hosts.  spawned: processes that were started
-    already, taken first.
+    allotment: of the counts that workers share.  failures: descriptor of those in a row that they count together.  on_outliers: what a
+    worker has seen of hosts.  spawned: processes that were started already, taken first.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Fleet:
         bootstrap: bytes,
         board: Board,
         allotment: Allotment,
+        failures: int,
         stats: StatsStore,
         on_outliers: Callable[[OutlierReport], None],
         spawned: Sequence[Spawned] = (),
@@ -59,6 +60,7 @@ class Fleet:
         self._bootstrap = bootstrap
         self._board = board
         self._allotment = allotment
+        self._shared = (allotment.table.descriptor, failures)
         self._on_outliers = on_outliers
         self._ticket_seed = os.urandom(32)
         self._spare = list(spawned)
@@ -175,7 +177,7 @@ class Fleet:
         member = self._members[index] = Member(
             self._take_spare(),
             start,
-            self._allotment.table.descriptor,
+            self._shared,
             self._board,
             self._on_applied,
             self._on_outliers,

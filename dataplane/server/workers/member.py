@@ -32,16 +32,15 @@ _LAST_WORDS: Final = 0.2
 
 
 class Member:
-    """counts: descriptor of what workers share.  on_applied: it has confirmed facts.  on_outliers: what it has seen of
-    hosts.  on_end: its process is gone, or was ended because
-    it broke the dialogue.
+    """shared: descriptors of what workers count together; see messages.Start.  on_applied: it has confirmed facts.
+    on_outliers: what it has seen of hosts.  on_end: its process is gone, or was ended because it broke the dialogue.
     """
 
     def __init__(
         self,
         spawned: Spawned,
         start: Start,
-        counts: int,
+        shared: Sequence[int],
         board: Board,
         on_applied: Callable[[], None],
         on_outliers: Callable[[OutlierReport], None],
@@ -65,7 +64,7 @@ class Member:
         self._ended = asyncio.Event()
         self._questions: dict[int, asyncio.Future[None]] = {}
         self._channel = Channel(spawned.socket, self._on_message, self._on_gone)
-        self._channel.send(start, [counts])
+        self._channel.send(start, list(shared))
 
     @property
     def pid(self) -> int:

@@ -22,7 +22,7 @@ class Start:
     """Which worker it is, and what the process was started with.
 
     bootstrap: serialized, complete.  ticket_seed: the same for all workers, so that one resumes the TLS sessions of another.
-    One descriptor comes along: of the counts that workers share.
+    Two descriptors come along: of the counts that workers share, and of the failures that they count together.
     """
 
     index: int

@@ -6,29 +6,32 @@ Only what differs from the generation before is put: an update of one cluster am
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dataplane.api.network_filter import CountingFilter, count_name
 from dataplane.server.workers.board import GENERATION, Board, Key, ResourceFact
 from dataplane.server.workers.shared_counts import Allotment, of_cluster, of_filter, of_listener
+from dataplane.server.workers.shared_failures import FailureBlocks
 from dataplane.snapshot.diff import diff
 from dataplane.snapshot.listener import chains_of
 from dataplane.xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE, SECRET
 
 if TYPE_CHECKING:
     from dataplane.base.address import Address
+    from dataplane.base.failures import Failures
     from dataplane.server.configuration import InUse
     from dataplane.snapshot.snapshot import Snapshot
     from dataplane.upstream.findings import Answers, Results
 
 
 class Publisher:
-    """Implements configuration.Follower.  allotment: of counts.  on_change: something is on the board."""
+    """Implements configuration.Follower.  allotment: of counts.  findings: of the same board.  on_change: something is on it."""
 
-    def __init__(self, board: Board, allotment: Allotment, on_change: Callable[[], None]) -> None:
+    def __init__(self, board: Board, allotment: Allotment, findings: FindingsPublisher, on_change: Callable[[], None]) -> None:
         self._board = board
         self._allotment = allotment
+        self._findings = findings
         self._on_change = on_change
 
     def follow(self, previous: Snapshot, current: Snapshot, in_use: InUse) -> None:
@@ -42,9 +45,7 @@ class Publisher:
         ):
             self._put(type_url, before, after, in_use)
         for name in previous.clusters.keys() - current.clusters.keys():
-            self._board.drop(Key("names", name))
-            self._board.drop(Key("checks", name))
-            self._board.drop(Key("ejections", name))
+            self._findings.forget(name)
         self._allot({of_cluster(name) for name in previous.clusters}, {of_cluster(name) for name in current.clusters})
         self._allot(_filters(previous), _filters(current))
         self._allot(_listeners(previous), _listeners(current))
@@ -91,10 +92,13 @@ def _filters(snapshot: Snapshot) -> set[str]:
 
 
 class FindingsPublisher:
-    """Implements upstream.findings.FindingsSink.  had_traffic: told by the workers' stats."""
+    """Implements upstream.findings.FindingsSink.  failures: which cells are whose.  had_traffic: told by the workers' stats."""
 
-    def __init__(self, board: Board, on_change: Callable[[], None], had_traffic: Callable[[str], bool]) -> None:
+    def __init__(
+        self, board: Board, failures: FailureBlocks, on_change: Callable[[], None], had_traffic: Callable[[str], bool]
+    ) -> None:
         self._board = board
+        self._failures = failures
         self._on_change = on_change
         self._had_traffic = had_traffic
 
@@ -107,8 +111,24 @@ class FindingsPublisher:
     def ejections(self, cluster: str, ejected: frozenset[Address]) -> None:
         self._put(Key("ejections", cluster), ejected)
 
+    def failures(self, cluster: str, hosts: Collection[Address]) -> Mapping[Address, Failures]:
+        blocks = self._failures.follow(cluster, hosts)
+        key = Key("failures", cluster)
+        if blocks:
+            self._put(key, blocks)
+        elif key in self._board.facts:
+            self._board.drop(key)
+            self._on_change()
+        return {host: self._failures.table.failures(block) for host, block in blocks.items()}
+
     def had_traffic(self, stat_name: str) -> bool:
         return self._had_traffic(stat_name)
+
+    def forget(self, cluster: str) -> None:
+        """There is no such cluster any more."""
+        for key in (Key("names", cluster), Key("checks", cluster), Key("ejections", cluster)):
+            self._board.drop(key)
+        self.failures(cluster, ())
 
     def _put(self, key: Key, fact: object) -> None:
         if self._board.facts.get(key) != fact:

@@ -120,6 +120,8 @@ class Replica:
             self._inherited.drop(key.name, key.address)
         elif key.kind in ("names", "checks", "ejections"):
             self._findings.forget(key.name)
+        elif key.kind == "failures":
+            self._findings.forget_blocks(key.name)
         elif key.kind == "counts":
             self._blocks.by_name.pop(key.name, None)
 
@@ -132,6 +134,8 @@ class Replica:
             self._findings.tell_checks(key.name, fact)
         elif key.kind == "ejections":
             self._findings.tell_ejections(key.name, fact)
+        elif key.kind == "failures":
+            self._findings.tell_blocks(key.name, fact)
         elif key.kind == "counts":
             self._blocks.by_name[key.name] = fact
         elif key.kind == "levels":

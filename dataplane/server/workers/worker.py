@@ -40,6 +40,7 @@ from dataplane.server.workers.messages import (
 from dataplane.server.workers.replica import Inherited, Replica
 from dataplane.server.workers.report import Reporter
 from dataplane.server.workers.shared_counts import Counts, CountTable, ToldBlocks
+from dataplane.server.workers.shared_failures import FailureTable
 from dataplane.upstream.findings import Findings
 
 _log = logging.getLogger("main")
@@ -74,7 +75,7 @@ class Worker:
         self._following = asyncio.Event()  # the first configuration is in use
         self._facts: asyncio.Queue[tuple[Facts, list[int]]] = asyncio.Queue()
         self._asked: asyncio.Queue[Ask] = asyncio.Queue()
-        self._started: asyncio.Future[tuple[Start, CountTable]] = asyncio.get_running_loop().create_future()
+        self._started: asyncio.Future[tuple[Start, CountTable, FailureTable]] = asyncio.get_running_loop().create_future()
         self._engine: Engine | None = None
         self._channel = Channel(sock, self._on_message, self._over.set)
         self._channel.send(Ready())
@@ -94,7 +95,9 @@ class Worker:
     def _on_message(self, message: Any, descriptors: list[int]) -> None:
         match message:
             case Start():
-                self._started.set_result((message, CountTable(descriptors[0], message.options.concurrency)))
+                counts, failures = descriptors
+                workers = message.options.concurrency
+                self._started.set_result((message, CountTable(counts, workers), FailureTable(failures, workers)))
             case Facts():
                 self._facts.put_nowait((message, descriptors))
             case Ask():
@@ -107,9 +110,10 @@ class Worker:
                 self._over.set()
 
     async def _serve(self) -> None:
-        start, table = await self._started
+        start, table, failures = await self._started
         configure_log(start.options)
-        findings, inherited, blocks = Findings(self._channel.send), Inherited(), ToldBlocks()
+        findings = Findings(self._channel.send, lambda block: failures.failures(block, start.index))
+        inherited, blocks = Inherited(), ToldBlocks()
         counts = Counts(table, blocks, start.index)
         bootstrap = Bootstrap.FromString(start.bootstrap)
         engine = self._engine = Engine(start.options, bootstrap, findings, shared=counts, ticket_seed=start.ticket_seed)

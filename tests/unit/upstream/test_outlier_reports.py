@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from dataplane.base.address import Address, SocketAddress
 from dataplane.base.deadlines import DeadlineWheel
 from dataplane.observe.stats import StatsStore
 from dataplane.resilience.outlier import Ejection, OutlierSettings
+from dataplane.server.workers.shared_failures import FailureTable
 from dataplane.upstream.findings import Findings
 from dataplane.upstream.host import UpstreamHost
 from dataplane.upstream.outlier import OutlierDetector
@@ -24,7 +27,10 @@ class Worker:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.findings = Findings(world.take)
+        number = len(world.workers)
+        self.findings = Findings(world.take, lambda block: world.table.failures(block, number))
+        if world.counts_together:
+            self.findings.tell_blocks("app", world.blocks)
         self.hosts = made_hosts(len(world.hosts))
         self.changes = 0
         self.ejected: list[UpstreamHost] = []
@@ -50,7 +56,7 @@ class Worker:
 class World:
     """The process that decides, and its workers."""
 
-    def __init__(self, hosts: int = 3, workers: int = 2, **settings: Any) -> None:
+    def __init__(self, hosts: int = 3, workers: int = 2, counts_together: bool = True, **settings: Any) -> None:
         self.settings = OutlierSettings(**{"max_ejection_percent": 100, "interval": 10.0, **settings})
         self.clock = Clock()
         self.deadlines = DeadlineWheel(self.clock.time, self.clock.call_at)
@@ -68,7 +74,13 @@ class World:
             lambda host: None,
         )
         self.detector.follow(self.hosts)
-        self.workers = [Worker(self) for _ in range(workers)]
+        self.counts_together = counts_together
+        self.table = FailureTable.create(workers + 1)
+        self.blocks = {host.address: number for number, host in enumerate(self.hosts)}
+        if counts_together:
+            self.detector.count_in({address: self.table.failures(block) for address, block in self.blocks.items()})
+        for _ in range(workers):
+            self.workers.append(Worker(self))
 
     def take(self, report: OutlierReport) -> None:
         self.reports.append(report)
@@ -103,8 +115,62 @@ def test_no_more_are_ejected_than_all_together_may() -> None:
     assert world.counted("ejections_overflow") == 1
 
 
-def test_it_ends_for_all_and_failures_in_a_row_begin_anew() -> None:
-    world = World(base_ejection_time=30.0)
+def test_failures_in_a_row_are_those_of_all_together() -> None:
+    world = World()
+    one, other = world.workers
+    one.answer(1, 500, 500)
+    other.answer(1, 500, 500)
+    assert not world.reports
+    one.answer(1, 500)
+    assert one.health == other.health == ["healthy", "/failed_outlier_check", "healthy"]
+    assert world.counted("ejections_detected_consecutive_5xx") == 1
+
+
+def test_a_success_that_one_sees_ends_the_row_of_all() -> None:
+    world = World()
+    one, other = world.workers
+    one.answer(1, *[500] * 4)
+    other.answer(1, 200)
+    one.answer(1, *[500] * 4)
+    assert not world.reports
+    other.answer(1, 500)
+    assert world.counted("ejections_active") == 1
+
+
+def test_failures_of_the_gateway_and_of_our_own_making_are_counted_together_too() -> None:
+    world = World(
+        consecutive_gateway_failure=2,
+        enforcing_consecutive_gateway_failure=100,
+        split_external_local_origin_errors=True,
+        consecutive_local_origin_failure=2,
+    )
+    one, other = world.workers
+    one.answer(0, 503)
+    other.answer(0, 502)
+    assert world.counted("ejections_enforced_consecutive_gateway_failure") == 1
+    for worker in (one, other):
+        monitor = worker.hosts[1].monitor
+        assert monitor is not None
+        monitor.on_failure()
+    assert world.counted("ejections_enforced_consecutive_local_origin_failure") == 1
+
+
+def test_where_blocks_come_late_each_counts_for_itself_until_then() -> None:
+    world = World(counts_together=False)
+    one, other = world.workers
+    one.answer(1, *[500] * 4)
+    other.answer(1, *[500] * 4)
+    for worker in (one, other):
+        worker.findings.tell_blocks("app", world.blocks)
+    one.answer(1, *[500] * 2)
+    assert not world.reports
+    other.answer(1, *[500] * 3)
+    assert world.counted("ejections_active") == 1
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_it_ends_for_all_and_failures_in_a_row_begin_anew(together: bool) -> None:
+    world = World(base_ejection_time=30.0, counts_together=together)
     one, other = world.workers
     one.answer(1, *[500] * 5)
     one.answer(1, *[500] * 4)

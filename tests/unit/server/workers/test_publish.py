@@ -11,6 +11,7 @@ from dataplane.server.configuration import Resource
 from dataplane.server.workers.board import GENERATION, Board, Key, ResourceFact
 from dataplane.server.workers.publish import FindingsPublisher, Publisher
 from dataplane.server.workers.shared_counts import Allotment, CountTable
+from dataplane.server.workers.shared_failures import FailureBlocks, FailureTable
 from dataplane.snapshot.listener import FilterChain, Listener
 from dataplane.snapshot.snapshot import EMPTY, Snapshot
 from dataplane.xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE, SECRET
@@ -33,7 +34,9 @@ class World:
     def __init__(self) -> None:
         self.board = Board()
         self.changes = 0
-        self.publisher = Publisher(self.board, Allotment(CountTable.create(2)), self._on_change)
+        failures = FailureBlocks(FailureTable.create(2))
+        self.findings = FindingsPublisher(self.board, failures, self._on_change, lambda stat_name: stat_name == "busy")
+        self.publisher = Publisher(self.board, Allotment(CountTable.create(2)), self.findings, self._on_change)
 
     def _on_change(self) -> None:
         self.changes += 1
@@ -87,23 +90,33 @@ def test_a_value_that_is_another_one_for_the_same_bytes_is_told_again() -> None:
 
 def test_a_cluster_that_is_gone_takes_its_findings_with_it() -> None:
     world = World()
-    findings = FindingsPublisher(world.board, world._on_change, lambda stat_name: False)
     first = generation(1, clusters=object())
     world.follow(EMPTY, first)
-    findings.names("a", {"a.test": ("10.0.0.1",)})
-    findings.checks("a", {})
+    world.findings.names("a", {"a.test": ("10.0.0.1",)})
+    world.findings.checks("a", {})
+    world.findings.ejections("a", frozenset({LISTENING_ON}))
+    world.findings.failures("a", [LISTENING_ON])
+    assert world.board.facts[Key("failures", "a")] == {LISTENING_ON: 0}
     world.follow(first, generation(2))
     assert list(world.board.facts) == [Key(GENERATION)]
 
 
 def test_findings_that_say_nothing_new_wake_nobody() -> None:
     world = World()
-    findings = FindingsPublisher(world.board, world._on_change, lambda stat_name: stat_name == "busy")
-    findings.names("a", {"a.test": ("10.0.0.1",)})
-    findings.names("a", {"a.test": ("10.0.0.1",)})
+    for _ in range(2):
+        world.findings.names("a", {"a.test": ("10.0.0.1",)})
+        world.findings.failures("a", ())
     assert world.changes == 1
-    assert findings.had_traffic("busy")
-    assert not findings.had_traffic("idle")
+    assert world.findings.had_traffic("busy")
+    assert not world.findings.had_traffic("idle")
+
+
+def test_hosts_whose_failures_nobody_counts_any_more_have_no_blocks() -> None:
+    world = World()
+    assert world.findings.failures("a", [LISTENING_ON]).keys() == {LISTENING_ON}
+    assert not world.findings.failures("a", ())
+    assert not world.board.facts
+    assert world.changes == 2
 
 
 def test_clusters_and_filters_that_count_have_blocks_as_long_as_they_are_there() -> None:
