@@ -17,6 +17,8 @@ if str(ROOT) not in sys.path:
 
 from tools import compiled  # noqa: E402  # importable since the line above
 
+pytest_plugins = ["tests.support.parallel_runs"]
+
 COMPILED = os.environ.get("POINTSMAN_COMPILED") == "1" and compiled.is_current()
 if COMPILED:
     os.environ.update(compiled.environment())

@@ -10,7 +10,7 @@ from types import TracebackType
 
 from tests.support.waiting import wait_until
 
-START_TIMEOUT = 30.0
+START_TIMEOUT = 60.0
 _SERVING = re.compile(r"serving: api=\S+:(\d+) grpc=\S+:(\d+) xds=\S+:(\d+)")
 
 

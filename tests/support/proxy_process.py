@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.admin_client import AdminClient
-from tests.support.waiting import POLL_INTERVAL, NotInTimeError, wait_until
+from tests.support.waiting import PATIENCE, POLL_INTERVAL, NotInTimeError, wait_until
 
 # A busy machine starts an interpreter slowly; a proxy that refuses its bootstrap exits and is noticed at once.
-START_TIMEOUT = 30.0
-STOP_TIMEOUT = 10.0
+START_TIMEOUT = 60.0
+STOP_TIMEOUT = PATIENCE
 
 
 class ProxyRefusedError(AssertionError):
@@ -120,7 +120,7 @@ class ProxyProcess:
         """How many file descriptors the process holds."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
-    def wait_listeners(self, names: Sequence[str], timeout: float = 10.0) -> dict[str, int]:
+    def wait_listeners(self, names: Sequence[str], timeout: float = PATIENCE) -> dict[str, int]:
         """Ports of the named listeners, once all are bound."""
 
         def bound() -> dict[str, int]:

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 POLL_INTERVAL = 0.02
+# Only a failing test waits so long; a busy machine lets a process wait for seconds before it runs at all.
+PATIENCE = 30.0
 
 T = TypeVar("T")
 
@@ -16,7 +18,7 @@ class NotInTimeError(AssertionError):
     """The condition did not come true before its deadline."""
 
 
-def wait_until(probe: Callable[[], T], what: str, timeout: float = 10.0) -> T:
+def wait_until(probe: Callable[[], T], what: str, timeout: float = PATIENCE) -> T:
     """Call *probe* until it returns something true, and return that.  An OSError from *probe* means "not yet"."""
     deadline = time.monotonic() + timeout
     last = ""
@@ -32,7 +34,7 @@ def wait_until(probe: Callable[[], T], what: str, timeout: float = 10.0) -> T:
     raise NotInTimeError(f"not within {timeout} s: {what}{last}")
 
 
-async def wait_until_async(probe: Callable[[], T], what: str, timeout: float = 10.0) -> T:
+async def wait_until_async(probe: Callable[[], T], what: str, timeout: float = PATIENCE) -> T:
     """The same beside a running event loop."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
@@ -43,7 +45,7 @@ async def wait_until_async(probe: Callable[[], T], what: str, timeout: float = 1
     raise NotInTimeError(f"not within {timeout} s: {what}")
 
 
-async def wait_until_awaited(probe: Callable[[], Awaitable[T]], what: str, timeout: float = 10.0) -> T:
+async def wait_until_awaited(probe: Callable[[], Awaitable[T]], what: str, timeout: float = PATIENCE) -> T:
     """The same for a *probe* that has to be awaited."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout

@@ -45,8 +45,9 @@ def info() -> StreamInfo:
         ("DOWNSTREAM_PEER_URI_SAN", "spiffe://a/b"),
         ("DOWNSTREAM_PEER_DNS_SAN", "one.test,two.test"),
         ("DOWNSTREAM_PEER_IP_SAN", "10.0.0.1"),
-        ("DOWNSTREAM_PEER_FINGERPRINT_256", PEER.fingerprint_256),
-        ("DOWNSTREAM_PEER_SERIAL", PEER.serial),
+        # Named here: the processes of a run each make a certificate of their own, and must agree on the names of the tests.
+        pytest.param("DOWNSTREAM_PEER_FINGERPRINT_256", PEER.fingerprint_256, id="fingerprint"),
+        pytest.param("DOWNSTREAM_PEER_SERIAL", PEER.serial, id="serial"),
         ("DOWNSTREAM_PEER_EMAIL_SAN", None),
         ("DOWNSTREAM_LOCAL_SUBJECT", None),
         ("UPSTREAM_TLS_VERSION", None),

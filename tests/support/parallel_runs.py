@@ -1,0 +1,49 @@
+"""How a run in several processes (`pytest -n 4`) shares out its tests, and what keeps those processes apart."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.network_namespace import leave_network
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadScopeScheduling
+
+# Tests that mostly wait come first: at the end of a run there is work for every processor.
+WAITING = ("tests/differential/", "tests/e2e/", "tests/soak/")
+
+
+def unit_of_work(test_id: str) -> str:
+    """Tests with the same one run in one process, because they share what is costly to start."""
+    path, _, test = test_id.partition("::")
+    if path == "tests/differential/test_differential.py":
+        return f"{path}::{test.partition('/')[0]}"  # one topic, with one way of delivery: a pair of proxies, as a rule
+    return path
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        # Between choosing a free port and listening on it, no other process of the run can take it.
+        with contextlib.suppress(OSError):
+            leave_network()
+
+
+@pytest.hookimpl(trylast=True)  # after the order was made random
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(WAITING))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByUnitOfWork(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return unit_of_work(nodeid)
+
+    config.option.loadscopereorder = False  # as collected, and not those with the most tests first
+    return ByUnitOfWork(config, log)
