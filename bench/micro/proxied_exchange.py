@@ -15,7 +15,7 @@ import os
 import pstats
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
@@ -39,6 +39,7 @@ from dataplane.compile.resource import compile_resource
 from dataplane.listener.connection import Connection
 from dataplane.observe.log_file import LogFiles
 from dataplane.observe.stats import StatsStore
+from dataplane.server.workers.shared_counts import Allotment, Counts, CountTable, of_cluster
 from dataplane.snapshot.snapshot import Holder
 from dataplane.upstream import cluster
 from dataplane.upstream.cluster_manager import ClusterManager
@@ -160,7 +161,8 @@ CASES: dict[str, tuple[Callable[[], Peer], Callable[[], Peer]]] = {
 class Proxy:
     """A proxy of one scenario, and both its ends."""
 
-    def __init__(self, case: str, directory: Path) -> None:
+    def __init__(self, case: str, directory: Path, workers: int = 1) -> None:
+        """workers: one of so many, which count together what limits hold for."""
         self.new_client, self.new_upstream = CASES[case]
         self.clients: list[tuple[Connection, Wire, Peer]] = []
         self.upstreams: list[tuple[asyncio.Protocol, Wire, Peer]] = []
@@ -169,17 +171,18 @@ class Proxy:
         cluster.SocketConnector = lambda *_: self  # type: ignore[assignment,misc]
         path = directory / "bootstrap.json"
         path.write_text(json.dumps(scenarios.load(case).bootstrap(Place(18080, 18081, 1, directory))))
-        self._start(load(str(path)).message.static_resources)
+        self._start(load(str(path)).message.static_resources, workers)
 
-    def _start(self, resources: Any) -> None:
+    def _start(self, resources: Any, workers: int) -> None:
         def compiled(messages: Any) -> dict[str, Any]:
             return {each.name: compile_resource(type_url_of(each), each, context).value for each in messages}
 
         context, loop, stats = CompileContext(log_files=LogFiles()), asyncio.get_running_loop(), StatsStore()
         deadlines, holder = DeadlineWheel(loop.time, loop.call_at), Holder()
-        clusters, snapshot = ClusterManager(holder, stats, loop, deadlines), holder.current
-        listeners = compiled(resources.listeners)
-        holder.current = link(listeners, {}, compiled(resources.clusters), {}, snapshot)
+        listeners, configured, snapshot = compiled(resources.listeners), compiled(resources.clusters), holder.current
+        shared = None if workers == 1 else _counts(workers, configured)
+        clusters = ClusterManager(holder, stats, loop, deadlines, shared=shared)
+        holder.current = link(listeners, {}, configured, {}, snapshot)
         clusters.apply(snapshot, holder.current)
         (listener,) = listeners.values()
         self.acceptor: Any = SimpleNamespace(
@@ -241,8 +244,16 @@ class Proxy:
         return taken
 
 
-async def _measure(case: str, rounds: int, directory: Path, calls: int) -> None:
-    proxy = Proxy(case, directory)
+def _counts(workers: int, clusters: Iterable[str]) -> Counts:
+    """As one of several workers has them."""
+    allotment = Allotment(CountTable.create(workers))
+    for name in clusters:
+        allotment.block(of_cluster(name))
+    return Counts(allotment.table, allotment)
+
+
+async def _measure(case: str, rounds: int, directory: Path, calls: int, workers: int) -> None:
+    proxy = Proxy(case, directory, workers)
     for _ in range(CONNECTIONS):
         proxy.accept()
     await proxy.microseconds()
@@ -269,11 +280,12 @@ def _print_calls(stats: Any, requests: int, most: int) -> None:
 @click.argument("names", nargs=-1, metavar="[CASE]...")
 @click.option("--rounds", default=15, show_default=True)
 @click.option("--calls", default=0, help="print so many functions instead of times")
-def main(names: tuple[str, ...], rounds: int, calls: int) -> None:
+@click.option("--workers", default=1, show_default=True, help="one of so many, which count together")
+def main(names: tuple[str, ...], rounds: int, calls: int, workers: int) -> None:
     """Measure CASEs (all of them when none is named)."""
     for name in names or CASES:
         with tempfile.TemporaryDirectory(prefix="pointsman-exchange-") as directory:
-            uvloop.run(_measure(name, rounds, Path(directory), calls))
+            uvloop.run(_measure(name, rounds, Path(directory), calls, workers))
 
 
 if __name__ == "__main__":
