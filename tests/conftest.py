@@ -2,6 +2,8 @@
 
 With POINTSMAN_COMPILED=1 the proxies that tests start as processes have the compiled request path (tools.compiled), as the image has it; what
 tests call in this process stays interpreted.
+
+Examples of hypothesis have no deadline: how long one takes on a machine that does other work as well says nothing about what is tested.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,6 +26,9 @@ pytest_plugins = ["tests.support.parallel_runs"]
 COMPILED = os.environ.get("POINTSMAN_COMPILED") == "1" and compiled.is_current()
 if COMPILED:
     os.environ.update(compiled.environment())
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_report_header() -> str:
