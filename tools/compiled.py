@@ -31,10 +31,10 @@ COMPILED: Final = {
     "http/codec": "h1 h1_response h2 h2_held h2_stream",
     "listener": "connection",
     "observe": "log_file stats stream_info timestamps",
-    "router": "attempt balancing counters request_plan response retries router scheme state timers virtual_clusters",
+    "router": "attempt balancing request_plan response retries router scheme state timers virtual_clusters",
     "routing": "actions table",
     "semantics": "c_heads framing grpc h1_fields h1_head h2_headers h2_session header_map hop_by_hop noticed path spelt_heads",
-    "upstream": "cluster h1_connection h1_writer h2_connection h2_stream h2_writer host pool pool_h1 pool_h2",
+    "upstream": "answer_counters cluster h1_connection h1_writer h2_connection h2_stream h2_writer host pool pool_h1 pool_h2",
 }
 
 _SETUP: Final = """

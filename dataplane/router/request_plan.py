@@ -74,7 +74,7 @@ def take_wishes(action: ForwardAction, headers: RequestHeaders, respect_expected
     names = noticed.among(_NOTICED, headers.fields) if headers.noticed is None else headers.noticed
     spoke = not _NOTICED.isdisjoint(names)
     if not spoke and not tells_grpc and (policy is None or not policy.retriable_request_headers):
-        return _nothing_asked(timeout, policy)
+        return _nothing_asked(action, policy)
     policy = policy_for(policy, headers)
     per_try = 0.0 if policy is None else policy.per_try_timeout
     if not spoke:
@@ -93,12 +93,16 @@ def take_wishes(action: ForwardAction, headers: RequestHeaders, respect_expected
     return wishes
 
 
-@lru_cache(maxsize=256)  # policies are told apart by identity: those of earlier revisions are among them
-def _nothing_asked(timeout: float, policy: RetryPolicy | None) -> RequestWishes:
-    return RequestWishes(decide_timeouts(timeout, 0.0 if policy is None else policy.per_try_timeout), policy)
+def _nothing_asked(action: ForwardAction, policy: RetryPolicy | None) -> RequestWishes:
+    """Kept by the action alone: a cache of ours would hold actions of earlier revisions."""
+    known: RequestWishes | None = action.unasked  # type: ignore[assignment]  # routing does not know it
+    if known is None:
+        known = RequestWishes(decide_timeouts(action.timeout, 0.0 if policy is None else policy.per_try_timeout), policy)
+        object.__setattr__(action, "unasked", known)
+    return known
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)  # a route has few times; what is left to a retry may be any number
 def expected_timeout(milliseconds: int) -> Field:
     """The field that tells the upstream how long somebody waits for it."""
     return _EXPECTED, b"%d" % milliseconds

@@ -99,7 +99,7 @@ class RouterStream(BalancedRequest):
             self._refuse_unknown_cluster(action)
             return
         self.cluster = cluster
-        self._counters = bound.counters_of(cluster)
+        self._counters = cluster.stats.answers
         if route.virtual_clusters:
             info.virtual_cluster_name = kind = virtual_cluster_of(route.virtual_clusters, headers)
             self._counters = bound.counters_of_both(self._counters, route.virtual_host, kind)

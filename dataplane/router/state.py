@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 from dataplane.router.answers import RouterStats
 from dataplane.router.config import RouterConfig
-from dataplane.router.counters import AnswerCounters
 from dataplane.router.virtual_clusters import CountersOfBoth, VirtualClusterStats
 
 if TYPE_CHECKING:
@@ -25,10 +24,7 @@ if TYPE_CHECKING:
     from dataplane.router.retries import Retries, Verdict
     from dataplane.routing.route import ForwardAction, HeaderMutations, Route, WeightedCluster
     from dataplane.semantics.header_map import HeaderMap, RequestHeaders
-
-
-# So many clusters' counters, and then twice as many as last time, may be there before those of removed ones are looked for.
-_FEW_COUNTERS: Final = 64
+    from dataplane.upstream.answer_counters import AnswerCounters
 
 
 class BoundRouter:
@@ -43,9 +39,7 @@ class BoundRouter:
         self.local_address: Final = server.local_address.encode()
         self.tells: Final = not config.suppress_envoy_headers
         self._server: Final = server
-        self._counters: dict[str, AnswerCounters] = {}
         self._virtual: dict[str, VirtualClusterStats] = {}
-        self._most_counters = _FEW_COUNTERS
         self._for_mirrors: BoundRouter | None = None
 
     @property
@@ -55,15 +49,6 @@ class BoundRouter:
             self._for_mirrors = BoundRouter(RouterConfig(), self._server, self._server.stats.scope("http.async-client."))
         return self._for_mirrors
 
-    def counters_of(self, cluster: LiveCluster) -> AnswerCounters:
-        """A cluster that was removed and came back has new stats."""
-        counters = self._counters.get(cluster.name)
-        if counters is None or counters.scope is not cluster.stats.scope:
-            if len(self._counters) >= self._most_counters:
-                self._forget_removed()
-            counters = self._counters[cluster.name] = AnswerCounters(cluster.stats.scope)
-        return counters
-
     def counters_of_both(self, counters: AnswerCounters, host: str, name: str) -> CountersOfBoth:
         """Those of a cluster, and of the virtual cluster *name* of the virtual host *host*."""
         key = f"vhost.{host}.vcluster.{name}."
@@ -71,12 +56,6 @@ class BoundRouter:
         if virtual is None:
             virtual = self._virtual[key] = VirtualClusterStats(self._server.stats.scope(key))
         return CountersOfBoth(counters, virtual)
-
-    def _forget_removed(self) -> None:
-        """Clusters come and go; a manager may stay for ever."""
-        clusters = self.clusters
-        self._counters = {name: known for name, known in self._counters.items() if clusters.get(name) is not None}
-        self._most_counters = max(_FEW_COUNTERS, 2 * len(self._counters))
 
 
 class RequestState:

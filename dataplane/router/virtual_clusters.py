@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dataplane.router.counters import AnswerCounters
+from dataplane.upstream.answer_counters import AnswerCounters
 
 if TYPE_CHECKING:
     from dataplane.observe.stats import Scope

@@ -99,6 +99,8 @@ class ForwardAction:
     upgrades: tuple[tuple[bytes, bool], ...] = ()  # upgrade type in lower case, whether it is allowed
     changes_target: bool = field(init=False)  # requests go on with another host or path
     connect: ConnectConfig | None = None  # None: a CONNECT goes on as one
+    # What a request wishes that asks for nothing itself.  router.request_plan works it out for the first one; it goes when this goes.
+    unasked: object | None = field(init=False, default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         rewrites = (self.host_rewrite, self.host_rewrite_header, self.rewrite_path, self.host_rewrite_path_regex)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from dataplane.observe.stats import Scope
+from dataplane.upstream.answer_counters import AnswerCounters
 
 
 class ConnectionStats:
@@ -117,7 +118,7 @@ class MembershipStats:
 class ClusterStats:
     """All stats of one cluster."""
 
-    __slots__ = ("connection", "membership", "request", "scope")
+    __slots__ = ("answers", "connection", "membership", "request", "scope")
 
     def __init__(self, scope: Scope) -> None:
         """scope: `cluster.<stat_name>.`"""
@@ -125,6 +126,7 @@ class ClusterStats:
         self.connection: Final = ConnectionStats(scope)
         self.request: Final = RequestStats(scope)
         self.membership: Final = MembershipStats(scope)
+        self.answers: Final = AnswerCounters(scope)
 
 
 class ManagerStats:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class AnswerCounters:
-    """Of one cluster.  internal: the request came from inside (x-envoy-internal).  canary: it was answered by one."""
+    """Of one cluster, or virtual cluster.  internal: the request came from inside (x-envoy-internal).  canary: it was answered by one."""
 
     __slots__ = ("_answers", "_times", "scope", "virtual")
 
