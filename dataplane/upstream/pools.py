@@ -104,5 +104,6 @@ def http2_settings(config: Cluster, runtime: UpstreamRuntime, scope: Scope) -> H
         chance=runtime.chance,
         options=http.http2,
         max_headers_count=http.max_headers_count,
-        buffer_limit=config.per_connection_buffer_limit,
+        # As Envoy, which holds as much of a request as it would take of a response.
+        buffer_limit=max(config.per_connection_buffer_limit, http.http2.initial_stream_window_size),
     )

@@ -172,7 +172,7 @@ def test_what_a_host_does_wrong_is_told_to_whom_it_concerns(world: World, answer
     assert world.ask_the_hostile_host(answer, end) == logged
 
 
-@pytest.mark.parametrize("size", [20_000, 4 << 20], ids=["small", "large"])
+@pytest.mark.parametrize("size", [20_000, 4 << 20, 15 << 20], ids=["small", "large", "as large as may wait"])
 @pytest.mark.parametrize(("answer", "logged"), EARLY_ANSWERS.values(), ids=EARLY_ANSWERS)
 def test_an_upload_that_the_host_does_not_read_waits_for_nobody(world: World, answer: bytes, logged: str, size: int) -> None:
     assert world.ask_the_hostile_host(answer, "", bytes(size)) == logged
