@@ -1,6 +1,6 @@
 """Substitution format strings: `%REQ(:METHOD)% %RESPONSE_CODE%` compiled to a row of functions.
 
-Here: the syntax, JSON rendering.  Not here: what an operator means (observe.operators), how text is put together (observe.text_function),
+Here: the syntax, JSON rendering.  Not here: what an operator means (observe.operators), how text is put together (observe.text_pieces),
 files (extensions.access_loggers).  A constant piece is a *wire string*: one character per byte (latin-1).
 Envoy: configuration/advanced/substitution_formatter; config.core.v3.SubstitutionFormatString.
 """
@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Final, cast
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.observe import operators
 from dataplane.observe.operator_kinds import OfAll, OfInfo, Operator, header_reader, wire
-from dataplane.observe.text_function import Part, text_function
+from dataplane.observe.text_pieces import Constant, Header, Line, Piece, Read, RequestPseudo, Status, Told
 
 if TYPE_CHECKING:
     from dataplane.observe.stream_info import StreamInfo
     from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
 
+Part = str | Operator
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
 DEFAULT_HTTP_FORMAT: Final = (
@@ -28,6 +29,9 @@ DEFAULT_HTTP_FORMAT: Final = (
     "%BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "
     '"%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"\n'
 )
+
+# What a request's head keeps outside of its fields.
+_PSEUDO: Final = frozenset({b":method", b":path", b":authority", b"host", b":scheme", b":protocol"})
 
 # %NAME%, %NAME(argument)%, %NAME(argument):length%
 _COMMAND: Final = re.compile(r"%([A-Z0-9_]+)(?:\((.*?)\))?(?::(\d+))?%", re.DOTALL)
@@ -59,19 +63,61 @@ def _parse(text: str, at: FieldPath) -> list[Part]:
     return parts
 
 
+class _Pieces:
+    """Makes the pieces of one line, and remembers which headers they ask for."""
+
+    def __init__(self, missing: bytes) -> None:
+        self._missing = missing
+        self.slots: Final[dict[str, dict[bytes, int]]] = {"request": {}, "response": {}, "trailers": {}}
+
+    def of(self, part: Part) -> Piece:
+        if isinstance(part, str):
+            return Constant(part.encode("latin-1"))
+        if isinstance(part, OfInfo):
+            return Told(part.read, self._missing) if part.piece is None else part.piece(self._missing)
+        if isinstance(part, OfAll):
+            return Read(part.read, self._missing)
+        if part.length is not None:
+            return Read(header_reader(part), self._missing)
+        otherwise: Piece = Constant(self._missing)
+        if part.alternative is not None:
+            otherwise = self._header(part.side, part.alternative, otherwise)
+        return self._header(part.side, part.main, otherwise)
+
+    def _header(self, side: str, name: bytes, otherwise: Piece) -> Piece:
+        if side == "request" and name in _PSEUDO:
+            return RequestPseudo(name, otherwise)
+        if side == "response" and name == b":status":
+            return Status(otherwise)
+        slots = self.slots[side]
+        if name not in slots:
+            slots[name] = sum(map(len, self.slots.values()))
+        return Header(slots[name], otherwise)
+
+
 class TextFormat:
     """A compiled format string.  Shared, immutable."""
 
-    __slots__ = ("constant", "render")
+    __slots__ = ("_line", "constant")
 
     def __init__(self, text: str, at: FieldPath, *, omit_empty_values: bool = False) -> None:
         parts = _parse(text, at)
-        self.render: Final = text_function(parts, b"" if omit_empty_values else b"-")
-        """The text; a missing value prints as `-` (as nothing with omit_empty_values)."""
+        pieces = _Pieces(b"" if omit_empty_values else b"-")
+        self._line: Final = Line([pieces.of(part) for part in parts], **pieces.slots)
         self.constant: bytes | None = None
         """The whole result where no operator takes part, else None."""
         if all(isinstance(part, str) for part in parts):
             self.constant = "".join(part for part in parts if isinstance(part, str)).encode("latin-1")
+
+    def render(
+        self,
+        request: RequestHeaders | None,
+        response: ResponseHeaders | None,
+        trailers: HeaderMap | None,
+        info: StreamInfo,
+    ) -> bytes:
+        """The text; a missing value prints as `-` (as nothing with omit_empty_values)."""
+        return self._line.render(request, response, trailers, info)
 
 
 _Build = Callable[["RequestHeaders | None", "ResponseHeaders | None", "HeaderMap | None", "StreamInfo"], Json]

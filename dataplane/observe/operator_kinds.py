@@ -14,6 +14,7 @@ from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHe
 
 if TYPE_CHECKING:
     from dataplane.observe.stream_info import StreamInfo
+    from dataplane.observe.text_pieces import Piece
 
 Value = str | int | None
 Fact = Callable[["StreamInfo"], Value]
@@ -24,13 +25,13 @@ Reader = Callable[["RequestHeaders | None", "ResponseHeaders | None", "HeaderMap
 class OfInfo:
     """An operator that reads only the stream's facts.
 
-    expression: the same in bytes, as a Python expression of `info` (and of `missing`, which it gives where there is no value), for operators
-    of the default format, whose call costs more than their work.
+    piece: makes the operator's own piece of a line from what stands for a missing value, for operators of the default format, whose call
+    costs more than their work.
     whole: what a JSON format takes in its place where the value may be more than text; None: the same.
     """
 
     read: Fact
-    expression: str = ""
+    piece: Callable[[bytes], Piece] | None = None
     whole: Callable[[StreamInfo], object] | None = None
 
 

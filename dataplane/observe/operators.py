@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from dataplane.base.address import Address, SocketAddress
 from dataplane.base.errors import ConfigError, FieldPath
-from dataplane.observe import flags, metadata_operators, tls_operators
+from dataplane.observe import flags, metadata_operators, text_pieces, tls_operators
 from dataplane.observe.operator_kinds import Fact, OfAll, OfHeader, OfInfo, Operator, Value, wire
 from dataplane.observe.timestamps import TimeFormat, compile_time_format, iso_milliseconds
 from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
@@ -33,7 +33,7 @@ def compile_operator(name: str, argument: str | None, length: int | None, at: Fi
     if fact is not None:
         if argument:
             raise ConfigError(at, f"{name} does not take any parameters or a length limit: {argument!r}")
-        return OfInfo(fact, _EXPRESSIONS.get(name, ""))
+        return OfInfo(fact, _PIECES.get(name))
     builder = _BUILDERS.get(name)
     if builder is None:
         raise ConfigError(at, f"Not supported field in StreamInfo: {name}")
@@ -235,8 +235,8 @@ def _start_time(local: bool) -> _Builder:
         render: TimeFormat = compile_time_format(argument, local=local) if argument or local else iso_milliseconds
         if local and not argument:
             render = compile_time_format("%Y-%m-%dT%H:%M:%S.%3f%z", local=True)
-        expression = "iso_milliseconds(info.start_wall)" if render is iso_milliseconds else ""
-        return OfInfo(lambda info: render(info.start_wall), expression)
+        piece = text_pieces.StartTime if render is iso_milliseconds else None
+        return OfInfo(lambda info: render(info.start_wall), piece)
 
     return build
 
@@ -362,20 +362,15 @@ _FACTS: Final[dict[str, Fact]] = {
 }
 
 
-# Of the default format.  What they mean stands above.
-def _small(expression: str) -> str:
-    """A number that is small more often than not."""
-    return f"(numbers[value] if (value := {expression}) < 1000 else b'%d' % value)"
-
-
-_EXPRESSIONS: Final[dict[str, str]] = {
-    "DURATION": f"({_small('int((info.end_at - info.start_at) * 1000)')} if info.end_at else missing)",
-    "BYTES_RECEIVED": _small("info.bytes_received"),
-    "BYTES_SENT": _small("info.bytes_sent"),
-    "PROTOCOL": "protocols.get(info.protocol, missing)",
-    "RESPONSE_CODE": _small("info.response_code"),
-    "RESPONSE_FLAGS": "(flags_text(info.response_flags) if info.response_flags else b'-')",
-    "UPSTREAM_HOST": "(missing if info.upstream_host is None else info.upstream_host.wire)",
+# Of the default format.
+_PIECES: Final[dict[str, Callable[[bytes], text_pieces.Piece]]] = {
+    "DURATION": text_pieces.Duration,
+    "BYTES_RECEIVED": text_pieces.BytesReceived,
+    "BYTES_SENT": text_pieces.BytesSent,
+    "PROTOCOL": text_pieces.HttpVersion,
+    "RESPONSE_CODE": text_pieces.ResponseCode,
+    "RESPONSE_FLAGS": text_pieces.ResponseFlags,
+    "UPSTREAM_HOST": text_pieces.UpstreamHost,
 }
 
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 class LineLogger:
     """Implements api.access_logger.AccessLogger."""
 
-    __slots__ = ("_render", "_write")
+    __slots__ = ("_file", "_line")
 
     def __init__(self, line: TextFormat | JsonFormat, file: LogFile) -> None:
-        self._render = line.render
-        self._write = file.write
+        self._line = line
+        self._file = file
 
     def log(
         self,
@@ -28,4 +28,4 @@ class LineLogger:
         trailers: HeaderMap | None,
         info: StreamInfo,
     ) -> None:
-        self._write(self._render(request, response, trailers, info))
+        self._file.write(self._line.render(request, response, trailers, info))
