@@ -46,6 +46,8 @@ _EXTERNAL_ADDRESS: Final = b"x-envoy-external-address"
 _TE_ALONE: Final = (b"te",)  # of every gRPC call, with `trailers`: it goes on as it is, and nobody needs to notice it
 
 _IN_AUTHORITY: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$&'()*+,;=:@[]"
+_FRAGMENT: Final = ord("#")  # asked for as a number: for one byte as bytes, `in` raises and catches a TypeError first
+_UNDERSCORE: Final = ord("_")
 _SCHEMES: Final = (b"http", b"https")
 
 
@@ -152,7 +154,7 @@ class RequestPreparation:
                 return refusal
             has_host = has_host and not (had_host and not headers.authority)
         target = headers.path
-        if not has_host or self._changes_target or target[:1] != b"/" or b"#" in target or headers.method == b"QUERY":
+        if not has_host or self._changes_target or target[:1] != b"/" or _FRAGMENT in target or headers.method == b"QUERY":
             refusal = self._check(headers, has_host, peer)
             if refusal is not None:
                 return refusal
@@ -199,14 +201,14 @@ class RequestPreparation:
         return None
 
     def _judge_underscores(self, headers: RequestHeaders) -> Refusal | None:
-        with_one = [field for field in headers.fields if b"_" in field[0]]
+        with_one = [field for field in headers.fields if _UNDERSCORE in field[0]]
         if not with_one:
             return None
         if self._config.headers_with_underscores_action is UnderscoresAction.REJECT_REQUEST:
             self._http1_stats.requests_rejected_with_underscores.inc()
             return Refusal(400, "http1.unexpected_underscore", protocol_error=True)
         self._http1_stats.dropped_headers_with_underscores.inc(len(with_one))
-        headers.fields = [field for field in headers.fields if b"_" not in field[0]]
+        headers.fields = [field for field in headers.fields if _UNDERSCORE not in field[0]]
         return None
 
     def _check(self, headers: RequestHeaders, has_host: bool, peer: Peer) -> Refusal | None:
@@ -219,7 +221,7 @@ class RequestPreparation:
         if target[:1] != b"/" and target:
             self._stats.rq_non_relative_path.inc()
             return Refusal(404, "absolute_path_rejected")
-        if (self._changes_path or b"#" in target) and (refusal := self._normalize(headers)) is not None:
+        if (self._changes_path or _FRAGMENT in target) and (refusal := self._normalize(headers)) is not None:
             return refusal
         if self._changes_host:
             self._normalize_host(headers, peer)
@@ -257,7 +259,7 @@ class RequestPreparation:
         target: bytes | None = headers.path
         assert target is not None
         redirect = False
-        if b"#" in target:
+        if _FRAGMENT in target:
             target = None
         elif config.path_with_escaped_slashes_action is not EscapedSlashesAction.KEEP_UNCHANGED:
             unescaped = path.unescape_slashes(target)

@@ -25,6 +25,8 @@ _Choice = tuple[int, Test | None, Route]  # the number in the bucket's regexes, 
 _Regexes = Callable[[bytes], Sequence[int] | None]
 _Bucket = tuple[tuple[_Entry, ...], tuple[_Regexes, tuple[_Choice, ...]] | None]
 
+_FRAGMENT: Final = ord("#")  # asked for as a number: for one byte as bytes, `in` raises and catches a TypeError first
+
 TLS_ALL: Final = 2  # VirtualHost.TlsRequirementType
 TLS_EXTERNAL_ONLY: Final = 1
 
@@ -59,8 +61,8 @@ def find_route(config: RouteConfiguration, headers: RequestHeaders, random_value
     if host.require_tls and _must_redirect(host.require_tls, headers):
         return TLS_REDIRECT
     path, _, query = headers.path.partition(b"?")
-    if b"#" in path:
-        path = path[: path.index(b"#")]
+    if _FRAGMENT in path:
+        path = path[: path.index(_FRAGMENT)]
     if host.find is not None:
         return host.find(headers, path, query, random_value)
     return first_match(host.routes, headers, path, query, random_value)

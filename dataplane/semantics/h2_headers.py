@@ -9,7 +9,6 @@ Envoy: Http2::ConnectionImpl::saveHeader; cookies are joined (RFC 9113 section 8
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import chain
 from typing import Final
 
 from dataplane.semantics import noticed
@@ -25,29 +24,30 @@ _NOT_IN_TUNNELS: Final = _OF_UPGRADES | {b"content-length"}
 
 def request_headers(received: tuple[Field, ...]) -> tuple[RequestHeaders, int]:
     """A request's head, and its size as Envoy counts it: names and values."""
-    first = 4  # where other fields than pseudo-headers begin, which come first: four of them unless the request is special
-    if (
-        len(received) < first
-        or received[first - 1][0][0] != _COLON
-        or (len(received) > first and received[first][0][0] == _COLON)
-    ):
-        first = sum([name[0] == _COLON for name, _ in received])
-    get, fields = dict(received[:first]).get, list(received[first:])
-    special = [name for name, _ in fields if name in _SPECIAL]
-    headers = RequestHeaders(
-        get(b":method", b""),
-        get(b":path", b""),
-        get(b":authority", b""),
-        get(b":scheme", b"http"),
-        fields,
-        get(b":protocol", b""),
-        None if special else (),
-    )
-    if b"host" in special:
+    headers = RequestHeaders(b"", b"", b"", b"http", [])
+    fields, size, special = headers.fields, 0, False
+    for field in received:
+        name, value = field
+        size += len(name) + len(value)
+        if name[0] != _COLON:
+            fields.append(field)
+            special = special or name in _SPECIAL
+        elif name == b":path":
+            headers.path = value
+        elif name == b":method":
+            headers.method = value
+        elif name == b":authority":
+            headers.authority = value
+        elif name == b":scheme":
+            headers.scheme = value
+        elif name == b":protocol":
+            headers.protocol = value
+    if special:
         _take_host(headers)
-    if b"cookie" in special:
         _join_cookies(headers)
-    return headers, header_bytes(received)
+    else:
+        headers.noticed = ()
+    return headers, size
 
 
 def _take_host(headers: RequestHeaders) -> None:
@@ -71,7 +71,10 @@ def response_headers(received: Iterable[Field]) -> ResponseHeaders:
 
 def header_bytes(received: Iterable[Field]) -> int:
     """The size of a header list as Envoy counts it."""
-    return sum(map(len, chain.from_iterable(received)))
+    size = 0
+    for name, value in received:
+        size += len(name) + len(value)
+    return size
 
 
 def declares_length(received: Iterable[Field]) -> bool:
