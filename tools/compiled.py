@@ -26,15 +26,18 @@ COMPILED: Final = {
     "balancing": "host policies",
     "base": "counts deadlines failures write_queue",
     "extensions/common": "line_logger",
-    "http": "connection_manager date filter_chain filter_way logged_connection manager request_headers request_id response_headers "
-    "stats stream stream_response stream_state stream_times",
+    "http": "config connection_manager date filter_chain filter_way logged_connection manager peer request_headers request_id "
+    "response_headers stats stream stream_response stream_state stream_times",
     "http/codec": "h1 h1_response h2 h2_held h2_stream",
     "listener": "connection",
-    "observe": "log_file stats stream_info timestamps",
-    "router": "attempt balancing request_plan response retries router scheme state timers virtual_clusters",
-    "routing": "actions table",
+    "observe": "format http2_stats log_file stats stream_info text_pieces timestamps",
+    "resilience": "circuit retry",
+    "router": "attempt balancing config request_plan response retries router scheme state timers virtual_clusters",
+    "routing": "actions route table",
     "semantics": "c_heads framing grpc h1_fields h1_head h2_headers h2_session header_map hop_by_hop noticed path spelt_heads",
-    "upstream": "answer_counters cluster h1_connection h1_writer h2_connection h2_stream h2_writer host pool pool_h1 pool_h2",
+    "snapshot": "snapshot",
+    "upstream": "answer_counters cluster cluster_manager cluster_stats h1_connection h1_writer h2_connection h2_stream h2_writer host "
+    "pool pool_h1 pool_h2 pool_settings",
 }
 
 _SETUP: Final = """

@@ -6,19 +6,24 @@ All calls are synchronous, made in the event loop; a callee may call back before
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from dataplane.api.tcp_upstream import PendingTcp, TcpReceiver
     from dataplane.base.address import Address
     from dataplane.matching.criteria import Criteria
     from dataplane.observe.stream_info import StreamInfo
     from dataplane.observe.tls_facts import TlsFacts
-    from dataplane.resilience.circuit import Breakers
     from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
-    from dataplane.upstream.cluster_stats import ClusterStats
+    from dataplane.upstream.cluster import UpstreamCluster
+    from dataplane.upstream.cluster_manager import ClusterManager
+    from dataplane.upstream.host import UpstreamHost
+
+    # By their own classes, for the sake of types alone: what is asked of them for every request is then found when it is compiled.
+    LiveHost: TypeAlias = UpstreamHost
+    LiveCluster: TypeAlias = UpstreamCluster
+    ClusterDirectory: TypeAlias = ClusterManager
 
 
 class PoolFailure(Enum):
@@ -135,20 +140,6 @@ class HostMonitor(Protocol):
         """No connection, or one that broke."""
 
 
-class LiveHost(Protocol):
-    """An endpoint with its live state.  The router adds to the counters.  monitor: None while nobody wants to know."""
-
-    address: Address
-    hostname: str
-    priority: int
-    canary: bool
-    metadata: Mapping[str, object]
-    rq_success: int
-    rq_error: int
-    rq_timeout: int
-    monitor: HostMonitor | None
-
-
 class Pending(Protocol):
     """A request that waits for a connection."""
 
@@ -192,41 +183,5 @@ class BalancingContext(DestinationContext, Protocol):
         """How often to pick again while the picked host is excluded.  Envoy: RetryPolicy.host_selection_retry_max_attempts."""
 
 
-class LiveCluster(Protocol):
-    """A cluster as the router sees it."""
-
-    name: str
-    stat_name: str
-    stats: ClusterStats
-    drop_overload: float  # the share of requests that its endpoints want dropped, 0..1
-    rq_drop_overload: int  # how many were
-    rq_dropped: int  # these, and those that its breakers left no room for
-    max_stream_duration: float  # seconds that an exchange with one of its hosts may take; 0: any
-    wants_context: bool  # it chooses by what the context says
-
-    @property
-    def speaks_tls(self) -> bool:
-        """To hosts without a transport socket of their own."""
-
-    def breakers(self, priority: int) -> Breakers:
-        """The circuit breakers of a routing priority; the router counts its retries there."""
-
-    def open_stream(self, receiver: RoutedReceiver, context: BalancingContext | None, priority: int) -> Pending | None:
-        """Choose a host and ask its pool for a stream.
-
-        priority: routing priority, 0 default or 1 high.  Returns None when a callback was already made (ready or failed), else a handle.
-        No healthy host: `on_pool_failure` is not called; `NoHealthyHost` is raised.
-        """
-
-    def open_tcp(self, receiver: TcpReceiver, context: BalancingContext | None = None) -> PendingTcp | None:
-        """Choose a host and dial a connection for *receiver* alone.  Results as `open_stream`."""
-
-
 class NoHealthyHost(Exception):
     """The cluster has no host to offer: 503 UH."""
-
-
-class ClusterDirectory(Protocol):
-    """Live clusters by name."""
-
-    def get(self, name: str) -> LiveCluster | None: ...

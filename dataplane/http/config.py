@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dataplane.semantics.h1_options import DEFAULT_HTTP1, Http1Options
 from dataplane.semantics.h2_options import DEFAULT_HTTP2, Http2Options
@@ -89,7 +89,7 @@ class HttpFilterEntry:
     """One of `http_filters`: api.http_filter.NamedFilter.  The last one's config is a api.http_filter.TerminalFilterFactory."""
 
     name: str
-    config: object
+    config: Any
     disabled: bool = False
 
 

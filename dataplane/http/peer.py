@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dataplane.base.address import Address
+
 if TYPE_CHECKING:
-    from dataplane.base.address import Address
     from dataplane.semantics.header_map import Field
 
 

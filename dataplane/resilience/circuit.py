@@ -60,21 +60,27 @@ class Resource:
 class OwnResource(Resource):
     """Of a process that is alone."""
 
-    __slots__ = ("active",)
-    active: int
+    __slots__ = ("_active",)
 
     def __init__(self, limit: int, is_open: Gauge) -> None:
         super().__init__(limit, is_open)
-        self.active = 0
+        self._active = 0
+
+    @property
+    def active(self) -> int:
+        return self._active
+
+    def can_create(self) -> bool:
+        return self._active < self.limit
 
     def inc(self) -> None:
-        self.active += 1
-        if self.active >= self.limit or self._remaining is not None:
+        self._active += 1
+        if self._active >= self.limit or self._remaining is not None:
             self.show()
 
     def dec(self) -> None:
-        self.active -= 1
-        if self.active + 1 >= self.limit or self._remaining is not None:
+        self._active -= 1
+        if self._active + 1 >= self.limit or self._remaining is not None:
             self.show()
 
 

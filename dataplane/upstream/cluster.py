@@ -55,7 +55,12 @@ _NOTHING: Mapping[str, object] = {}
 
 
 class UpstreamCluster:
-    """Implements api.upstream.LiveCluster."""
+    """A cluster as the router and tcp_proxy see it.
+
+    drop_overload: the share of requests that its endpoints want dropped, 0..1; rq_drop_overload: how many were; rq_dropped: these, and those
+    that its breakers left no room for.  max_stream_duration: seconds that an exchange with one of its hosts may take; 0: any.
+    wants_context: it chooses by what the context says.
+    """
 
     __slots__ = (
         "_assignment",
@@ -118,7 +123,11 @@ class UpstreamCluster:
     # ---- requests
 
     def open_stream(self, receiver: RoutedReceiver, context: BalancingContext | None, priority: int) -> Pending | None:
-        """See api.upstream.LiveCluster."""
+        """Choose a host and ask its pool for a stream.
+
+        priority: routing priority, 0 default or 1 high.  Returns None when a callback was already made (ready or failed), else a handle.
+        No healthy host: `on_pool_failure` is not called; `NoHealthyHost` is raised.
+        """
         host = self._pick(None) if context is None else pick_wanted(context, self._pick, self._single_priorities)
         if host is None:
             self.stats.connection.cx_none_healthy.inc()
@@ -158,7 +167,7 @@ class UpstreamCluster:
         return pool
 
     def open_tcp(self, receiver: TcpReceiver, context: BalancingContext | None = None) -> PendingTcp | None:
-        """See api.upstream.LiveCluster."""
+        """Choose a host and dial a connection for *receiver* alone.  Results as `open_stream`."""
         host = self._pick(context if self.wants_context else None)
         if host is None:
             self.stats.connection.cx_none_healthy.inc()

@@ -52,7 +52,7 @@ _DNS = (DiscoveryType.STRICT_DNS, DiscoveryType.LOGICAL_DNS)
 
 
 class ClusterManager:
-    """Implements api.upstream.ClusterDirectory.  One per event loop.
+    """Live clusters by name.  One per event loop.
 
     findings: names and checks are another process's work.  sink: who else is told of those of this process.
     shared: what other processes count together with this one.

@@ -125,7 +125,7 @@ class HttpPool(Generic[ConnectionT]):
     # ---- what protocols add
 
     def new_stream(self, receiver: ResponseReceiver) -> WaitingStream | None:
-        """As api.upstream.LiveCluster.open_stream, once the host is chosen."""
+        """As upstream.cluster.UpstreamCluster.open_stream, once the host is chosen."""
         raise NotImplementedError
 
     def _make_connection(self, connection_id: int, now: float) -> ConnectionT:

@@ -54,7 +54,7 @@ class AutoPool:
         self.draining = False
 
     def new_stream(self, receiver: ResponseReceiver) -> Pending | None:
-        """As api.upstream.LiveCluster.open_stream, once the host is chosen."""
+        """As upstream.cluster.UpstreamCluster.open_stream, once the host is chosen."""
         chosen = self._chosen
         if chosen is not None and not chosen.unused:
             return chosen.new_stream(receiver)

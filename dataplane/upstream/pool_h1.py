@@ -42,7 +42,7 @@ class H1Pool(HttpPool[H1Connection]):
         self._rq_total = settings.stats.rq_total
 
     def new_stream(self, receiver: ResponseReceiver) -> WaitingStream | None:
-        """As api.upstream.LiveCluster.open_stream, once the host is chosen."""
+        """As upstream.cluster.UpstreamCluster.open_stream, once the host is chosen."""
         idle = self._idle
         while idle:
             connection = idle.pop()
@@ -54,7 +54,7 @@ class H1Pool(HttpPool[H1Connection]):
 
     def _attach(self, connection: H1Connection, receiver: ResponseReceiver) -> None:
         requests = self._requests
-        if requests.active >= requests.limit:
+        if not requests.can_create():
             self._idle.append(connection)
             self.stats.rq_active_overflow.inc()
             receiver.on_pool_failure(_OVERFLOW, "", self.host)

@@ -49,7 +49,7 @@ class H2Pool(HttpPool[H2Connection]):
         self._ready: list[H2Connection] = []  # those that may have room
 
     def new_stream(self, receiver: ResponseReceiver) -> WaitingStream | None:
-        """As api.upstream.LiveCluster.open_stream, once the host is chosen."""
+        """As upstream.cluster.UpstreamCluster.open_stream, once the host is chosen."""
         ready = self._ready
         while ready:
             connection = ready[-1]
@@ -61,7 +61,7 @@ class H2Pool(HttpPool[H2Connection]):
 
     def _attach(self, connection: H2Connection, receiver: ResponseReceiver) -> None:
         requests = self._requests
-        if requests.active >= requests.limit:
+        if not requests.can_create():
             self.stats.rq_active_overflow.inc()
             receiver.on_pool_failure(_OVERFLOW, "", self.host)
             return

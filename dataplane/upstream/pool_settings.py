@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from dataplane.base.deadlines import DeadlineWheel
+from dataplane.base.write_queue import WriteQueue
+from dataplane.semantics.h1_fields import FieldParser
+from dataplane.semantics.h1_head import ResponseHeadParser
 from dataplane.semantics.h1_options import DEFAULT_HTTP1, Http1Options
 from dataplane.semantics.h2_options import DEFAULT_HTTP2, Http2Options
+from dataplane.upstream.cluster_stats import ConnectionStats
+from dataplane.upstream.connector import Connector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dataplane.api.overload import LoadShedPoint
-    from dataplane.base.deadlines import DeadlineWheel
-    from dataplane.base.write_queue import WriteQueue
     from dataplane.observe.http2_stats import Http2Stats
-    from dataplane.semantics.h1_fields import FieldParser
-    from dataplane.semantics.h1_head import ResponseHeadParser
-    from dataplane.upstream.cluster_stats import ConnectionStats
-    from dataplane.upstream.connector import Connector
 
 DEFAULT_IDLE_TIMEOUT: Final = 3600.0
 

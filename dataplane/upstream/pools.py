@@ -50,7 +50,7 @@ class Pool(Protocol):
     def unused(self) -> bool: ...
 
     def new_stream(self, receiver: ResponseReceiver) -> Pending | None:
-        """As api.upstream.LiveCluster.open_stream, once the host is chosen."""
+        """As upstream.cluster.UpstreamCluster.open_stream, once the host is chosen."""
 
     def drain(self) -> None: ...
 

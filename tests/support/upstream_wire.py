@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from dataplane.api.upstream import LiveHost, PoolFailure, RequestEncoder, StreamReset, UpstreamConnectionInfo
+from dataplane.api.upstream import PoolFailure, RequestEncoder, StreamReset, UpstreamConnectionInfo
 from dataplane.base.address import Address, SocketAddress
 from dataplane.base.deadlines import DeadlineWheel
 from dataplane.observe.stats import StatsStore
@@ -218,7 +218,7 @@ class Recorder:
     body: bytes = b""
     pending: Any = None
     encoder: RequestEncoder | None = None
-    host: LiveHost | None = None
+    host: UpstreamHost | None = None
     connection: UpstreamConnectionInfo | None = None
     headers: ResponseHeaders | None = None
     trailers: list[Field] = field(default_factory=list)
@@ -232,13 +232,13 @@ class Recorder:
         if self.then is not None:
             self.then(event)
 
-    def on_pool_ready(self, encoder: RequestEncoder, host: LiveHost, connection: UpstreamConnectionInfo) -> None:
+    def on_pool_ready(self, encoder: RequestEncoder, host: UpstreamHost, connection: UpstreamConnectionInfo) -> None:
         self.encoder, self.host, self.connection = encoder, host, connection
         if self.head is not None:
             encoder.encode_headers(self.head, self.end_stream)
         self._note("ready")
 
-    def on_pool_failure(self, reason: PoolFailure, details: str, host: LiveHost | None) -> None:
+    def on_pool_failure(self, reason: PoolFailure, details: str, host: UpstreamHost | None) -> None:
         self._note(f"failed: {reason.value}{details and ': '}{details}")
 
     def on_informational(self, headers: ResponseHeaders) -> None:
