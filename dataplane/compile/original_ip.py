@@ -13,9 +13,6 @@ from dataplane.api.original_ip import IpDetector
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.context import CompileContext
 from dataplane.compile.fields import find_extension
-from dataplane.compile.support import supports
-
-supports(HttpConnectionManager, "original_ip_detection_extensions")
 
 KIND: Final = "envoy.http.original_ip_detection"
 

@@ -20,11 +20,13 @@ from dataplane.compile.per_filter_config import compile_per_filter_config
 from dataplane.compile.route_action import compile_forward
 from dataplane.compile.route_match import compile_route_match
 from dataplane.compile.support import ignores, supports
+from dataplane.compile.tracing import compile_route_tracing
 from dataplane.compile.units import metadata_dict
 from dataplane.matching.path import PathSpecifier
 from dataplane.resilience.retry import RetryPolicy
 from dataplane.routing.mirror import MirrorPolicy
 from dataplane.routing.route import Action, HeaderMutations, NonForwardingAction, Route, VirtualCluster
+from dataplane.routing.trace_sampling import TraceSampling
 
 supports(
     RouteMessage,
@@ -35,6 +37,7 @@ supports(
     "direct_response",
     "non_forwarding_action",
     "metadata",
+    "tracing",
     "typed_per_filter_config",
     "request_headers_to_add",
     "request_headers_to_remove",
@@ -43,7 +46,7 @@ supports(
     "per_request_buffer_limit_bytes",
     "request_body_buffer_limit",
 )
-ignores(RouteMessage, "decorator", "tracing", because="tracing is refused where it is turned on; without it these have no effect")
+ignores(RouteMessage, "decorator", because="it names spans, and tracers, which make them, are refused")
 supports(NonForwardingMessage)
 
 
@@ -88,6 +91,7 @@ def compile_route(message: RouteMessage, inherited: Inherited, at: FieldPath, co
         path=match.path,
         condition=match.condition,
         pathless=match.pathless,
+        trace_sampling=_trace_sampling(message, at, context),
         include_attempt_count=inherited.include_attempt_count,
         include_attempt_count_in_response=inherited.include_attempt_count_in_response,
     )
@@ -114,6 +118,10 @@ def _compile_action(
         case None:
             raise ConfigError(at / "action", "is required")
     raise ConfigError(at / kind, "not supported")
+
+
+def _trace_sampling(message: RouteMessage, at: FieldPath, context: CompileContext) -> TraceSampling | None:
+    return compile_route_tracing(message.tracing, at / "tracing", context) if message.HasField("tracing") else None
 
 
 def _levels(own: HeaderMutations | None, inherited: Inherited) -> tuple[HeaderMutations, ...]:

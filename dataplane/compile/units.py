@@ -80,15 +80,26 @@ def fraction(percent: FractionalPercent, at: FieldPath) -> float:
 
 
 def runtime_parts(percent: RuntimeFractionalPercent, at: FieldPath, context: CompileContext) -> tuple[int, int]:
-    """Numerator and denominator: those of the runtime key where a layer sets it (a whole number is a percentage), else the default."""
-    override = context.runtime.get(percent.runtime_key) if percent.runtime_key else None
+    """Numerator and denominator: those of the runtime key where a layer sets it, else the default."""
+    stated = _stated_parts(percent.runtime_key, context)
+    return parts_of(percent.default_value, at / "default_value") if stated is None else stated
+
+
+def runtime_parts_or(key: str, default: tuple[int, int], context: CompileContext) -> tuple[int, int]:
+    """As `runtime_parts`."""
+    return _stated_parts(key, context) or default
+
+
+def _stated_parts(key: str, context: CompileContext) -> tuple[int, int] | None:
+    """A whole number is a percentage."""
+    override = context.runtime.get(key) if key else None
     if isinstance(override, Mapping):
         numerator, name = override.get("numerator", 0), override.get("denominator", "HUNDRED")
         if isinstance(numerator, int | float) and name in FractionalPercent.DenominatorType.keys():  # noqa: SIM118  # no mapping
             return int(numerator), _DENOMINATORS[FractionalPercent.DenominatorType.Value(str(name))]
     if isinstance(override, int | float) and not isinstance(override, bool):
         return int(override), 100
-    return parts_of(percent.default_value, at / "default_value")
+    return None
 
 
 def runtime_count(key: str, runtime: Mapping[str, object]) -> int | None:

@@ -14,6 +14,7 @@ from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Any
 
+from dataplane.routing.trace_sampling import DEFAULT_REQUEST_ID
 from dataplane.semantics.h1_options import DEFAULT_HTTP1, Http1Options
 from dataplane.semantics.h2_options import DEFAULT_HTTP2, Http2Options
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dataplane.observe.stream_info import StreamInfo
     from dataplane.routing.route import HeaderAddition, RouteConfiguration
     from dataplane.routing.scopes import ScopedRoutes
+    from dataplane.routing.trace_sampling import RequestIdOptions, TraceSampling
     from dataplane.semantics.header_map import RequestHeaders, ResponseHeaders
 
 
@@ -204,6 +206,7 @@ class HttpConnectionManagerConfig:
     generate_request_id: bool = True
     preserve_external_request_id: bool = False
     always_set_request_id_in_response: bool = False
+    request_id: RequestIdOptions = DEFAULT_REQUEST_ID
 
     # the request's form
     normalize_path: bool = False
@@ -214,4 +217,4 @@ class HttpConnectionManagerConfig:
     proxy_100_continue: bool = False
 
     local_reply: LocalReplyConfig | None = None
-    tracing: object | None = None
+    trace_sampling: TraceSampling | None = None  # `tracing`; None: no request is marked as traced

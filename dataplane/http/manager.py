@@ -19,6 +19,7 @@ from dataplane.http.request_headers import RequestPreparation
 from dataplane.http.request_id import RequestIds
 from dataplane.http.response_headers import ResponseFinish
 from dataplane.http.stats import Http1Stats, HttpStats, ListenerHttpStats
+from dataplane.http.trace_marks import TraceMarks
 from dataplane.observe.http2_stats import Http2Stats
 from dataplane.semantics.h1_fields import FieldParser
 from dataplane.semantics.spelt_heads import request_heads
@@ -72,6 +73,9 @@ class BoundManager:
         checked = shedding_terminal(forwarding, server.overload, scope)
         self.terminal: Final = logging_terminal(checked, config.access_log_options, server.deadlines)
         self.dispatch_points: Final = DispatchPoints.of(server.overload)
+        self.mark_trace: Final = (
+            None if config.trace_sampling is None else TraceMarks(config.trace_sampling, config.request_id, scope)
+        )
         levels = server.overload
         self.reduced: Final = ReducedTimes(config, levels) if levels is not None and levels.reduces_times else None
         self.times: Final[Times] = config if self.reduced is None else self.reduced

@@ -27,7 +27,7 @@ from dataplane.http.local_address import local_address
 from dataplane.http.original_ip import detect
 from dataplane.http.peer import Peer
 from dataplane.matching.cidr import LOOPBACK
-from dataplane.semantics import forwarded, hop_by_hop, noticed, path
+from dataplane.semantics import forwarded, hop_by_hop, noticed, path, request_id
 from dataplane.semantics.header_map import Field, RequestHeaders
 
 if TYPE_CHECKING:
@@ -362,6 +362,8 @@ class RequestPreparation:
     def _set_request_id(self, headers: RequestHeaders, edge: bool) -> None:
         if (edge and not self._config.preserve_external_request_id) or not headers.get(_REQUEST_ID):
             headers.set(_REQUEST_ID, self._next_id())
+        elif edge and self._config.request_id.pack_trace_reason:  # who sent it has no say in what is traced
+            request_id.set_reason(headers, request_id.NOT_TRACED)
 
 
 def _is_grpc(headers: RequestHeaders) -> bool:

@@ -23,8 +23,10 @@ class ResponseFinish:
         self._with_request_id = config.always_set_request_id_in_response
         self._plain = self._transformation is ServerHeaderTransformation.OVERWRITE and not (self._via or self._with_request_id)
 
+        self._may_be_forced = config.internal_addresses is not None  # nobody else may ask for a trace
+
     def apply(self, headers: ResponseHeaders, request: RequestHeaders | None) -> None:
-        if not self._plain:
+        if not self._plain or (self._may_be_forced and request is not None and b"x-envoy-force-trace" in request):
             self._apply_with_care(headers, request)
             return
         fields = headers.fields

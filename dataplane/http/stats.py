@@ -70,6 +70,11 @@ class HttpStats:
         for name in (
             "downstream_cx_http3_total",
             "downstream_rq_http3_total",
+            "tracing.client_enabled",
+            "tracing.health_check",
+            "tracing.not_traceable",
+            "tracing.random_sampling",
+            "tracing.service_forced",
         ):
             scope.counter(name)
         for name in (

@@ -55,6 +55,8 @@ class Stream(ResponseSide):
         self.snapshot = manager.server.holder.current
         self.random_value = getrandbits(64)
         self._find_route(headers)
+        if manager.mark_trace is not None:
+            manager.mark_trace(headers, self._route, self.random_value)
         if self.wants_upgrade and self._route is not None:
             if not upgrade.is_allowed(manager.config.upgrade_configs, self._route, headers):
                 self._refuse_upgrade(self._route)

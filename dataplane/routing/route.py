@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dataplane.routing.hash_policy import HashPolicy
     from dataplane.routing.mirror import MirrorPolicy
     from dataplane.routing.stream_duration import GrpcTimeout, StreamDuration
+    from dataplane.routing.trace_sampling import TraceSampling
     from dataplane.semantics.header_map import RequestHeaders, ResponseHeaders
 
 NO_CONFIG: Mapping[str, object] = MappingProxyType({})
@@ -151,6 +152,7 @@ class Route:
     path: PathSpecifier | None = None
     condition: Callable[[RequestHeaders, bytes, int], bool] | None = None  # (headers, query, random_value)
     pathless: bool = False  # also matches requests without a path: CONNECT
+    trace_sampling: TraceSampling | None = None  # None: the connection manager's
     include_attempt_count: bool = False  # its virtual host's include_request_attempt_count
     include_attempt_count_in_response: bool = False
 

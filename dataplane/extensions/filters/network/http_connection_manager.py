@@ -14,6 +14,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
     HttpFilter,
     LocalReplyConfig,
     Rds,
+    RequestIDExtension,
     ResponseMapper,
 )
 
@@ -36,12 +37,14 @@ from dataplane.compile.original_ip import compile_ip_detectors
 from dataplane.compile.route_config import compile_route_configuration
 from dataplane.compile.scoped_routes import compile_scoped_routes
 from dataplane.compile.support import ignores, supports
+from dataplane.compile.tracing import OF_SPANS, SAMPLING, compile_request_id, compile_tracing
 from dataplane.compile.units import optional_seconds, seconds_or, wrapped
 from dataplane.http import config as values
 from dataplane.http.connection_factory import HttpConnectionManagerFactory
 from dataplane.observe.format import JsonFormat
 from dataplane.router.router import RouterFactory
 from dataplane.router.scheme import SchemeMatchingFactory
+from dataplane.routing.trace_sampling import DEFAULT_REQUEST_ID
 from dataplane.snapshot.listener import RdsSource
 
 supports(
@@ -52,7 +55,6 @@ supports(
     "scoped_routes",
     "http_filters",
     "add_user_agent",
-    "tracing",
     "common_http_protocol_options",
     "http_protocol_options",
     "http2_protocol_options",
@@ -74,7 +76,10 @@ supports(
     "use_remote_address",
     "xff_num_trusted_hops",
     "internal_address_config",
+    "original_ip_detection_extensions",
     "skip_xff_append",
+    "request_id_extension",
+    "tracing",
     "via",
     "generate_request_id",
     "preserve_external_request_id",
@@ -96,10 +101,12 @@ supports(
 )
 supports(HttpConnectionManager, "set_current_client_cert_details")
 supports(HttpConnectionManager.SetCurrentClientCertDetails, "subject", "cert", "chain", "dns", "uri")
+supports(RequestIDExtension, "typed_config")
+supports(HttpConnectionManager.Tracing, *SAMPLING)
 ignores(
     HttpConnectionManager.Tracing,
-    *(field for field in HttpConnectionManager.Tracing.DESCRIPTOR.fields_by_name if field != "provider"),
-    because="without a provider nothing is traced, and providers are refused",
+    *(field for field in HttpConnectionManager.Tracing.DESCRIPTOR.fields_by_name if field not in (*SAMPLING, "provider")),
+    because=OF_SPANS,
 )
 supports(HttpConnectionManager.InternalAddressConfig, "unix_sockets", "cidr_ranges")
 supports(HttpConnectionManager.UpgradeConfig, "upgrade_type", "enabled")
@@ -136,7 +143,8 @@ def compile_manager(message: HttpConnectionManager, at: FieldPath, context: Comp
         **_limits(message, at, context),
         **_times(message, at),
         **_peer(message, at, context),
-        **_identity(message, at),
+        **_identity(message, at, context),
+        trace_sampling=compile_tracing(message, context),
         **_request_form(message, at),
         local_reply=_local_reply(message, at / "local_reply_config", context),
         upgrade_configs=_upgrades(message, at / "upgrade_configs"),
@@ -318,8 +326,12 @@ def _client_cert_details(message: HttpConnectionManager.SetCurrentClientCertDeta
     return frozenset(detail for detail, is_set in flags.items() if is_set)
 
 
-def _identity(message: HttpConnectionManager, at: FieldPath) -> dict[str, Any]:
+def _identity(message: HttpConnectionManager, at: FieldPath, context: CompileContext) -> dict[str, Any]:
+    request_id = DEFAULT_REQUEST_ID
+    with context.problems.collect():
+        request_id = compile_request_id(message, at, context)
     return {
+        "request_id": request_id,
         "server_name": message.server_name.encode() or b"envoy",
         "server_header_transformation": _member(
             values.ServerHeaderTransformation, message.server_header_transformation, at / "server_header_transformation"
