@@ -111,6 +111,7 @@ class RequestPreparation:
         self._changes_target = self._changes_path or self._changes_host
         self._judges_underscores = config.headers_with_underscores_action is not UnderscoresAction.ALLOW
         self._detectors = config.ip_detectors
+        self._valid_authority = b""  # the last one that was looked at
         self._quick = config.generate_request_id and not (
             config.via or config.add_user_agent or config.scheme_to_overwrite or config.ip_detectors
         )
@@ -158,8 +159,10 @@ class RequestPreparation:
             refusal = self._check(headers, has_host, peer)
             if refusal is not None:
                 return refusal
-        elif headers.authority.translate(None, _IN_AUTHORITY):
-            return Refusal(400, "http.invalid_authority", protocol_error=True)
+        elif headers.authority != self._valid_authority:
+            if headers.authority.translate(None, _IN_AUTHORITY):
+                return Refusal(400, "http.invalid_authority", protocol_error=True)
+            self._valid_authority = headers.authority
         if special or not self._quick:
             headers.noticed = None
             found = detect(self._detectors, headers, peer) if self._detectors else None

@@ -77,7 +77,8 @@ class H1Writer(Dialled):
         else:
             target = headers.authority if method == b"CONNECT" else headers.path
             lines = [b"%b %b HTTP/1.1\r\nhost: %b" % (method, target, headers.authority)]
-            lines += map(_COLON, headers.fields)
+            for name, value in headers.fields:
+                lines.append(b"%b: %b" % (name, value))
         if end_stream:
             self._request_done = True
             if method not in _BODILESS and b"content-length" not in headers:

@@ -179,15 +179,14 @@ class Http2Codec(HeldResponses):
 
     def _on_request(self, event: h2_session.RequestReceived) -> None:
         self._frames.empty = 0
-        connection = self._connection
-        received = event.headers
-        encoder = Http2Stream(self, event.stream_id, event.end_stream)
+        received, stream_id, end_stream = event.headers, event.stream_id, event.end_stream
+        encoder = Http2Stream(self, stream_id, end_stream)
         headers, size = request_headers(received)
-        stream = encoder.stream = connection.begin_stream(encoder, self._manager.clock())
-        self._streams[event.stream_id] = encoder
+        stream = encoder.stream = self._connection.begin_stream(encoder, self._manager.clock())
+        self._streams[stream_id] = encoder
         self._streams_active.value += 1
         stream.request_headers_bytes = size
-        if not event.end_stream:
+        if not end_stream:
             encoder.head = received
         if len(received) > self._max_count or size > self._max_bytes:
             self._refuse_size(encoder, size)
@@ -195,7 +194,7 @@ class Http2Codec(HeldResponses):
         if headers.method == b"CONNECT":
             stream.wants_upgrade = True
             from_extended_connect(headers)
-        stream.decode_headers(headers, event.end_stream)
+        stream.decode_headers(headers, end_stream)
 
     def _refuse_size(self, encoder: Http2Stream, size: int) -> None:
         """Envoy says nothing but RST_STREAM, and logs it as if the client had reset the stream."""
