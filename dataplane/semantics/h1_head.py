@@ -335,12 +335,11 @@ def _odd_target(headers: RequestHeaders, absolute_is_allowed: bool) -> bool:
         raise ProtocolError(400, "http1.codec_error")
     if not absolute_is_allowed:
         return False
-    scheme, authority, path = absolute[1].lower(), absolute[2], absolute[3]
-    if scheme not in (b"http", b"https"):
-        raise ProtocolError(400, "http1.invalid_scheme")
-    authority = authority.rpartition(b"@")[2]
+    scheme, authority, path = absolute[1].lower(), absolute[2].rpartition(b"@")[2], absolute[3]
     if not authority or not _has_possible_port(authority):
         raise ProtocolError(400, "http1.invalid_url")
+    if scheme not in (b"http", b"https"):
+        raise ProtocolError(400, "http1.invalid_scheme")
     headers.scheme, headers.authority, headers.path = scheme, authority, path or b"/"
     return True
 
