@@ -14,7 +14,7 @@ from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Any
 
-from dataplane.routing.trace_sampling import DEFAULT_REQUEST_ID
+from dataplane.routing.trace_sampling import DEFAULT_REQUEST_ID, RequestIdOptions
 from dataplane.semantics.h1_options import DEFAULT_HTTP1, Http1Options
 from dataplane.semantics.h2_options import DEFAULT_HTTP2, Http2Options
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dataplane.observe.stream_info import StreamInfo
     from dataplane.routing.route import HeaderAddition, RouteConfiguration
     from dataplane.routing.scopes import ScopedRoutes
-    from dataplane.routing.trace_sampling import RequestIdOptions, TraceSampling
+    from dataplane.routing.trace_sampling import TraceSampling
     from dataplane.semantics.header_map import RequestHeaders, ResponseHeaders
 
 
