@@ -18,25 +18,12 @@ _FRACTION: Final = re.compile(r"%(?:([1-9])f|f|E([0-9])S|s|%|[a-zA-Z])")
 
 def iso_milliseconds(wall: float) -> str:
     """The default: `2026-01-31T12:34:56.789Z`, UTC."""
-    return _iso_millisecond(int(wall * 1000))
-
-
-def iso_milliseconds_bytes(wall: float) -> bytes:
-    return _iso_millisecond_bytes(int(wall * 1000))
-
-
-@lru_cache(maxsize=64)
-def _iso_millisecond_bytes(milliseconds: int) -> bytes:
-    return _iso_millisecond(milliseconds).encode()
-
-
-@lru_cache(maxsize=64)  # a busy log asks many times for the same millisecond, and thousands of times for the same second
-def _iso_millisecond(milliseconds: int) -> str:
-    return f"{_iso_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+    milliseconds = int(wall * 1000)
+    return f"{iso_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
 
 
 @lru_cache(maxsize=4)
-def _iso_second(seconds: int) -> str:
+def iso_second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
