@@ -69,10 +69,10 @@ class World:
     def stats(self) -> dict[str, int]:
         return self.proxy.admin.stats()
 
-    def logged(self) -> list[str]:
+    def logged(self, path: str = "/hostile") -> list[str]:
         """What the access log says of requests to the hostile host."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
-        return [line for line in lines if line.startswith("/hostile ")]
+        return [line for line in lines if line.startswith(f"{path} ")]
 
     def resident(self) -> int:
         status = Path(f"/proc/{self.proxy.pid}/status").read_text()
@@ -120,8 +120,8 @@ class Neighbour:
 
 
 @contextmanager
-def hostile_world(subject: str, directory: Path, hostile: HostileHost) -> Iterator[World]:
-    """subject: OURS or ENVOY.  Each connection to the hostile host carries one request."""
+def hostile_world(subject: str, directory: Path, hostile: HostileHost, *, shared: bool = False) -> Iterator[World]:
+    """subject: OURS or ENVOY.  shared: a connection to the hostile host carries many requests, else one."""
     log = directory / "access.log"
     routes = [
         {"match": {"prefix": "/hostile"}, "route": {"cluster": "hostile", "timeout": "0.5s"}},
@@ -133,7 +133,7 @@ def hostile_world(subject: str, directory: Path, hostile: HostileHost) -> Iterat
         )
         options = {
             "@type": f"type.googleapis.com/{_OPTIONS}",
-            "common_http_protocol_options": {"max_requests_per_connection": 1},
+            "common_http_protocol_options": {} if shared else {"max_requests_per_connection": 1},
             "explicit_http_config": hostile.protocol,
         }
         clusters = [
