@@ -303,6 +303,8 @@ class UpstreamCluster:
         busy = self._draining or self._tcp.connections
         if self.retired and not busy and self._on_retired is not None:
             self._tcp.on_empty = None  # or we would hold ourselves
+            if self._original is not None:
+                self._original, self._pick = None, pick_nothing  # the same; Envoy, too, has no host for a retry now
             on_retired, self._on_retired = self._on_retired, None
             on_retired(self)
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _OVERFLOW: Final = PoolFailure.OVERFLOW
 
-MakePool = Callable[[str, "Outcome"], "HttpPool[Any]"]
-"""The pool for "HTTP/1.1" or "HTTP/2", whose first dial has an outcome already."""
+MakePool = Callable[[str, "Outcome", Callable[[Any], None]], "HttpPool[Any]"]
+"""The pool for "HTTP/1.1" or "HTTP/2", whose first dial has an outcome already; then who is told when it is empty."""
 
 
 class AutoPool:
@@ -83,7 +83,7 @@ class AutoPool:
             return
         if self._chosen is not None:
             self._chosen.drain()
-        chosen = self._chosen = self._make(outcome.protocol, outcome)
+        chosen = self._chosen = self._make(outcome.protocol, outcome, self._on_chosen_empty)
         chosen.draining = self.draining
         for each in waiting:
             self._breakers.pending.dec()
@@ -100,9 +100,10 @@ class AutoPool:
         self.look_empty()
 
     def _give_up_probe(self) -> None:
-        if self._probe is not None and self._probe.dial is not None:
-            self._probe.dial.cancel()
-        self._probe = None
+        probe, self._probe = self._probe, None
+        if probe is not None and probe.dial is not None:
+            probe.dial.cancel()
+            probe.dial = None
 
     def drain(self) -> None:
         """As HttpPool."""
@@ -123,10 +124,16 @@ class AutoPool:
         self._give_up_probe()
         if self._chosen is not None:
             self._chosen.close()
+        if self.unused:
+            self._chosen = None
 
     def look_empty(self) -> None:
         if self.draining and self.unused:
+            self._chosen = None  # which tells us, and so holds us
             self._on_empty(self)
+
+    def _on_chosen_empty(self, _: HttpPool[Any]) -> None:
+        self.look_empty()
 
 
 class _Waiting:
@@ -164,6 +171,7 @@ class _Probe(Dialled):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self.dial is not None:
             self.dial.connected()
+            self.dial = None  # it holds us
         self._pool.on_outcome(Outcome(self.early, transport=transport))
 
     def data_received(self, data: bytes) -> None:
@@ -173,6 +181,7 @@ class _Probe(Dialled):
         return False  # close: then the handover finds a failure
 
     def connect_failed(self, reason: PoolFailure, details: str) -> None:
+        self.dial = None
         self._pool.on_outcome(Outcome(self.early, failure=(reason, details)))
 
 

@@ -69,14 +69,13 @@ def make_pool(
     if slot < FIRST_SLOTS["AUTO"]:
         return _of_one_protocol(host, slot, settings_for(slot), breakers, on_empty)
 
-    def choose(protocol: str, outcome: Outcome) -> HttpPool[Any]:
+    def choose(protocol: str, outcome: Outcome, on_chosen_empty: Callable[[Pool], None]) -> HttpPool[Any]:
         chosen = FIRST_SLOTS[protocol]
         settings = settings_for(chosen)
         handed = replace(settings, connector=HandedOver(settings.connector, outcome, loop))
-        return _of_one_protocol(host, chosen, handed, breakers, lambda empty: pool.look_empty())
+        return _of_one_protocol(host, chosen, handed, breakers, on_chosen_empty)
 
-    pool = AutoPool(host, settings_for(slot).connector, breakers, choose, on_empty)
-    return pool
+    return AutoPool(host, settings_for(slot).connector, breakers, choose, on_empty)
 
 
 def _of_one_protocol(

@@ -100,16 +100,17 @@ class _SecureDial(Dialled):
         self.layer: Layer | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self._is_over:
+            if not self._is_shaking_hands:  # cancelled, and the loop heard too late
+                cast("asyncio.Transport", transport).abort()
+            return
         layer = self.layer
         assert layer is not None
         if not self._is_shaking_hands:
-            if self._is_over:  # cancelled, and the loop heard too late
-                cast("asyncio.Transport", transport).abort()
-                return
             self._is_shaking_hands = True
             cast("asyncio.Transport", transport).set_protocol(layer)
             layer.connection_made(transport)
-        elif not self._is_over:
+        else:
             self._is_over = True
             layer.above = self._above
             self._above.connection_made(transport)
@@ -120,8 +121,7 @@ class _SecureDial(Dialled):
             return
         self._is_over = True
         self.connected()  # the deadline below has nothing more to say
-        if self._is_shaking_hands and self.layer is not None:
-            self.layer.transport.abort()
+        self._drop_layer()
         self._above.connect_failed(reason, details)
 
     def connected(self) -> None:
@@ -134,8 +134,13 @@ class _SecureDial(Dialled):
         below, self.below = self.below, None
         if below is not None:
             below.cancel()
-        if self._is_shaking_hands and self.layer is not None:
-            self.layer.transport.abort()
+        self._drop_layer()
+
+    def _drop_layer(self) -> None:
+        """It holds us as those above it."""
+        layer, self.layer = self.layer, None
+        if self._is_shaking_hands and layer is not None:
+            layer.transport.abort()
 
     def refuse(self, loop: asyncio.AbstractEventLoop) -> None:
         """A secret is missing.  Told soon, not now: who dials is not ready to hear it."""

@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 
+from dataplane.base.address import SocketAddress
+from dataplane.observe.stream_info import StreamInfo
+from dataplane.snapshot.cluster import Cluster, DiscoveryType, HttpProtocolOptions, OriginalDst
 from dataplane.upstream.cluster import UpstreamCluster
 from dataplane.upstream.connector import Dialled, _SocketDial
 from dataplane.upstream.h1_connection import H1Connection
 from dataplane.upstream.h2_connection import H2Connection
 from dataplane.upstream.host import UpstreamHost
+from dataplane.upstream.original_dst import OriginalDestinations
+from dataplane.upstream.pool_auto import AutoPool, HandedOver, Outcome, _HandedDial, _Probe
 from dataplane.upstream.pool_h1 import H1Pool
 from dataplane.upstream.pool_h2 import H2Pool
 from dataplane.upstream.tls_dial import _SecureDial
@@ -22,6 +27,7 @@ from tests.support.upstream_h2_wire import H2Wire
 from tests.support.upstream_wire import Recorder, Wire
 from tests.support.waiting import wait_until_async
 
+OF_AUTO_POOLS = (AutoPool, HandedOver, Outcome, _HandedDial, _Probe)
 OF_CLUSTERS = (UpstreamCluster, UpstreamHost, H1Pool, H1Connection, _SocketDial)
 
 
@@ -54,7 +60,7 @@ def test_a_cluster_nobody_asked_is_gone_at_once() -> None:
 
 
 class Layers:
-    """A transport socket that says when the handshake is done: a layer that passes bytes on."""
+    """A transport socket that says when the handshake is done: a layer that passes bytes on, and wants HTTP/1.1."""
 
     auto_host_sni = False
 
@@ -63,12 +69,17 @@ class Layers:
 
 
 class _Through(asyncio.Protocol):
+    alpn = "http/1.1"
+
     def __init__(self, above: Any) -> None:
         self.above = above
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
-        self.above.connection_made(transport)
+        self.above.connection_made(self)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.transport, name)
 
     def data_received(self, data: bytes) -> None:
         self.above.data_received(data)
@@ -93,6 +104,63 @@ def test_a_secure_dial_that_is_over_leaves_nothing_to_the_collector() -> None:
 
     with no_collector():
         asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("asks", ["one", "cancelled", "nobody"])
+def test_a_pool_that_learns_the_protocol_leaves_nothing_to_the_collector(asks: str) -> None:
+    async def scenario() -> None:
+        async with UpstreamServer() as server:
+            world = World()
+            world.apply(static("c", server.port, transport_socket=Layers(), http=HttpProtocolOptions(protocol="AUTO")))
+            pending = None if asks == "nobody" else world.cluster().open_stream(Recorder(), None, 0)
+            if asks == "one":
+                await wait_until_async(lambda: server.requests and not world.stat("cluster.c.upstream_rq_active"), "an answer")
+                assert living(AutoPool)
+            if asks == "cancelled" and pending is not None:
+                pending.cancel()
+            del pending
+            world.apply()
+            await wait_until_async(lambda: not server.open, "no connection")
+            await settle()
+            assert living(*OF_AUTO_POOLS, *OF_CLUSTERS) == []
+
+    with no_collector():
+        asyncio.run(scenario())
+
+
+def test_a_cluster_of_original_destinations_leaves_nothing_to_the_collector() -> None:
+    async def scenario() -> None:
+        async with UpstreamServer() as server:
+            world = World()
+            world.apply(Cluster("c", DiscoveryType.ORIGINAL_DST, original_dst=OriginalDst()))
+            world.cluster().open_stream(Recorder(), Destined(SocketAddress("127.0.0.1", server.port)), 0)  # type: ignore[arg-type]  # enough
+            await wait_until_async(lambda: server.requests and not world.stat("cluster.c.upstream_rq_active"), "an answer")
+            assert living(OriginalDestinations)
+            world.apply()
+            await wait_until_async(lambda: not server.open, "no connection")
+            await settle()
+            assert living(OriginalDestinations, *OF_CLUSTERS) == []
+
+    with no_collector():
+        asyncio.run(scenario())
+
+
+class Destined:
+    """An api.upstream.DestinationContext."""
+
+    def __init__(self, destination: SocketAddress) -> None:
+        self.info = StreamInfo()
+        self.info.destination_restored = True
+        self.info.downstream_local_address = destination
+
+    def excluded(self, host: object) -> bool:
+        return False
+
+    def priority_loads(self, availability: object) -> None:
+        """The cluster's own will do."""
+
+    def selection_attempts(self) -> int:
+        return 1
 
 
 def test_a_dial_that_is_broken_off_leaves_nothing_to_the_collector() -> None:

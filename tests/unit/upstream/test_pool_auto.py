@@ -94,7 +94,7 @@ class World:
         host = UpstreamHost(SocketAddress("10.0.0.1", 443))
         self.pool = AutoPool(host, cast(Any, self.connector), self.breakers, cast(Any, self.choose), self.on_empty)
 
-    def choose(self, protocol: str, outcome: Outcome) -> Chosen:
+    def choose(self, protocol: str, outcome: Outcome, on_empty: object) -> Chosen:
         self.chosen.append(Chosen(protocol, outcome))
         return self.chosen[-1]
 
