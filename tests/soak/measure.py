@@ -8,6 +8,9 @@ from pathlib import Path
 
 from tests.support.proxy_process import ProxyProcess
 
+# All under load share these; the admin endpoint's, which we ask, stands aside.
+_LISTENERS = ("listener.127.0.0.1_0.",)
+
 # Beginnings of their names; that of the control plane stands aside.
 _CLUSTERS = ("cluster-", "silent.", "flaky.", "secure.", "echo.", "grpc.")
 
@@ -66,7 +69,7 @@ def take(proxy: ProxyProcess, started: float) -> Sample:
         collected=stats["pointsman.collected_in_cycles"],
         descriptors=descriptors,
         tasks=stats["pointsman.tasks"],
-        downstream_connections=total("http.test.", "downstream_cx_active") + stats.get("tcp.tcp.downstream_cx_active", 0),
+        downstream_connections=sum(stats.get(f"{listener}downstream_cx_active", 0) for listener in _LISTENERS),
         downstream_streams=total("http.test.", "downstream_rq_active"),
         upstream_connections=sum(total(f"cluster.{name}", "upstream_cx_active") for name in _CLUSTERS),
         upstream_streams=sum(total(f"cluster.{name}", "upstream_rq_active") for name in _CLUSTERS),

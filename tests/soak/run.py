@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import collections
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from controlplane.client.client import Client
 from tests.soak import loads, measure, visitors
+from tests.soak.leaky_process import soaked_process
 from tests.soak.measure import Sample
 from tests.soak.upstreams import Upstreams
 from tests.soak.verdict import growths, leaks
@@ -22,7 +23,6 @@ from tests.support.certificates import Authority
 from tests.support.control_plane_process import ControlPlaneProcess
 from tests.support.load import Load
 from tests.support.moving_world import Witness
-from tests.support.our_process import our_process
 from tests.support.proxy_process import ProxyProcess
 from tests.support.waiting import wait_until_awaited
 
@@ -52,7 +52,10 @@ class Report:
 
 
 class Soak:
-    """interval: seconds between two samples.  tell: called with each of them."""
+    """interval: seconds between two samples.  tell: called with each of them.
+
+    planted: what the proxy is to leak (leaky_process), planted_amount: how much.  patience: seconds for what is left to go.
+    """
 
     def __init__(
         self, seconds: float, directory: Path, interval: float, tell: Callable[[Sample], None] = lambda sample: None
@@ -61,6 +64,9 @@ class Soak:
         self._directory = directory
         self._interval = interval
         self._tell = tell
+        self.planted: Sequence[str] = ()
+        self.planted_amount = 10
+        self.patience = 15.0
         self._started = time.monotonic()
         self._failures: collections.Counter[str] = collections.Counter()
 
@@ -73,7 +79,8 @@ class Soak:
             control_plane = stack.enter_context(ControlPlaneProcess(self._directory / "control-plane"))
             self._client = await stack.enter_async_context(Client(control_plane.url))
             await self._apply()
-            proxy = our_process(bootstraps.ads(control_plane.xds_port, "soaked"), self._directory / "proxy")
+            bootstrap = bootstraps.ads(control_plane.xds_port, "soaked")
+            proxy = soaked_process(bootstrap, self._directory / "proxy", self.planted, self.planted_amount)
             stack.callback(proxy.kill)
             await asyncio.to_thread(proxy.start)
             ports = await asyncio.to_thread(proxy.wait_listeners, LISTENERS)
@@ -138,5 +145,5 @@ class Soak:
             return still and not leaving
 
         with suppress(AssertionError):  # then the sample says what is left
-            await wait_until_awaited(is_calm, "calm", 15.0)
+            await wait_until_awaited(is_calm, "calm", self.patience)
         return last[-1]

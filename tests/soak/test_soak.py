@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.soak.leaky_process import PLANTS
 from tests.soak.measure import Sample
 from tests.soak.run import Soak
 from tests.soak.verdict import MOST_IN_CYCLES, SHORT_FACTOR, growths, leaks
@@ -43,6 +44,22 @@ def test_a_short_soak_gives_everything_back(tmp_path: Path) -> None:
     assert not report.problems, report
     assert report.after.answered > report.before.answered
     assert report.after.generation > report.before.generation
+
+
+@pytest.mark.e2e
+def test_leaks_that_are_planted_are_found(tmp_path: Path) -> None:
+    """One by one: `python -m tests.soak --plant KIND`."""
+    soak = Soak(4.0, tmp_path, 0.2)
+    soak.planted, soak.planted_amount, soak.patience = PLANTS, 20_000, 2.0
+    problems = "\n".join(asyncio.run(soak.run()).problems)
+    for what in (
+        "blocks of the interpreter's heap",
+        "bytes of the C library's heap",
+        "descriptors besides connections",
+        "tasks",
+        "downstream connections are left",
+    ):
+        assert what in problems
 
 
 def leaking(blocks: float = 0.0, size: float = 0.0, warm_up: int = 0) -> list[Sample]:
