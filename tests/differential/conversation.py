@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.differential import h2_talk
@@ -15,7 +16,7 @@ from tests.differential.wire import Scene, StuckError, Wire
 
 # After the last expected byte: as long as this nothing more may come before a connection counts as left open.
 SETTLE = 0.12
-# Between the pieces of a split message: long enough for an idle proxy to read the piece before the next.
+# Between the pieces of a split message, the proxy has this long to do something with the piece before, and reads it in any case.
 PIECE_PAUSE = 0.005
 
 
@@ -140,6 +141,7 @@ class Actor:
         for number, piece in enumerate(step.pieces):
             if number:
                 await asyncio.sleep(PIECE_PAUSE)
+                await self._wire.taken()
             self._wire.send(piece)
 
     async def _wait(self, step: Await) -> None:
@@ -212,8 +214,12 @@ class Conversation:
             await upstream.open()
         return {name: upstream.port for name, upstream in self.upstreams.items()}
 
-    async def talk(self, port: int) -> Outcome:
-        """Run the clients against the proxy's listener and say what everybody saw."""
+    async def talk(self, port: int, is_busy: Callable[[], bool]) -> Outcome:
+        """Run the clients against the proxy's listener and say what everybody saw.
+
+        is_busy: says whether the proxy has something left to do.
+        """
+        self._scene.is_busy = is_busy
         outcome = Outcome()
         clients: dict[str, Wire] = {}
         await asyncio.gather(*(self._client(name, steps, port, clients, outcome) for name, steps in self.case.clients.items()))

@@ -23,12 +23,12 @@ StartProxy = Callable[[Mapping[str, Any], Path], ProxyProcess]
 Result = Outcome | ProxyRefusedError
 
 
-async def _talk_all(talks: Mapping[str, Conversation], ports: Mapping[str, int]) -> dict[str, Outcome]:
+async def _talk_all(talks: Mapping[str, Conversation], ports: Mapping[str, int], process: ProxyProcess) -> dict[str, Outcome]:
     turn = asyncio.Semaphore(SIDE_BY_SIDE)
 
     async def one(conversation: Conversation) -> Outcome:
         async with turn:
-            return await conversation.talk(ports[conversation.case.key])
+            return await conversation.talk(ports[conversation.case.key], process.is_busy)
 
     outcomes = await asyncio.gather(*(one(talk) for talk in talks.values()))
     return dict(zip(talks, outcomes, strict=True))
@@ -47,7 +47,7 @@ async def run_group(
         try:
             await asyncio.to_thread(process.start)
             listener_ports = await asyncio.to_thread(process.wait_listeners, [case.key for case in cases])
-            outcomes = await _talk_all(talks, listener_ports)
+            outcomes = await _talk_all(talks, listener_ports, process)
             stats = await asyncio.to_thread(process.admin.stats)
         finally:
             # The exit flushes the access logs.

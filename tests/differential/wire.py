@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import struct
 from collections.abc import Callable
+from pathlib import Path
 
 # Nothing in a case takes longer than this; a step that does is part of the outcome ("stuck"), not an error.
 STEP_TIMEOUT = 6.0
+# A proxy that has had enough leaves what comes where it is; for any other this is a long time.
+UNREAD_TIMEOUT = 0.5
+UNREAD_INTERVAL = 0.005
 
 
 class StuckError(Exception):
@@ -26,6 +29,8 @@ class Scene:
         self.upstream_bytes = bytearray()
         """What the upstreams have received, all connections in one."""
         self.marks: set[str] = set()
+        self.is_busy: Callable[[], bool] = lambda: False
+        """Whether the proxy still has something to do, as far as the system can tell."""
 
     def changed(self) -> None:
         for waiter in self._waiters:
@@ -46,10 +51,16 @@ class Scene:
                 raise StuckError(what) from None
 
     async def quiet(self, seconds: float) -> None:
-        """Return once nothing has happened for *seconds*: the only way to see that something does not come."""
-        with contextlib.suppress(StuckError):
-            while True:
+        """Return once nothing has happened for *seconds*: the only way to see that something does not come.
+
+        A proxy that waits for a processor meanwhile has not shown anything.
+        """
+        while True:
+            try:
                 await self.until(_OneChange(), "quiet", seconds)
+            except StuckError:
+                if not self.is_busy():
+                    return
 
 
 class _OneChange:
@@ -111,6 +122,13 @@ class Wire(asyncio.Protocol):
         if not self.transport.is_closing():
             self.transport.write(data)
 
+    async def taken(self) -> None:
+        """Return once the other side has read what was sent."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + UNREAD_TIMEOUT
+        while not self.transport.is_closing() and _unread(self.transport) and loop.time() < deadline:
+            await asyncio.sleep(UNREAD_INTERVAL)
+
     def pause_reading(self) -> None:
         self.transport.pause_reading()
 
@@ -133,3 +151,12 @@ class Wire(asyncio.Protocol):
         if sock is not None and sock.fileno() >= 0:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
+
+
+def _unread(transport: asyncio.Transport) -> int:
+    """How many bytes wait at the other end of a connection within this network."""
+    ports = transport.get_extra_info("peername")[1], transport.get_extra_info("sockname")[1]
+    sockets = Path("/proc/thread-self/net/tcp").read_bytes()
+    _, found, fields = sockets.partition(b": 0100007F:%04X 0100007F:%04X " % ports)
+    # The state, then "waits to be sent:waits to be read".
+    return int(fields.split(maxsplit=2)[1].partition(b":")[2], 16) if found else 0

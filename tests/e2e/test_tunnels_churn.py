@@ -20,14 +20,13 @@ from tests.support import bootstraps
 from tests.support.hasty_server import HastyServer
 from tests.support.proxy_process import ProxyProcess
 from tests.support.subject import subject_process
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 from tests.support.xds_resources import ADS, ROUTER, eds_cluster, endpoints
 
 pytestmark = pytest.mark.e2e
 
 REVISIONS = 30
 TALKS_PER_REVISION = 2
-PATIENCE = 10.0
 FILTERS = "type.googleapis.com/envoy.extensions.filters.network."
 UPGRADE = b"GET /chat HTTP/1.1\r\nhost: a.test\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n"
 CONNECT = b"CONNECT a.test:443 HTTP/1.1\r\nhost: a.test:443\r\n\r\n"

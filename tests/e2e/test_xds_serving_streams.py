@@ -22,12 +22,11 @@ from controlplane.delivery.order import Patience
 from controlplane.delivery.stream import XdsStream
 from controlplane.xds.ads_service import SERVER_OPTIONS, add_xds_services
 from controlplane.xds.services import ADS, ADS_DELTA, ADS_STREAM, TYPE_SERVICES, TypeService
-from tests.support.waiting import wait_until_async
+from tests.support.waiting import PATIENCE, wait_until_async
 
 pytestmark = pytest.mark.e2e
 
 NODE = {"id": "n"}
-PATIENCE = 10.0
 SOTW, DELTA = f"/{ADS}/{ADS_STREAM}", f"/{ADS}/{ADS_DELTA}"
 
 # Larger than the windows of HTTP/2 and the buffers of the kernel together, so that an unread response stops its writer.

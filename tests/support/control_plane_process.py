@@ -24,7 +24,11 @@ class ControlPlaneProcess:
         self.api_port = self.grpc_port = self.xds_port = 0
 
     def __enter__(self) -> ControlPlaneProcess:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 from tests.support import h2_frames as frames
+from tests.support.waiting import PATIENCE
 
 OK: Final = "ok"
 TOLD: Final = "told to go"
@@ -28,7 +29,7 @@ class _Peer:
     """source: the address that it connects from, so that filter chains can tell peers apart."""
 
     def __init__(self, port: int, source: str = "127.0.0.1") -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(source, 0))
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE, source_address=(source, 0))
 
     def ask(self) -> str:
         try:

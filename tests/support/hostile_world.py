@@ -19,7 +19,7 @@ from tests.support.origin import Origin, in_a_thread
 from tests.support.our_process import our_process
 from tests.support.proxy_process import ProxyProcess
 from tests.support.tcp_peers import ThreadedPeer
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 # What a flood may leave behind in a proxy: caches and pools find their size, Envoy's allocator takes some megabytes.
 MAX_GROWTH = 32 << 20
@@ -80,32 +80,33 @@ class World:
         assert found is not None
         return int(found[1]) * 1024
 
-    def ask_the_hostile_host(self, answer: bytes, end: str, body: bytes | None = None) -> str:
+    def ask_the_hostile_host(self, answer: bytes, end: str, body: bytes | None = None, *, late: bool = False) -> str:
         """What a request to it is logged as: status, flags, details.  Neighbours are served, and memory is bounded.
 
-        body: of the request, None for a GET.
+        body: of the request, None for a GET.  late: it is the route's timeout that ends it, so that one is short.
         """
         self.hostile.answer, self.hostile.end = answer, end
-        seen = len(self.logged())
+        path = "/hostile" if late else "/hostile/patient"
+        seen = len(self.logged(path))
         with Neighbour(self.port) as neighbour:
             resident = self.resident()
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
             # The body may be cut short, and the connection be gone before ours has left.
             with contextlib.closing(connection), contextlib.suppress(http.client.IncompleteRead, ConnectionError):
-                connection.request("GET" if body is None else "POST", "/hostile", body)
+                connection.request("GET" if body is None else "POST", path, body)
                 connection.getresponse().read()
             assert neighbour.is_served()
         assert self.resident() - resident < MAX_GROWTH
-        lines = wait_until(lambda: self.logged()[seen:], "a line in the log")
+        lines = wait_until(lambda: self.logged(path)[seen:], "a line in the log")
         assert len(lines) == 1
-        return lines[0].removeprefix("/hostile ")
+        return lines[0].removeprefix(f"{path} ")
 
 
 class Neighbour:
     """A client of the same proxy that keeps the rules; its connection is open before the flood and after it."""
 
     def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         self.is_served()
 
     def is_served(self) -> bool:
@@ -124,6 +125,7 @@ def hostile_world(subject: str, directory: Path, hostile: HostileHost, *, shared
     """subject: OURS or ENVOY.  shared: a connection to the hostile host carries many requests, else one."""
     log = directory / "access.log"
     routes = [
+        {"match": {"path": "/hostile/patient"}, "route": {"cluster": "hostile", "timeout": "15s", "idle_timeout": "15s"}},
         {"match": {"prefix": "/hostile"}, "route": {"cluster": "hostile", "timeout": "0.5s"}},
         {"match": {"prefix": "/"}, "route": {"cluster": "up"}},
     ]

@@ -16,8 +16,9 @@ import grpc.aio
 from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf.any_pb2 import Any as AnyMessage
 
+from tests.support.waiting import PATIENCE
+
 # No test waits longer than this for a message that should come.
-PATIENCE = 10.0
 
 
 def any_of(message: Any, type_url: str) -> AnyMessage:

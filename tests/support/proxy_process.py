@@ -116,6 +116,14 @@ class ProxyProcess:
             self._process.kill()
             self._process.wait()
 
+    def is_busy(self) -> bool:
+        """Whether a thread of it runs, or would if it had a processor."""
+        try:
+            threads = [(each / "stat").read_text() for each in Path(f"/proc/{self.pid}/task").iterdir()]
+        except (FileNotFoundError, ProcessLookupError):
+            return False  # it, or that thread, ended just now
+        return any(thread.rpartition(")")[2].split()[0] == "R" for thread in threads)
+
     def open_files(self) -> int:
         """How many file descriptors the process holds."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from tests.support.waiting import PATIENCE
+
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
@@ -74,7 +76,7 @@ class TcpUpstream(ThreadedPeer):
 
 
 def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=10)
+    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
 
 
 def read_to_end(connection: socket.socket) -> tuple[bytes, str]:

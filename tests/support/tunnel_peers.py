@@ -15,9 +15,9 @@ from typing import Any
 from dataplane.semantics.h2_options import Http2Options
 from dataplane.semantics.h2_session import DataReceived, H2Session, RequestReceived, ResponseReceived, StreamReset
 from tests.support.tcp_peers import ThreadedPeer
+from tests.support.waiting import PATIENCE
 
 EXTENDED = Http2Options(allow_connect=True)
-_PATIENCE = 10.0
 
 
 class Host(ThreadedPeer):
@@ -101,7 +101,7 @@ class H2Client:
     resets: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", self.port), timeout=_PATIENCE)
+        self._socket = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
         self._session = H2Session(Http2Options(), client=True, max_header_bytes=1 << 20, max_header_count=1000)
         self.settled = False
         self._flush()
@@ -140,7 +140,7 @@ class H2Client:
 
     def take(self, condition: Callable[[], object]) -> None:
         """Read until *condition* holds."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < deadline, f"in vain; so far {self.responses} {self.data} {self.resets}"
             received = self._socket.recv(65536)
