@@ -53,6 +53,7 @@ DEFAULT_RULES: Final = (
     rule("envoy.ssl_cipher", r"\.ssl\.ciphers(\.(.+))$", ".ssl.ciphers"),
     rule("envoy.ssl_version", r"\.ssl\.versions(\.(.+))$", ".ssl.versions"),
     rule("envoy.ssl_curve", r"\.ssl\.curves(\.(.+))$", ".ssl.curves"),
+    rule("envoy.ssl_sigalg", r"\.ssl\.sigalgs(\.(.+))$", ".ssl.sigalgs"),
     rule("envoy.local_http_ratelimit_prefix", r"^(([^.]+)\.)http_local_rate_limit\.", ".http_local_rate_limit."),
     rule("envoy.ratelimit_prefix", r"^ratelimit\.(([^.]+)\.)", "ratelimit."),
 )

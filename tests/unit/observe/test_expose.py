@@ -68,6 +68,11 @@ def test_prometheus() -> None:
     ("name", "stripped", "tags"),
     [
         (
+            "listener.127.0.0.1_80.ssl.sigalgs.ecdsa_secp256r1_sha256",
+            "listener.ssl.sigalgs",
+            {"envoy.listener_address": "127.0.0.1_80", "envoy.ssl_sigalg": "ecdsa_secp256r1_sha256"},
+        ),
+        (
             "cluster.app.upstream_rq_5xx",
             "cluster.upstream_rq_xx",
             {"envoy.response_code_class": "5", "envoy.cluster_name": "app"},

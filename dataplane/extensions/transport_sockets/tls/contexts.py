@@ -87,10 +87,7 @@ def _choose_algorithms(context: ssl.SSLContext, parameters: TlsParameters, at: F
 def _ask_for_client_certificate(
     context: ssl.SSLContext, config: DownstreamTls, validation: ValidationContext | None, at: FieldPath
 ) -> None:
-    if validation is None:
-        if config.require_client_certificate:
-            reason = "is supported by this version only with an authority to verify the certificate against"
-            raise ConfigError(at / "require_client_certificate", reason)
+    if validation is None:  # as Envoy, nobody is asked then, whatever require_client_certificate says
         return
     place = at / "common_tls_context" / "validation_context"
     pinned = validation.certificate_hashes or validation.spki_hashes

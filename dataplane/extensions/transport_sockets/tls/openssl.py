@@ -77,7 +77,7 @@ class OpenSsl:
     def pointer(self, context: ssl.SSLContext) -> int:
         """The SSL_CTX of *context*.  Raises UnreachableError rather than giving back anything else."""
         found = c_void_p.from_address(id(context) + object.__basicsize__).value or 0
-        _check_readable(found)
+        check_readable(found)
         library = self.functions
         told = (
             library.SSL_CTX_get_options(found),
@@ -156,7 +156,7 @@ class ByContext(Generic[T]):
 _VERIFY_MODES: Final = {ssl.CERT_NONE: 0, ssl.CERT_OPTIONAL: 1, ssl.CERT_REQUIRED: 3}  # SSL_VERIFY_PEER, _FAIL_IF_NO_PEER_CERT
 
 
-def _check_readable(address: int) -> None:
+def check_readable(address: int) -> None:
     """Raises UnreachableError where a read would end the process: the kernel is asked to read instead."""
     try:
         with open("/proc/self/mem", "rb", buffering=0) as memory:

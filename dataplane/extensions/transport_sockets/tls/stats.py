@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import Final
 
+from dataplane.extensions.transport_sockets.tls.negotiated import negotiated
 from dataplane.extensions.transport_sockets.tls.verdict import Verdict
 from dataplane.observe.stats import Counter, Scope
 
@@ -34,6 +35,14 @@ class TlsStats:
         self._kind("versions", connection.version() or "").inc()
         cipher = connection.cipher()
         self._kind("ciphers", cipher[0] if cipher else "").inc()
+        if (asked := negotiated()) is not None:
+            group, signature = asked.of(connection)
+            self._count_named("curves", group)
+            self._count_named("sigalgs", signature)
+
+    def _count_named(self, kind: str, name: str) -> None:
+        if name:
+            self._kind(kind, name).inc()
 
     def on_error(self, error: ssl.SSLError) -> None:
         """As Envoy, a connection that fails for its certificate is not counted as an error as well."""
