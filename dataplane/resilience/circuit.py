@@ -119,7 +119,7 @@ class RetryBudget:
 class Breakers:
     """The resources of one cluster at one routing priority."""
 
-    __slots__ = ("_budget", "_scope", "connections", "pending", "requests", "retries")
+    __slots__ = ("_budget", "_remaining_retries", "_scope", "connections", "pending", "requests", "retries")
 
     def __init__(
         self,
@@ -154,6 +154,7 @@ class Breakers:
     ) -> None:
         """Take new limits over."""
         self._budget = budget
+        self._remaining_retries: Gauge | None = None
         for resource, limit, name in (
             (self.connections, connections, "remaining_cx"),
             (self.pending, pending, "remaining_pending"),
@@ -162,7 +163,9 @@ class Breakers:
         ):
             resource.configure(limit, self._scope.gauge(name) if track_remaining else None)
         if budget is not None:
-            self.retries.configure(budget.limit(0), None)  # as Envoy: what remains is not tracked
+            # As Envoy: the gauge says `max_retries` until somebody asks what the budget leaves, and nothing from then on.
+            self._remaining_retries = self._scope.gauge("remaining_retries") if track_remaining else None
+            self.retries.configure(budget.limit(0), None)
 
     def may_retry(self) -> bool:
         """Whether there may be one more retry."""
@@ -178,6 +181,8 @@ class Breakers:
     def _follow_budget(self) -> None:
         if self._budget is not None:
             self.retries.limit = self._budget.limit(self.requests.active + self.pending.active)
+            if self._remaining_retries is not None:
+                self._remaining_retries.set(0)
 
     def show(self) -> None:
         """Bring the gauges up to date: of what several processes use, nobody else does."""

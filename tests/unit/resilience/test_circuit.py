@@ -55,8 +55,9 @@ def test_nothing_allowed_is_not_shown_as_open_while_nothing_is_in_use() -> None:
 def test_a_budget_of_retries_is_a_share_of_what_is_under_way() -> None:
     store = StatsStore()
     limits = Breakers(store.scope("b."), 9, 9, 99, 7, track_remaining=True, budget=RetryBudget(0.2, 2))
-    assert limits.max_retries == 2
     assert store.gauge("b.remaining_retries").value == 7
+    assert limits.max_retries == 2
+    assert store.gauge("b.remaining_retries").value == 0
     for _ in range(2):
         assert limits.may_retry()
         limits.retries.inc()
