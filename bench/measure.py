@@ -13,7 +13,7 @@ from bench.cores import LOAD_CORE
 from bench.proxies import RunningProxy
 from bench.scenario import HeldLoad, Load, LoadResult, Place, Scenario
 from bench.upstream import free_port, start_upstream
-from bench.usage import Memory, cpu_seconds, memory
+from bench.usage import Memory
 
 WARM_UP_SECONDS = 2.0
 
@@ -60,12 +60,12 @@ class Result:
 
 
 def _sample(proxy: RunningProxy, generator: Load, seconds: float) -> Sample:
-    before = cpu_seconds(proxy.process.pid)
+    before = proxy.cpu_seconds
     load = generator.run(proxy.place.listen_port, seconds, LOAD_CORE)
-    spent = cpu_seconds(proxy.process.pid) - before
+    spent = proxy.cpu_seconds - before
     if load.errors:
         raise SystemExit(f"{proxy.name}: {load.errors} errors under load; its numbers would mean nothing")
-    return Sample(load, spent * 1e6 / load.requests, memory(proxy.process.pid))
+    return Sample(load, spent * 1e6 / load.requests, proxy.memory)
 
 
 def _generator(scenario: Scenario, running: Sequence[RunningProxy], seconds: float) -> Load:
@@ -80,9 +80,9 @@ def _generator(scenario: Scenario, running: Sequence[RunningProxy], seconds: flo
 
 def _held_sample(proxy: RunningProxy, load: HeldLoad) -> Sample:
     """Memory that is not given back would count as free the next time: each proxy is asked once."""
-    before = memory(proxy.process.pid)
+    before = proxy.memory
     with load.hold(proxy.place.listen_port) as count:
-        held = memory(proxy.process.pid)
+        held = proxy.memory
     return Sample(LoadResult(count, 1.0, 0.0, 0.0, 0), 0.0, held, (held.pss - before.pss) / count)
 
 

@@ -11,11 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.cores import PROXY_CORE, pinned
 from bench.scenario import Place, Scenario
+from bench.upstream import free_port
+from bench.usage import Memory, cpu_seconds, memory
 from tools import compiled
 
 START_TIMEOUT = 30.0
@@ -26,19 +28,33 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(slots=True)
 class RunningProxy:
-    """One proxy under load, now or later."""
+    """One proxy under load, now or later; or several that share a port and know nothing of each other."""
 
     name: str
     place: Place
-    process: subprocess.Popen[bytes]
+    processes: list[subprocess.Popen[bytes]]
+
+    @property
+    def cpu_seconds(self) -> float:
+        return sum(cpu_seconds(process.pid) for process in self.processes)
+
+    @property
+    def memory(self) -> Memory:
+        every = [memory(process.pid) for process in self.processes]
+        return Memory(sum(each.rss for each in every), sum(each.pss for each in every))
 
     def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        for process in self.processes:
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _envoy_binary() -> str | None:
@@ -72,12 +88,16 @@ def _dataplane(scenario: Scenario, place: Place, workers: int, as_shipped: bool 
     return ["env", *variables, sys.executable, "-m", "dataplane", "-c", _bootstrap_file(scenario, place), *flags]
 
 
-def _envoy(scenario: Scenario, place: Place) -> list[str] | None:
+def _envoy(scenario: Scenario, place: Place, workers: int = 1) -> list[str] | None:
     binary = _envoy_binary()
     if binary is None:
         return None
-    flags = ["--concurrency", "1", "-l", "warning", "--disable-hot-restart"]
+    flags = ["--concurrency", str(workers), "-l", "warning", "--disable-hot-restart"]
     return [binary, "-c", _bootstrap_file(scenario, place), *flags]
+
+
+def _two_threads(scenario: Scenario, place: Place) -> list[str] | None:
+    return _envoy(scenario, place, workers=2)
 
 
 def _nginx(scenario: Scenario, place: Place) -> list[str] | None:
@@ -104,8 +124,14 @@ COMMANDS: dict[str, Callable[[Scenario, Place], list[str] | None]] = {
     "nginx": _nginx,
     "haproxy": _haproxy,
     "two-workers": _two_workers,
+    "strangers": _ours,
+    "envoy-two-workers": _two_threads,
+    "envoy-strangers": _envoy,
     "interpreted": _interpreted,
 }
+PAIRS = frozenset({"strangers", "envoy-strangers"})
+"""These are started twice, at one port, where the kernel spreads connections over both as it does over the workers of one."""
+
 USUAL = ("ours", "envoy", "nginx", "haproxy")
 
 
@@ -127,6 +153,23 @@ def _listens(port: int) -> bool:
 
 def start(name: str, scenario: Scenario, place: Place) -> RunningProxy | None:
     """Start proxy *name* and wait until it is ready; None where it is not installed or has no configuration for this."""
+    places = [place]
+    if name in PAIRS:
+        places = [replace(place, admin_port=free_port(), directory=place.directory / number) for number in ("1", "2")]
+    proxy = RunningProxy(name, place, [])
+    try:
+        for each in places:
+            process = _start_one(name, scenario, each)
+            if process is None:
+                return None
+            proxy.processes.append(process)
+    except SystemExit:
+        proxy.stop()
+        raise
+    return proxy
+
+
+def _start_one(name: str, scenario: Scenario, place: Place) -> subprocess.Popen[bytes] | None:
     place.directory.mkdir(parents=True, exist_ok=True)
     command = COMMANDS[name](scenario, place)
     if command is None:
@@ -136,12 +179,11 @@ def start(name: str, scenario: Scenario, place: Place) -> RunningProxy | None:
         process = subprocess.Popen(
             command, preexec_fn=pin, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT
         )
-    proxy = RunningProxy(name, place, process)
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
         if (name in ("nginx", "haproxy") or _serves(place.admin_port, "/ready")) and _listens(place.listen_port):
-            return proxy
+            return process
         time.sleep(POLL_INTERVAL)
-    proxy.stop()
+    _stop(process)
     text = (place.directory / "proxy.log").read_text(errors="replace")
     raise SystemExit(f"{name} did not start for scenario {scenario.name}:\n{text[-2000:]}")

@@ -52,10 +52,11 @@ def print_table(result: Result, console: Console) -> None:
     console.print(table)
     subject = result.scenario.subject
     ratio = result.ratio(subject)
-    if ratio is not None and result.scenario.target is not None:
-        verdict = "met" if ratio <= result.scenario.target else "MISSED"
+    if ratio is not None:
+        target = result.scenario.target
+        verdict = "no target" if target is None else f"target {target}: {'met' if ratio <= target else 'MISSED'}"
         spread = ", ".join(f"{each:.2f}" for each in result.ratios(subject))
-        console.print(f"target {result.scenario.target}: {verdict} (rounds: {spread})")
+        console.print(f"{verdict} ({subject} to {result.scenario.reference}, rounds: {spread})")
 
 
 def write_json(results: Sequence[Result], directory: Path) -> Path:
