@@ -1,12 +1,14 @@
 """Whether two messages mean the same, whatever order their maps were serialized in.
 
 Control planes serialize maps in any order, a message within an Any included, so equal meaning shows neither in the bytes nor in the digest.
-Here: that comparison, made only where bytes of one length differ.  Not here: what follows from it (listener).
+Here: that comparison, made only where bytes of one length differ.  Not here: what follows from it (listener,
+server.configuration).
 Envoy: MessageUtil::hash, which unpacks every Any.
 """
 
 from __future__ import annotations
 
+from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError, Message
 
@@ -43,6 +45,14 @@ class Meaning:
 
     def __repr__(self) -> str:
         return f"<Meaning of {self._type.DESCRIPTOR.name}, {len(self._serialized)} bytes>"
+
+
+def is_reordered(type_url: str, before: bytes, after: bytes) -> bool:
+    """Whether other bytes of a resource mean the same.  Hosts, of which there may be many, are compared one by one where they live."""
+    kind = message_class(full_name_of(type_url))
+    if kind is None or kind is ClusterLoadAssignment or before == after:
+        return False
+    return Meaning(kind, before) == Meaning(kind, after)
 
 
 def _put_in_order(message: Message) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.link import link
+from dataplane.compile.meaning import is_reordered
 from dataplane.snapshot.config_source import ConfigSource
 from dataplane.snapshot.secret import SecretValue, static_key
 from dataplane.xds.subscription import WILDCARD
@@ -155,10 +156,10 @@ class Configuration:
         known = self.discovered.resources.get(type_url)
         if known is None:
             return
-        wall = time.time()
         for name, resource in changed.items():
             assert isinstance(resource, Resource)
-            known[name] = Resource(name, resource.value, resource.body, version_info, wall)
+            if name not in known or not is_reordered(type_url, known[name].body, resource.body):
+                known[name] = Resource(name, resource.value, resource.body, version_info, time.time())
         for name in removed:
             if type_url != SECRET:  # as in Envoy, what somebody needs of these cannot be taken back
                 known.pop(name, None)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.core.v3.base_pb2 import Metadata
 from envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain
 from google.protobuf.any_pb2 import Any as AnyMessage
 
-from dataplane.compile.meaning import Meaning
+from dataplane.compile.meaning import Meaning, is_reordered
+from dataplane.xds.types import CLUSTER, ENDPOINT
 
 TYPE = "type.googleapis.com/envoy.config.core.v3.Metadata"
 
@@ -44,3 +46,17 @@ def test_what_nobody_can_read_is_compared_by_its_bytes() -> None:
     assert meaning(b"ab", unknown) == meaning(b"ab", unknown)
     assert meaning(b"ab", unknown) != meaning(b"ba", unknown)
     assert meaning(b"\xff\xfe") != meaning(b"\xfe\xff")
+
+
+def test_a_resource_is_reordered_where_other_bytes_mean_the_same() -> None:
+    one, other = (Cluster(name="app").SerializeToString() + _metadata(each) for each in (ONE + TWO, TWO + ONE))
+    assert is_reordered(CLUSTER, one, other)
+    assert not is_reordered(CLUSTER, one, one)  # files that it names may have changed
+    assert not is_reordered(CLUSTER, one, other.replace(b"app", b"ape"))
+    assert not is_reordered(ENDPOINT, one, other)
+    assert not is_reordered("type.googleapis.com/nobody.Knows", one, other)
+
+
+def _metadata(serialized: bytes) -> bytes:
+    """The field `metadata` of a cluster."""
+    return Cluster(metadata=Metadata()).SerializeToString()[:-1] + bytes([len(serialized)]) + serialized

@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from envoy.config.cluster.v3.cluster_pb2 import Cluster as ClusterMessage
+from google.protobuf.any_pb2 import Any as AnyMessage
+
 from dataplane.observe.stats import StatsStore
 from dataplane.server.configuration import Configuration, Resource
 from dataplane.server.sources import Sources
@@ -86,5 +89,25 @@ def test_a_secret_stays_while_it_is_needed_whatever_the_server_says() -> None:
         assert configuration.secrets == {"key": "value"}
         configuration.on_update(CLUSTER, {}, ("a",), "v3")
         assert configuration.secrets == {}
+
+    play(scenario)
+
+
+def test_a_resource_whose_maps_come_in_another_order_is_no_new_one() -> None:
+    def entry(key: str) -> bytes:
+        return ClusterMessage(typed_extension_protocol_options={key: AnyMessage()}).SerializeToString()
+
+    def scenario(configuration: Configuration, client: RecordingClient) -> None:
+        first, same, other = (
+            Resource("a", eds_cluster("a", 15.0).value, body)
+            for body in (entry("x") + entry("y"), entry("y") + entry("x"), entry("y") + entry("z"))
+        )
+        known = configuration.discovered.resources[CLUSTER]
+        configuration.on_update(CLUSTER, {"a": first}, (), "v1")
+        configuration.on_update(CLUSTER, {"a": same}, (), "v2")
+        assert known["a"].value is first.value
+        assert known["a"].version == "v1"
+        configuration.on_update(CLUSTER, {"a": other}, (), "v3")
+        assert known["a"].value is other.value
 
     play(scenario)
