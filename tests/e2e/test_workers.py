@@ -26,8 +26,8 @@ from tests.support.worker_processes import wait_workers
 
 pytestmark = pytest.mark.e2e
 
-# An interpreter's start is not part of it: a spare process waits.  On a busy machine everything takes longer.
-REPLACED_WITHIN = 2.0
+# An interpreter's start is not part of it: a spare process waits.  On a busy machine everything takes longer, so the best of a few counts.
+REPLACED_WITHIN = 1.0
 REQUEST = b"GET / HTTP/1.1\r\nhost: workers.test\r\n\r\n"
 
 
@@ -114,30 +114,38 @@ def test_counters_are_reset_everywhere(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+async def kill_one(world: World) -> float:
+    """Under load.  Returns after how many seconds everybody who came since was answered."""
+    victim, survivor = await asyncio.to_thread(wait_workers, world.proxy, 2)
+    loop = asyncio.get_running_loop()
+    async with Load(world.port, connections=8) as load:
+        await load.more(100)
+        os.kill(victim, signal.SIGKILL)
+        killed_at = loop.time()
+        # Some of these fall to the socket of the dead: they wait in its queue.
+        statuses = await asyncio.gather(*(ask_once(world.port) for _ in range(32)))
+        took = loop.time() - killed_at
+        await load.more(200)
+    assert statuses == [200] * 32
+    # Of the connections that the dead worker had, each ends once; none of the others, and none is refused.
+    assert sum(load.failures.values()) <= 8
+    assert not [what for what in load.failures if "Refused" in what]
+    workers = await asyncio.to_thread(wait_workers, world.proxy, 2)
+    assert survivor in workers
+    assert victim not in workers
+    return took
+
+
 def test_a_killed_worker_is_replaced_and_no_connection_is_refused(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with two_workers(tmp_path) as world:
-            victim, survivor = await asyncio.to_thread(wait_workers, world.proxy, 2)
-            loop = asyncio.get_running_loop()
-            async with Load(world.port, connections=8) as load:
-                await load.more(100)
-                os.kill(victim, signal.SIGKILL)
-                killed_at = loop.time()
-                # Some of these fall to the socket of the dead: they wait in its queue.
-                statuses = await asyncio.gather(*(ask_once(world.port) for _ in range(32)))
-                took = loop.time() - killed_at
-                await load.more(200)
-            assert statuses == [200] * 32
-            assert took < REPLACED_WITHIN
-            # Of the connections that the dead worker had, each ends once; none of the others, and none is refused.
-            assert sum(load.failures.values()) <= 8
-            assert not [what for what in load.failures if "Refused" in what]
+            took: list[float] = []
+            while not took or (min(took) > REPLACED_WITHIN and len(took) < 3):
+                took.append(await kill_one(world))
+            assert min(took) < REPLACED_WITHIN, took
             found = await stats(world.proxy, "pointsman")
-            assert found["pointsman.workers_replaced"] == 1
+            assert found["pointsman.workers_replaced"] == len(took)
             assert found["pointsman.workers"] == 2
-            workers = await asyncio.to_thread(wait_workers, world.proxy, 2)
-            assert survivor in workers
-            assert victim not in workers
 
     asyncio.run(scenario())
 
