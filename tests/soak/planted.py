@@ -15,8 +15,8 @@ from typing import Any, Final
 from dataplane.cli import main
 from dataplane.listener.connection import Connection
 from dataplane.listener.listener import ActiveListener
+from dataplane.listener.manager import ListenerManager
 from dataplane.snapshot.snapshot import Snapshot
-from dataplane.upstream.cluster_manager import ClusterManager
 
 # Of so many connections one leaves something, where one that is left is one too many.
 _SELDOM: Final = 20
@@ -40,13 +40,13 @@ def _seldom(leave: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def _with_each_generation(leave: Callable[[], Any]) -> None:
-    followed = ClusterManager.apply
+    followed = ListenerManager.apply
 
-    def apply(self: ClusterManager, previous: Snapshot, current: Snapshot) -> None:
-        followed(self, previous, current)
+    async def apply(self: ListenerManager, previous: Snapshot, current: Snapshot) -> None:
+        await followed(self, previous, current)
         _kept.append(leave())
 
-    ClusterManager.apply = apply  # type: ignore[method-assign]
+    ListenerManager.apply = apply  # type: ignore[method-assign]
 
 
 def _objects(amount: int) -> None:
