@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help install envoy compiled demo up test lint types imports check ci bench soak proto proto-check support support-check lock e2e-compose clean
+.PHONY: help install envoy compiled demo up test lint types imports check ci bench soak fuzz proto proto-check support support-check lock e2e-compose clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -50,6 +50,9 @@ imports: install ## the import contracts
 check: lint types imports proto-check support-check
 
 ci: check test
+
+fuzz: install    ## bytes of all kinds, 20,000 examples of each; ARGS="-k h2"
+	POINTSMAN_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest --timeout=0 tests/property $(ARGS)
 
 soak: install    ## ten minutes of full load with configuration churn; ARGS="--minutes 60"
 	$(BIN)/python -m tests.soak $(ARGS)

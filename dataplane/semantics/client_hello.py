@@ -67,12 +67,10 @@ def parse_client_hello(data: bytes, most: int) -> ClientHello | NoHello:
 def _look_at_record(data: bytes, position: int) -> NoHello | None:
     """Why no record begins at *position*; None where the head of one does."""
     head = data[position : position + _RECORD_HEAD]
-    if head[:1] and head[0] != _HANDSHAKE:
-        return NoHello.NOT_TLS
-    if len(head) > 1 and head[1] != _MAJOR:
-        return NoHello.NOT_TLS
-    if len(head) < _RECORD_HEAD:
+    if len(head) < _RECORD_HEAD:  # Envoy's library looks at nothing less, and so says the same however bytes come
         return NoHello.INCOMPLETE
+    if head[0] != _HANDSHAKE or head[1] != _MAJOR:
+        return NoHello.NOT_TLS
     size = int.from_bytes(head[3:])
     return NoHello.NOT_TLS if not 0 < size <= _MOST_IN_RECORD else None
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataplane.semantics.client_hello import ClientHello, NoHello, parse_client_hello
+from tests.support.fuzzing import fuzzed
 
 MOST = 16384
 LABELS = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=20)
@@ -38,23 +39,27 @@ def in_records(data: bytes, size: int) -> bytes:
 
 
 @given(NAMES, PROTOCOLS, st.integers(min_value=1, max_value=600))
+@fuzzed(100)
 def test_name_and_protocols_are_found_in_any_division_into_records(name: str, protocols: list[str], size: int) -> None:
     data = in_records(hello(name, protocols), size)
     assert parse_client_hello(data, MOST) == ClientHello(name, tuple(protocols))
 
 
 @given(NAMES, PROTOCOLS, st.integers(min_value=1, max_value=600), st.floats(min_value=0, max_value=1, exclude_max=True))
+@fuzzed(100)
 def test_every_true_beginning_asks_for_more(name: str, protocols: list[str], size: int, part: float) -> None:
     data = in_records(hello(name, protocols), size)
     assert parse_client_hello(data[: int(len(data) * part)], MOST) is NoHello.INCOMPLETE
 
 
 @given(NAMES, st.binary(max_size=100))
+@fuzzed(100)
 def test_what_follows_changes_nothing(name: str, rest: bytes) -> None:
     assert parse_client_hello(hello(name, []) + rest, MOST) == ClientHello(name, ())
 
 
 @given(st.binary(max_size=600))
+@fuzzed(100)
 def test_anything_gets_an_answer_that_more_bytes_do_not_take_back(data: bytes) -> None:
     answers = [parse_client_hello(data[:size], MOST) for size in range(len(data) + 1)]
     final = next((answer for answer in answers if answer is not NoHello.INCOMPLETE), None)
@@ -63,6 +68,7 @@ def test_anything_gets_an_answer_that_more_bytes_do_not_take_back(data: bytes) -
 
 
 @given(st.data())
+@fuzzed(100)
 def test_a_damaged_hello_is_no_exception(data: st.DataObject) -> None:
     original = bytearray(hello("a.test", ["h2"]))
     for _ in range(data.draw(st.integers(1, 8))):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataplane.semantics.h1_options import Http1Options
 from tests.support.engine import Client, Engine, get
+from tests.support.fuzzing import fuzzed
 
 FIELDS = st.sampled_from([b"x-a: 1", b"X-B:  two ", b"accept: */*", b"cookie: a=b", b"x-empty:", b"x: a\r\n folded"])
 BODIES = st.binary(max_size=40)
@@ -67,14 +68,14 @@ def _without_dates(client: Client) -> bytes:
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@fuzzed(150)
 def test_any_split_of_good_requests_reads_the_same(data: st.DataObject) -> None:
     stream = b"".join(data.draw(st.lists(requests(), min_size=1, max_size=3)))
     assert reading(data.draw(splits(stream))) == reading([stream])
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@fuzzed(150)
 def test_any_split_of_damaged_requests_ends_the_same(data: st.DataObject) -> None:
     stream = bytearray(b"".join(data.draw(st.lists(requests(), min_size=1, max_size=2))))
     at = data.draw(st.integers(0, len(stream) - 1))
@@ -87,7 +88,7 @@ def test_any_split_of_damaged_requests_ends_the_same(data: st.DataObject) -> Non
 
 
 @given(st.lists(st.binary(min_size=1, max_size=60), max_size=8))
-@settings(max_examples=200, deadline=None)
+@fuzzed(200)
 def test_no_bytes_break_it(pieces: list[bytes]) -> None:
     engine = Engine()
     client = engine.connect()

@@ -11,6 +11,7 @@ from dataplane.base.errors import ProtocolError
 from dataplane.semantics.framing import ChunkedDecoder, encode_chunk
 from dataplane.semantics.h1_fields import FieldParser
 from dataplane.semantics.h1_head import RequestHeadParser, ResponseHeadParser, find_head_end
+from tests.support.fuzzing import fuzzed
 
 FIELDS = FieldParser()
 
@@ -42,17 +43,20 @@ def split(data: bytes, cuts: list[int]) -> list[bytes]:
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40)), st.lists(st.integers(0, 300)), st.binary(max_size=5))
+@fuzzed(100)
 def test_what_is_encoded_is_decoded_under_any_split(pieces: list[bytes], cuts: list[int], behind: bytes) -> None:
     wire = b"".join(map(encode_chunk, pieces)) + b"0\r\n\r\n" + behind
     assert outcome(split(wire, cuts)) == (b"".join(pieces), True, [], behind)
 
 
 @given(WIRE, st.lists(st.integers(0, 60)))
+@fuzzed(100)
 def test_any_bytes_are_read_the_same_under_any_split(wire: bytes, cuts: list[int]) -> None:
     assert outcome(split(wire, cuts)) == outcome([wire])
 
 
 @given(WIRE)
+@fuzzed(100)
 def test_heads_never_raise_anything_but_protocol_errors(wire: bytes) -> None:
     for parse, start in (
         (RequestHeadParser(FIELDS).parse, b"GET / HTTP/1.1\r\n"),
@@ -70,6 +74,7 @@ def test_heads_never_raise_anything_but_protocol_errors(wire: bytes) -> None:
 
 
 @given(WIRE, st.integers(0, 50))
+@fuzzed(100)
 def test_the_end_of_a_head_is_found_whatever_was_looked_at_before(wire: bytes, seen: int) -> None:
     seen = min(seen, len(wire))
     if find_head_end(wire[:seen]) < 0:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataplane.semantics.header_map import HeaderMap, ResponseHeaders
+from tests.support.fuzzing import fuzzed
 from tests.support.upstream_wire import Recorder, Wire
 
 FIELDS = st.sampled_from(
@@ -97,13 +98,13 @@ def reading(pieces: list[bytes]) -> tuple[object, ...]:
 
 
 @given(responses(), st.lists(st.integers(0, 300), max_size=12))
-@settings(max_examples=200, deadline=None)
+@fuzzed(200)
 def test_any_split_of_a_good_response_reads_the_same(data: bytes, cuts: list[int]) -> None:
     assert reading(split(data, cuts)) == reading([data])
 
 
 @given(responses(), st.integers(0, 300), st.integers(0, 255), st.lists(st.integers(0, 300), max_size=12))
-@settings(max_examples=200, deadline=None)
+@fuzzed(200)
 def test_any_split_of_a_damaged_response_ends_the_same(data: bytes, at: int, byte: int, cuts: list[int]) -> None:
     damaged = bytearray(data)
     damaged[at % len(data)] = byte
@@ -115,13 +116,13 @@ def test_any_split_of_a_damaged_response_ends_the_same(data: bytes, at: int, byt
 
 
 @given(WIRE, st.lists(st.integers(0, 100), max_size=6))
-@settings(max_examples=300, deadline=None)
+@fuzzed(300)
 def test_no_bytes_of_a_host_break_it(data: bytes, cuts: list[int]) -> None:
     reading(split(data, cuts))
 
 
 @given(WIRE, st.lists(st.integers(0, 100), max_size=6))
-@settings(max_examples=300, deadline=None)
+@fuzzed(300)
 def test_anything_behind_a_head_ends_the_same(data: bytes, cuts: list[int]) -> None:
     answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + data
     assert reading(split(answer, cuts))[4] == reading([answer])[4]

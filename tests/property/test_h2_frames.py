@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataplane.semantics.h2_options import DEFAULT_HTTP2
 from dataplane.semantics.h2_session import DataReceived, GoAwayReceived, H2Session
 from tests.support import h2_frames as wire
 from tests.support.engine import Engine
+from tests.support.fuzzing import fuzzed
 from tests.support.upstream_h2_wire import H2Wire
 from tests.support.upstream_wire import Recorder
 
@@ -76,14 +77,14 @@ def reading(pieces: list[bytes]) -> tuple[list[object], dict[int, bytes], bool]:
 
 
 @given(TALK, CUTS)
-@settings(max_examples=300, deadline=None)
+@fuzzed(300)
 def test_any_split_of_frames_means_the_same(talk: bytes, cuts: list[int]) -> None:
     talk = wire.PREFACE + wire.settings() + talk
     assert reading(split(talk, cuts)) == reading([talk])
 
 
 @given(TALK, CUTS)
-@settings(max_examples=250, deadline=None)
+@fuzzed(250)
 def test_no_frames_of_a_client_break_a_connection_manager(talk: bytes, cuts: list[int]) -> None:
     engine = Engine()
     client = engine.connect()
@@ -107,7 +108,7 @@ class Ended(Recorder):
 
 
 @given(TALK, CUTS)
-@settings(max_examples=250, deadline=None)
+@fuzzed(250)
 def test_no_frames_of_a_host_break_a_pool(talk: bytes, cuts: list[int]) -> None:
     hosts = H2Wire()
     requests = [Ended(), Ended()]

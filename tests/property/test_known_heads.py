@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataplane.base.errors import ProtocolError
 from dataplane.semantics import noticed
 from dataplane.semantics.h1_fields import FieldParser
 from dataplane.semantics.h1_head import HTTP_11, RequestHeadParser, ResponseHeadParser, find_head_end
+from tests.support.fuzzing import fuzzed
 
 REQUEST = (
     b"GET /a?b HTTP/1.1\r\nhost: a.test\r\nuser-agent: curl/8\r\naccept: */*\r\nx-forwarded-for: 10.0.0.1\r\n"
@@ -66,7 +67,7 @@ def reading(parse: Callable[[bytes], Any], head: bytes) -> object:
 
 
 @given(st.lists(CHANGES, max_size=3), FLIPS)
-@settings(max_examples=300, deadline=None)
+@fuzzed(300)
 def test_requests(conversation: list[list[tuple[int, int, bytes]]], flips: list[tuple[int, int]]) -> None:
     heads = [REQUEST, *(flipped(REQUEST, *flip) for flip in flips), *(changed(REQUEST, changes) for changes in conversation)]
     one_for_all = RequestHeadParser(FieldParser())
@@ -80,7 +81,7 @@ def test_requests(conversation: list[list[tuple[int, int, bytes]]], flips: list[
 
 
 @given(st.lists(CHANGES, max_size=3), FLIPS, st.binary(max_size=5))
-@settings(max_examples=300, deadline=None)
+@fuzzed(300)
 def test_responses(conversation: list[list[tuple[int, int, bytes]]], flips: list[tuple[int, int]], behind: bytes) -> None:
     heads = [RESPONSE, *(flipped(RESPONSE, *flip) for flip in flips), *(changed(RESPONSE, changes) for changes in conversation)]
     one_for_all = ResponseHeadParser(FieldParser())

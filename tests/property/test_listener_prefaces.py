@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dataplane.semantics.http_preface import H2_PREFACE, Preface, look_at_preface
 from dataplane.semantics.proxy_protocol import V2_SIGNATURE, NoHeader, ProxyHeader, parse_proxy_header
+from tests.support.fuzzing import fuzzed
 
 ADDRESSES = st.ip_addresses(v=4) | st.ip_addresses(v=6)
 PORTS = st.integers(min_value=0, max_value=65535)
@@ -25,11 +26,13 @@ def is_final(read: Callable[[bytes], object], data: bytes, open_answer: object) 
 
 
 @given(BEGINNINGS, st.binary(max_size=60))
+@fuzzed(100)
 def test_the_http_preface(beginning: bytes, rest: bytes) -> None:
     assert is_final(look_at_preface, beginning + rest, Preface.INCOMPLETE)
 
 
 @given(BEGINNINGS, st.binary(max_size=60))
+@fuzzed(100)
 def test_the_proxy_header(beginning: bytes, rest: bytes) -> None:
     data = beginning + rest
     answers = [parse_proxy_header(data[:size]) for size in range(len(data) + 1)]
@@ -55,6 +58,7 @@ def test_values_are_read_whatever_follows(addresses: bytes, tlvs: list[tuple[int
 
 
 @given(ADDRESSES, ADDRESSES, PORTS, PORTS)
+@fuzzed(100)
 def test_a_line_says_what_was_written(source: object, destination: object, source_port: int, destination_port: int) -> None:
     family = "TCP6" if ":" in str(source) else "TCP4"
     header = parse_proxy_header(f"PROXY {family} {source} {destination} {source_port} {destination_port}\r\n".encode())

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataplane.base.errors import ProtocolError
 from dataplane.semantics.h1_fields import FieldParser
 from dataplane.semantics.h1_head import RequestHeadParser, ResponseHeadParser, find_head_end
+from tests.support.fuzzing import fuzzed
 
 PIECES = [bytes([byte]) for byte in b'aZ0-_: \t,;"(/?#%@[\x80\xff\x7f']
 TEXT = st.lists(st.sampled_from(PIECES), max_size=6).map(b"".join)
@@ -77,12 +78,12 @@ def lines_of(start_line: bytes, lines: list[bytes]) -> bytes:
 
 
 @given(REQUEST_LINES, st.lists(LINES, max_size=5))
-@settings(max_examples=600, deadline=None)
+@fuzzed(600)
 def test_requests_have_one_reading(start_line: bytes, lines: list[bytes]) -> None:
     agree(lambda: RequestHeadParser(FieldParser()), lines_of(start_line, lines))
 
 
 @given(STATUS_LINES, st.lists(LINES, max_size=5))
-@settings(max_examples=600, deadline=None)
+@fuzzed(600)
 def test_responses_have_one_reading(start_line: bytes, lines: list[bytes]) -> None:
     agree(lambda: ResponseHeadParser(FieldParser()), lines_of(start_line, lines))

@@ -24,6 +24,7 @@ ignores(TlsInspectorConfig, "initial_read_buffer_size", because="bytes are read 
 _MOST: Final = 16384  # bytes of a ClientHello unless configured, as Envoy
 # What BoringSSL says of the bytes; Envoy logs it although the connection is none of its TLS.
 _HTTP_REQUEST: Final = "TLS_error|error:1000009c:SSL routines:OPENSSL_internal:HTTP_REQUEST:TLS_error_end"
+_PROXY_REQUEST: Final = "TLS_error|error:1000009b:SSL routines:OPENSSL_internal:HTTPS_PROXY_REQUEST:TLS_error_end"
 _WRONG_VERSION: Final = "TLS_error|error:100000f7:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end"
 _PARSE_FAILED: Final = "TLS_error|error:10000083:SSL routines:OPENSSL_internal:CLIENTHELLO_PARSE_FAILED:TLS_error_end"
 _REQUESTS: Final = (b"GET ", b"POST ", b"HEAD ", b"PUT ")
@@ -86,6 +87,8 @@ class TlsInspector:
 def _reason(found: NoHello, data: bytes) -> str:
     if found is NoHello.BROKEN:
         return _PARSE_FAILED
+    if data.startswith(b"CONNE"):
+        return _PROXY_REQUEST
     return _HTTP_REQUEST if data.startswith(_REQUESTS) else _WRONG_VERSION
 
 
