@@ -38,7 +38,10 @@ class ResponseSide(RequestState):
         return not self._awaits_tunnel and not self._retries.policy.after_response(headers)
 
     def on_informational(self, headers: ResponseHeaders) -> None:
-        """What was passed on of a response rules out another try."""
+        """What was passed on of a response rules out another try.  As Envoy, the first interim response stands for all."""
+        if self._was_informed:
+            return
+        self._was_informed = True
         self._counters.count(headers.status, self._internal, self._alt_name)
         self._retries = None
         self.stream.encode_informational(headers)

@@ -85,6 +85,7 @@ class RequestState:
         "_set_cookies",
         "_started",
         "_trailers",
+        "_was_informed",
         "_wishes",
         "cluster",
         "headers",
@@ -122,6 +123,7 @@ class RequestState:
         self._paused = False
         self._started = False  # response headers were passed on
         self._over = False
+        self._was_informed = False  # by an interim response
         self._awaits_tunnel = False  # what the client sends is held until the upstream grants it
         self._mirrors: Sequence[Mirror] = ()  # copies that take the body as well
 
