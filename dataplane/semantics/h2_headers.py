@@ -63,13 +63,13 @@ def _join_cookies(headers: HeaderMap) -> None:
         headers.set(b"cookie", b"; ".join(cookies))
 
 
-def response_headers(received: Iterable[Field]) -> ResponseHeaders:
+def response_headers(received: tuple[Field, ...]) -> ResponseHeaders:
     """A response's head.  `:status` comes first; the library checked that it is a number of three digits."""
-    (_, status), *fields = received
-    return ResponseHeaders(_CODES.get(status) or int(status), fields)
+    status = received[0][1]
+    return ResponseHeaders(_CODES.get(status) or int(status), list(received[1:]))
 
 
-def header_bytes(received: Iterable[Field]) -> int:
+def header_bytes(received: tuple[Field, ...]) -> int:
     """The size of a header list as Envoy counts it."""
     size = 0
     for name, value in received:

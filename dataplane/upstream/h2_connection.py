@@ -243,17 +243,18 @@ class H2Connection(H2Writer):
             self._on_response(heads.pop(next(iter(heads))))
 
     def _on_head_and_data(self, head: h2_session.ResponseReceived, body: h2_session.DataReceived) -> None:
-        stream = self.streams.get(head.stream_id)
-        if stream is None or stream.receiver is None or self._is_too_large(stream, head.headers):
+        received, stream = head.headers, self.streams.get(head.stream_id)
+        if stream is None or stream.receiver is None or self._is_too_large(stream, received):
             self._on_data(body)
             return
-        headers, receiver = response_headers(head.headers), stream.receiver
-        if body.end_stream and body.data and receiver.takes_whole(headers):
-            self.session.acknowledge(head.stream_id, len(body.data))
+        headers, receiver = response_headers(received), stream.receiver
+        data = body.data
+        if data and body.end_stream and receiver.takes_whole(headers):
+            self.session.acknowledge(stream.stream_id, len(data))
             self._end(stream)
-            receiver.on_whole(headers, body.data)
+            receiver.on_whole(headers, data)
         else:
-            stream.head = head.headers
+            stream.head = received
             receiver.on_headers(headers, False)
             self._on_data(body)
 
