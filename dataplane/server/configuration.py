@@ -130,8 +130,7 @@ class Configuration:
         self.on_ready: Callable[[], None] | None = None  # everything that was accepted is in use
         self.not_bound: Mapping[str, OSError] = {}
         self._subscribed: dict[str, set[Source]] = {}
-        self._eds_scopes: dict[str, str] = {}
-        self._rds_scopes: dict[str, str] = {}
+        self._scopes: dict[str, dict[str, str]] = {ENDPOINT: {}, ROUTE: {}, SECRET: {}}  # prefixes of statistics, by name
         self._scope_gauges: list[Gauge] = []  # what is used of SRDS; a scope that waits is not counted
         self._discovered_types: frozenset[str] = frozenset()
         self._generation = stats.gauge("pointsman.generation")
@@ -333,8 +332,8 @@ class Configuration:
             cluster: Cluster = resource.value
             if cluster.eds_source is not None:
                 wanted.setdefault(cluster.eds_source, set()).add(cluster.eds_service_name)
-                self._eds_scopes[cluster.eds_service_name] = f"cluster.{cluster.stat_name}."
-        self._subscribe(ENDPOINT, wanted, self._eds_scopes)
+                self._scopes[ENDPOINT][cluster.eds_service_name] = f"cluster.{cluster.stat_name}."
+        self._subscribe(ENDPOINT, wanted)
 
     def follow_routes(self) -> None:
         """Ask for the route configurations of every listener, and of every scope, that is known."""
@@ -344,11 +343,11 @@ class Configuration:
             listener: Listener = resource.value
             for rds in listener.rds_sources:
                 wanted.setdefault(rds.source, set()).add(rds.route_config_name)
-                self._rds_scopes[rds.route_config_name] = f"http.{rds.stat_prefix}.rds.{rds.route_config_name}."
+                self._scopes[ROUTE][rds.route_config_name] = f"http.{rds.stat_prefix}.rds.{rds.route_config_name}."
             for srds in listener.srds_sources:
                 wanted.setdefault(srds.rds_source, set()).update(in_scopes)
-                self._rds_scopes.update({name: f"http.{srds.stat_prefix}.rds.{name}." for name in in_scopes})
-        self._subscribe(ROUTE, wanted, self._rds_scopes)
+                self._scopes[ROUTE].update({name: f"http.{srds.stat_prefix}.rds.{name}." for name in in_scopes})
+        self._subscribe(ROUTE, wanted)
 
     def follow_scopes(self) -> None:
         """Ask for all scopes, wherever a listener that is known takes them from."""
@@ -396,12 +395,12 @@ class Configuration:
             for reference in resource.value.secret_references:
                 if reference.source is not None:
                     wanted.setdefault(reference.source, set()).add(reference.name)
-        scopes = {name: f"sds.{name}." for names in wanted.values() for name in names}
-        self._subscribe(SECRET, wanted, scopes)
+                    self._scopes[SECRET][reference.name] = f"sds.{reference.name}."
+        self._subscribe(SECRET, wanted)
 
-    def _subscribe(self, type_url: str, wanted: Mapping[ConfigSource, set[str]], scopes: dict[str, str]) -> None:
-        """scopes: the prefix of the statistics by name; those of names that are not wanted are taken off."""
-        client = self._client
+    def _subscribe(self, type_url: str, wanted: Mapping[ConfigSource, set[str]]) -> None:
+        """What is known of names that are not wanted is taken off, and their statistics; those of endpoints are their cluster's."""
+        client, scopes = self._client, self._scopes[type_url]
         if client is None:
             return
 
@@ -420,8 +419,7 @@ class Configuration:
             by_source.setdefault(source, {}).update(dict.fromkeys(names, config_source.initial_fetch_timeout))
         every = {name for names in by_source.values() for name in names}
         self._forget_others(type_url, every)
-        for name in scopes.keys() - every:
-            del scopes[name]
+        gone = [scopes.pop(name) for name in scopes.keys() - every]
         for source, timeouts in by_source.items():
             if source in known:
                 client.set_names(type_url, source, timeouts)
@@ -432,6 +430,8 @@ class Configuration:
                 log.error("%s: %s", type_url, error)
                 continue
             known.add(source)
+        for prefix in gone if type_url != ENDPOINT else ():
+            self._stats.scope(prefix).drop()
 
     def _forget_others(self, type_url: str, wanted: Collection[str]) -> None:
         """The client forgets what is no longer asked for without a word; if it is asked for again, it is waited for again."""

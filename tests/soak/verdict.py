@@ -16,10 +16,10 @@ from tests.soak.measure import Sample
 # Caches fill, pools find their size, and the allocator its own: this part of a run says nothing about leaks.
 WARM_UP: Final = 1 / 4
 # By how much each may grow from the end of the warm-up to the end, by the line through all samples: what comes and goes with the load makes
-# it lean by less.  In ten minutes that finds a kilobyte for each revision, and fifty bytes for every hundred requests.
-MOST_BLOCKS: Final = 5000
-MOST_BYTES: Final = 400 << 10
-MOST_RESIDENT: Final = 3 << 20
+# it lean by less.  In ten minutes that finds five objects for each revision, and fifty bytes for every hundred requests.
+MOST_BLOCKS: Final = 3000
+MOST_BYTES: Final = 200 << 10
+MOST_RESIDENT: Final = 2 << 20
 # A run that is shorter than this ends while all that still finds its size: it finds what is ten times as bad.
 SHORT: Final = 200.0
 SHORT_FACTOR: Final = 10

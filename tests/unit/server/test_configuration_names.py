@@ -25,11 +25,13 @@ class RecordingClient:
 
     def __init__(self) -> None:
         self.names: dict[tuple[str, xds.Source], Mapping[str, float]] = {}
+        self.scope_of: dict[str, Callable[[str], Any]] = {}
 
     def subscribe(
         self, type_url: str, source: xds.Source, names: Mapping[str, float], scope_of: Callable[[str], Any], *_: float
     ) -> None:
         assert (type_url, source) not in self.names
+        self.scope_of[type_url] = scope_of
         self.names[type_url, source] = dict(names)
 
     def set_names(self, type_url: str, source: xds.Source, names: Mapping[str, float]) -> None:
@@ -89,6 +91,23 @@ def test_a_secret_stays_while_it_is_needed_whatever_the_server_says() -> None:
         assert configuration.secrets == {"key": "value"}
         configuration.on_update(CLUSTER, {}, ("a",), "v3")
         assert configuration.secrets == {}
+
+    play(scenario)
+
+
+def test_statistics_of_a_secret_are_called_after_it_and_go_when_nobody_needs_it() -> None:
+    """Of one that is asked for later, too."""
+
+    def needing(name: str) -> dict[str, Resource]:
+        reference = SecretReference(name, ConfigSource(AdsConfigSource()))
+        return {"a": Resource("a", Cluster("a", DiscoveryType.STATIC, secret_references=frozenset({reference})), name.encode())}
+
+    def scenario(configuration: Configuration, client: RecordingClient) -> None:
+        for version, name in enumerate(("first", "second", "third")):
+            configuration.on_update(CLUSTER, needing(name), (), str(version))
+            counter = client.scope_of[SECRET](name).counter("update_success")
+            assert counter.name == f"sds.{name}.update_success"
+            assert list(client.scope_of[SECRET](name).store.counters) == [counter.name]
 
     play(scenario)
 
