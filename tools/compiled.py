@@ -23,9 +23,11 @@ _STAMP: Final = "SOURCES"
 
 # What every request passes through, by package; with the bases of its classes, since a compiled class wants compiled ones.
 COMPILED: Final = {
+    "api": "transport_socket",
     "balancing": "host policies",
     "base": "counts deadlines failures write_queue",
     "extensions/common": "line_logger",
+    "extensions/transport_sockets/tls": "transport",
     "http": "config connection_manager date filter_chain filter_way logged_connection manager peer request_headers request_id "
     "response_headers stats stream stream_response stream_state stream_times",
     "http/codec": "h1 h1_response h2 h2_held h2_stream",

@@ -26,6 +26,7 @@ import ngh2
 import uvloop
 
 from bench import scenarios
+from bench.micro.secure_client import SecureClient, trusting_context
 from bench.scenario import Place
 from bench.scenarios import grpc_unary, h1
 from bench.upstream import ANSWER, BODY
@@ -77,6 +78,7 @@ class Wire:
     def __init__(self) -> None:
         self.written: list[bytes] = []
         self.write = self.written.append
+        self.protocol: Any = None
 
     def take(self) -> bytes:
         taken = b"".join(self.written)
@@ -86,8 +88,13 @@ class Wire:
     def get_extra_info(self, name: str) -> object:
         return {"sockname": ("127.0.0.1", 18080), "peername": ("127.0.0.1", 4000)}.get(name)
 
+    def set_protocol(self, protocol: object) -> None:
+        self.protocol = protocol
+
     def is_closing(self) -> bool:
         return False
+
+    def close(self) -> None: ...
 
     def set_write_buffer_limits(self, high: int) -> None: ...
 
@@ -109,6 +116,19 @@ class H1Peer:
 
     def count(self, received: bytes) -> int:
         return received.count(BODY)
+
+
+class H1TlsPeer(H1Peer):
+    """A client over TLS, once `shake_hands` has been called."""
+
+    def __init__(self) -> None:
+        self.client = SecureClient(trusting_context("http/1.1"))
+
+    def requests(self) -> bytes:
+        return self.client.encrypt(super().requests())
+
+    def count(self, received: bytes) -> int:
+        return super().count(self.client.decrypt(received))
 
 
 class H2Peer:
@@ -145,11 +165,27 @@ class H2Peer:
         return [event.stream_id for event in self.session.events() if getattr(event, "end_stream", False)]  # type: ignore[attr-defined]
 
 
+class H2TlsPeer(H2Peer):
+    """A client over TLS, once `shake_hands` has been called."""
+
+    def __init__(self) -> None:
+        super().__init__(ngh2.Role.CLIENT)
+        self.client = SecureClient(trusting_context("h2"))
+
+    def requests(self) -> bytes:
+        return self.client.encrypt(super().requests())
+
+    def count(self, received: bytes) -> int:
+        return super().count(self.client.decrypt(received))
+
+
 Peer = H1Peer | H2Peer
 
 CASES: dict[str, tuple[Callable[[], Peer], Callable[[], Peer]]] = {
     "h1": (H1Peer, H1Peer),
+    "h1_tls": (H1TlsPeer, H1Peer),
     "h2_h1": (lambda: H2Peer(ngh2.Role.CLIENT), H1Peer),
+    "h2_tls_h1": (H2TlsPeer, H1Peer),
     "h2_h2": (lambda: H2Peer(ngh2.Role.CLIENT), lambda: H2Peer(ngh2.Role.SERVER)),
     "grpc_unary": (
         lambda: H2Peer(ngh2.Role.CLIENT, POST, grpc_unary.SCENARIO.load.body),  # type: ignore[attr-defined]
@@ -164,7 +200,7 @@ class Proxy:
     def __init__(self, case: str, directory: Path, workers: int = 1) -> None:
         """workers: one of so many, which count together what limits hold for."""
         self.new_client, self.new_upstream = CASES[case]
-        self.clients: list[tuple[Connection, Wire, Peer]] = []
+        self.clients: list[tuple[Wire, Peer]] = []
         self.upstreams: list[tuple[asyncio.Protocol, Wire, Peer]] = []
         self.profile: cProfile.Profile | None = None
         self.spent = 0.0
@@ -188,6 +224,7 @@ class Proxy:
         self.acceptor: Any = SimpleNamespace(
             server=ServerContext(holder, clusters, stats, deadlines, loop, "bench", "bench"),
             stat_prefix="listener.bench.",
+            scope=stats.scope("listener.bench."),
             config=listener,
             on_accepted=lambda connection: None,
             on_established=lambda connection: None,
@@ -205,17 +242,29 @@ class Proxy:
         """upstream.connector.Connector."""
 
     def accept(self) -> None:
-        connection, wire = Connection(self.acceptor, len(self.clients) + 1), Wire()
-        connection.connection_made(wire)  # type: ignore[arg-type]
-        self.clients.append((connection, wire, self.new_client()))
+        wire, peer = Wire(), self.new_client()
+        wire.protocol = Connection(self.acceptor, len(self.clients) + 1)
+        wire.protocol.connection_made(wire)
+        if isinstance(peer, (H1TlsPeer, H2TlsPeer)):
+            while said := peer.client.shake_hands(wire.take()):
+                wire.protocol.data_received(said)
+        self.clients.append((wire, peer))
 
     async def pass_on(self, pieces: list[tuple[Any, bytes]]) -> None:
         """Bytes arrive, for each connection in one read, and are dealt with until nothing more is to be written."""
+
+        def receive() -> None:
+            for protocol, data in pieces:
+                protocol.data_received(data)
+
+        await self.run(receive)
+
+    async def run(self, call: Callable[[], None]) -> None:
+        """*call*, and what the loop has to do after it, are timed."""
         if self.profile is not None:
             self.profile.enable()
         begun = time.process_time()
-        for protocol, data in pieces:
-            protocol.data_received(data)
+        call()
         await asyncio.sleep(0)
         self.spent += time.process_time() - begun
         if self.profile is not None:
@@ -223,16 +272,16 @@ class Proxy:
 
     async def exchange(self) -> None:
         """Every client's requests, and their answers."""
-        await self.pass_on([(connection, peer.requests()) for connection, _, peer in self.clients])
+        await self.pass_on([(wire.protocol, peer.requests()) for wire, peer in self.clients])
         for _ in range(3):  # settings come before answers
             answers = [(protocol, peer.answers(wire.take())) for protocol, wire, peer in self.upstreams]
             await self.pass_on([(protocol, data) for protocol, data in answers if data])
-        answered = sum(peer.count(wire.take()) for _, wire, peer in self.clients)
+        answered = sum(peer.count(wire.take()) for wire, peer in self.clients)
         assert answered == self.per_exchange, f"{answered} of {self.per_exchange} requests were answered"
 
     @property
     def per_exchange(self) -> int:
-        return sum(peer.per_pass for _, _, peer in self.clients)
+        return sum(peer.per_pass for _, peer in self.clients)
 
     async def microseconds(self) -> list[float]:
         """Per request, of each exchange in one round."""
@@ -263,13 +312,14 @@ async def _measure(case: str, rounds: int, directory: Path, calls: int, workers:
     if calls:
         proxy.profile = cProfile.Profile()
         await proxy.microseconds()
-        _print_calls(pstats.Stats(proxy.profile), PASSES * proxy.per_exchange, calls)
+        print_calls(pstats.Stats(proxy.profile), PASSES * proxy.per_exchange, calls)
     else:
         taken = sorted([each for _ in range(rounds) for each in await proxy.microseconds()])
         print(f"{case:12} best tenth {taken[len(taken) // 10]:6.2f} us, median {median(taken):6.2f} us per request")
 
 
-def _print_calls(stats: Any, requests: int, most: int) -> None:
+def print_calls(stats: Any, requests: int, most: int) -> None:
+    """The *most* functions that take most, for each of so many *requests*."""
     rows = [(calls, own, name) for name, (_, calls, own, _, _) in stats.stats.items()]
     print(f"{sum(row[0] for row in rows) / requests:.1f} calls per request")
     for calls, own, (file, line, name) in sorted(rows, key=lambda row: -row[1])[:most]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class SocketAddress:
     """An IP address (or, for an upstream that is resolved later, a host name) and a port."""
 
@@ -17,10 +18,13 @@ class SocketAddress:
     wire: bytes = field(init=False, repr=False, compare=False)
     """The same in bytes."""
 
-    def __post_init__(self) -> None:
-        text = f"[{self.host}]:{self.port}" if self.is_ipv6 else f"{self.host}:{self.port}"
-        object.__setattr__(self, "text", text)
-        object.__setattr__(self, "wire", text.encode())
+    def __init__(self, host: str, port: int) -> None:
+        text = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        keep = object.__setattr__
+        keep(self, "host", host)
+        keep(self, "port", port)
+        keep(self, "text", text)
+        keep(self, "wire", text.encode())
 
     @property
     def is_ipv6(self) -> bool:
@@ -76,6 +80,12 @@ def address_of(name: object) -> Address | None:
     if isinstance(name, tuple):
         return SocketAddress(str(name[0]), int(name[1]))
     return name if isinstance(name, InternalAddress) else None
+
+
+@lru_cache(maxsize=1024)
+def own_address(host: str, port: int) -> SocketAddress:
+    """Our end of a connection: many share it."""
+    return SocketAddress(host, port)
 
 
 def parse_ip_and_port(text: str) -> SocketAddress | None:

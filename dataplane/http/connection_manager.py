@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dataplane.base.deadlines import Deadline
     from dataplane.http.codec.interface import Codec, StreamEncoder
     from dataplane.http.manager import BoundManager
+    from dataplane.http.peer import Peer
     from dataplane.http.stream_state import StreamState
 
 log = logging.getLogger("http")
@@ -38,12 +39,13 @@ _PREFACE_START: Final = PREFACE[:14]
 class HttpConnection:
     """Implements api.network_filter.NetworkFilter."""
 
+    peer: Peer  # since the first stream
+
     def __init__(self, manager: BoundManager, downstream: DownstreamConnection) -> None:
         self.manager = manager
         self.downstream = downstream
         self.info = info = downstream.info
         self.tls = info.downstream_tls
-        self.peer = manager.peer(downstream.remote_address, downstream.local_address, self.tls)
         self.closing = False  # no stream after those under way
         self._gone = False
         self._ended_by_peer = True
@@ -87,9 +89,8 @@ class HttpConnection:
         stats.rq_total.value += 1
         self._rq_by_protocol.value += 1
         stats.rq_active.value += 1
-        if not self._streams_begun and self._h2 is None:
-            stats.cx_http1_total.inc()
-            stats.cx_http1_active.inc()
+        if not self._streams_begun:
+            self._begin_first_stream()
         self._streams_begun += 1
         most = self.manager.config.max_requests_per_connection
         if most and self._streams_begun >= most and not self.closing:
@@ -99,6 +100,14 @@ class HttpConnection:
         if self.manager.has_stream_deadlines:
             stream.arm_deadlines()
         return stream
+
+    def _begin_first_stream(self) -> None:
+        """Many connections are opened and never used: what only requests need is found out now."""
+        downstream = self.downstream
+        self.peer = self.manager.peer(downstream.remote_address, downstream.local_address, self.tls)
+        if self._h2 is None:
+            self.manager.stats.cx_http1_total.inc()
+            self.manager.stats.cx_http1_active.inc()
 
     def end_stream(self, stream: StreamState, delay_close: bool) -> None:
         """Called once by each stream, last.  delay_close: the client may still be sending."""
@@ -266,10 +275,12 @@ class HttpConnection:
     def watch(self, within: float) -> None:
         """Look at the idle times again *within* so many seconds at the latest (0: no need)."""
         limits = self.manager.times
-        times = [seconds for seconds in (within, limits.idle_timeout, limits.stream_idle_timeout, self._flush_timeout) if seconds]
+        for seconds in (limits.idle_timeout, limits.stream_idle_timeout, self._flush_timeout):
+            if seconds and (not within or seconds < within):
+                within = seconds
         if self._watch is not None:
             self._watch.cancel()
-        self._watch = self.manager.server.deadlines.arm(min(times), self._look) if times else None
+        self._watch = self.manager.server.deadlines.arm(within, self._look) if within else None
 
     def _look(self) -> None:
         """Idle deadlines move with every byte, so nobody re-arms them: this looks how far they have moved."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from dataplane.base.address import Address, InternalAddress, PipeAddress, SocketAddress
@@ -43,6 +42,7 @@ _INTERNAL: Final = b"x-envoy-internal"
 _CLIENT_CERT: Final = b"x-forwarded-client-cert"
 _EXTERNAL_ADDRESS: Final = b"x-envoy-external-address"
 
+_NOT_FROM_OUTSIDE: Final = forwarded.INTERNAL_ONLY | forwarded.EDGE_ONLY
 _TE_ALONE: Final = (b"te",)  # of every gRPC call, with `trailers`: it goes on as it is, and nobody needs to notice it
 
 _IN_AUTHORITY: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$&'()*+,;=:@[]"
@@ -118,19 +118,17 @@ class RequestPreparation:
 
     def peer(self, remote: Address, local: Address, tls: TlsFacts | None = None) -> Peer:
         """Facts of a connection, worked out once."""
-        port = local.port if isinstance(local, SocketAddress) else 0
-        if not isinstance(remote, SocketAddress):
-            told = b"" if isinstance(remote, InternalAddress) else self._local
-            peer = Peer(remote, told, b"", self._is_internal(remote), port)
+        if isinstance(remote, SocketAddress):
+            told = self._local if remote.host in LOOPBACK else remote.host.encode()
         else:
-            text = remote.host.encode()
-            peer = Peer(remote, self._local if remote.host in LOOPBACK else text, text, self._is_internal(remote), port)
-        if tls is not None:
-            certificate = tls.peer_certificate
-            shown = None if certificate is None else element(tls, certificate, self._config.client_cert_details)
-            peer = replace(peer, scheme=b"https", client_cert=shown)
-        introduction = self._introduction(peer)
-        return replace(peer, introduction=introduction, noticed=noticed.among(noticed.REQUEST, introduction))
+            told = b"" if isinstance(remote, InternalAddress) else self._local
+        port = local.port if isinstance(local, SocketAddress) else 0
+        certificate = None if tls is None else tls.peer_certificate
+        shown = None if tls is None or certificate is None else element(tls, certificate, self._config.client_cert_details)
+        peer = Peer(remote, told, self._is_internal(remote), port, b"http" if tls is None else b"https", shown)
+        peer.introduction = self._introduction(peer)
+        peer.noticed = noticed.among(noticed.REQUEST, peer.introduction)
+        return peer
 
     def _introduction(self, peer: Peer) -> tuple[Field, ...]:
         """What `_mutate` adds to a request without special fields, but for its id: found out by trying."""
@@ -330,7 +328,7 @@ class RequestPreparation:
         if internal:
             headers.add(_INTERNAL, b"true")
             return
-        unwanted = forwarded.INTERNAL_ONLY | forwarded.EDGE_ONLY if edge else forwarded.INTERNAL_ONLY
+        unwanted = _NOT_FROM_OUTSIDE if edge else forwarded.INTERNAL_ONLY
         headers.fields = [field for field in headers.fields if field[0] not in unwanted]
 
     def _is_internal(self, address: Address) -> bool:

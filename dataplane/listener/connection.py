@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from dataplane.api.listener_filter import Inspected
 from dataplane.api.overload import TRANSPORT_SOCKET_CONNECT
-from dataplane.base.address import Address, PipeAddress, SocketAddress, address_of
+from dataplane.base.address import Address, InternalAddress, PipeAddress, SocketAddress, address_of, own_address
 from dataplane.base.reading_turns import LARGE_READ
 from dataplane.listener.inspection import InspectionRun
 from dataplane.listener.read_filters import create_filter
@@ -384,14 +384,18 @@ class Connection(StreamInfo, asyncio.Protocol):
         self.transport.close()
 
     def _learn_addresses(self, transport: asyncio.Transport) -> None:
-        self.local_address = address_of(transport.get_extra_info("sockname")) or self.listener.address
+        name = transport.get_extra_info("sockname")
+        self.local_address = (
+            own_address(name[0], name[1]) if isinstance(name, tuple) else address_of(name)
+        ) or self.listener.address
         self.remote_address = address_of(transport.get_extra_info("peername")) or _UNNAMED_PIPE
         self.downstream_remote_address = self.downstream_direct_remote_address = self.remote_address
         self.downstream_local_address = self.local_address
         self.listener_name = self.listener.name
-        passed = transport.get_extra_info("passed_metadata")  # by who dialled an internal listener
-        if passed:
-            self.dynamic_metadata = dict(passed)
+        if isinstance(self.local_address, InternalAddress):
+            passed = transport.get_extra_info("passed_metadata")  # by who dialled it
+            if passed:
+                self.dynamic_metadata = dict(passed)
 
     def __repr__(self) -> str:
         state = "closing" if self._closing else "open"

@@ -65,15 +65,15 @@ _Entry = tuple[FilterChainMatch, "FilterChain"]
 class FilterChainIndex:
     """The chains of a listener by destination port."""
 
-    __slots__ = ("_by_port", "_only")
+    __slots__ = ("_by_port", "only")
 
     def __init__(self, chains: Sequence[FilterChain]) -> None:
         self._by_port: dict[int, list[_Entry]] = {}
         for chain in chains:
             match = chain.match if isinstance(chain.match, FilterChainMatch) else ANY
             self._by_port.setdefault(match.destination_port, []).append((match, chain))
-        # Most listeners have one chain that takes everything.
-        self._only = chains[0] if len(chains) == 1 and self._by_port.get(0, [(None, None)])[0][0] == ANY else None
+        # Most listeners have one chain that takes everything, whatever is known of a connection.
+        self.only = chains[0] if len(chains) == 1 and self._by_port.get(0, [(None, None)])[0][0] == ANY else None
 
     def choose(self, facts: ConnectionFacts, default: FilterChain | None) -> FilterChain | None:
         """The best chain, *default* where none matches."""
@@ -82,8 +82,6 @@ class FilterChainIndex:
 
     def find(self, facts: ConnectionFacts) -> FilterChain | None:
         """The best chain, None where none matches."""
-        if self._only is not None:
-            return self._only
         port = facts.local.port if isinstance(facts.local, SocketAddress) else 0
         entries = self._by_port.get(port) or self._by_port.get(0, [])
         for narrow in _STEPS:
@@ -94,11 +92,12 @@ class FilterChainIndex:
 class NamedChains:
     """The chains of a listener by name, and a tree that names one for each connection.  Envoy: Listener.filter_chain_matcher."""
 
-    __slots__ = ("_by_name", "_tree")
+    __slots__ = ("_by_name", "_tree", "only")
 
     def __init__(self, by_name: Mapping[str, FilterChain], tree: Node[str]) -> None:
         self._by_name = by_name
         self._tree = tree
+        self.only: FilterChain | None = None
 
     def choose(self, facts: ConnectionFacts, default: FilterChain | None) -> FilterChain | None:
         """As FilterChainIndex.choose.  As in Envoy, *default* does not stand in for a chain that the tree names and nobody has."""
@@ -118,6 +117,8 @@ def find_filter_chain(
 ) -> FilterChain | None:
     """The chain for a connection to *listener*: the best match, else the default chain, else None (close it)."""
     index = listener.filter_chain_index or FilterChainIndex(listener.filter_chains)
+    if index.only is not None:
+        return index.only
     facts = ConnectionFacts(
         local, remote, direct_remote or remote, server_name.lower(), transport_protocol or RAW_BUFFER, application_protocols
     )

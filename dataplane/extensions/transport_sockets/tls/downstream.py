@@ -38,7 +38,7 @@ class ServerContexts:
         certificates, validation = materials.certificates, materials.validation
         self._by_name: Final[dict[str, ssl.SSLContext]] = {}
         self._locals: Final[dict[int, Certificate]] = {}
-        self._validation: Final = validation
+        self._asks: Final = validation is not None  # clients for a certificate
         looks = validation is not None and looks_at_certificates(validation)
         self._verifier: Final = Verifier(validation) if validation is not None and looks else None
         resumption = Resumption(config, materials, at)
@@ -74,10 +74,11 @@ class ServerContexts:
         tls = self.default.wrap_bio(incoming, outgoing, server_side=True)
         return TlsTransport(_Handshakes(self, stats), above, incoming, outgoing, tls)
 
-    def facts(self, tls: ssl.SSLObject) -> ConnectionFacts:
+    def facts(self, layer: TlsTransport) -> ConnectionFacts:
+        tls = layer.tls
         local = self._locals.get(id(tls.context))
         name = getattr(tls, "requested_name", "")
-        return ConnectionFacts(tls, name, local, self._validation is not None)
+        return ConnectionFacts(tls, name, layer.alpn, local, self._asks, self._asks)
 
     def verdict(self, facts: ConnectionFacts) -> Verdict:
         if self._verifier is None:
@@ -115,14 +116,14 @@ class _Handshakes:
         self._stats = stats
 
     def on_handshake_done(self, layer: TlsTransport) -> bool:
-        facts = self._contexts.facts(layer.tls)
+        facts = self._contexts.facts(layer)
         verdict = self._contexts.verdict(facts)
         if verdict is not Verdict.GOOD:
             self._stats.on_verdict(verdict)
             layer.above.on_not_secured(verification_reason(verdict, facts.peer_certificate), facts)
             return False
-        self._stats.on_handshake(layer.tls)
-        if layer.tls.getpeercert(binary_form=True) is None:
+        self._stats.on_handshake(layer.tls, facts)
+        if facts.peer_certificate is None:
             self._stats.no_certificate.inc()
         layer.above.on_secured(facts)
         return True

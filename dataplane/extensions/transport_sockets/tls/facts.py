@@ -3,45 +3,61 @@
 from __future__ import annotations
 
 import ssl
-from functools import cached_property
+import sys
 from typing import Any
 
 from dataplane.extensions.transport_sockets.tls.certificate import Certificate
 
 
 class ConnectionFacts:
-    """peer_validated: the certificate was checked against something."""
+    """version, cipher: every connection is counted by them.  alpn: as the interface has it."""
 
-    def __init__(self, tls: ssl.SSLObject, server_name: str, local: Certificate | None, validates: bool) -> None:
+    __slots__ = (
+        "_peer_certificate",
+        "_session_id",
+        "_tls",
+        "_unread",
+        "_validates",
+        "alpn",
+        "cipher",
+        "local_certificate",
+        "server_name",
+        "version",
+    )
+
+    def __init__(
+        self, tls: ssl.SSLObject, server_name: str, alpn: str, local: Certificate | None, asks: bool, validates: bool
+    ) -> None:
+        """asks: the peer was asked for a certificate.  validates: it was checked against something."""
         self._tls = tls
-        self.server_name = server_name
-        self.local_certificate = local
         self._validates = validates
-
-    @cached_property
-    def version(self) -> str:
-        return self._tls.version() or ""
-
-    @cached_property
-    def cipher(self) -> str:
-        cipher = self._tls.cipher()
-        return cipher[0] if cipher else ""
+        self._session_id: str | None = None
+        self._unread = asks
+        self._peer_certificate: Certificate | None = None
+        cipher = tls.cipher()
+        self.alpn = alpn
+        self.cipher = sys.intern(cipher[0]) if cipher else ""
+        self.local_certificate = local
+        self.server_name = server_name
+        self.version = sys.intern(tls.version() or "")
 
     @property
-    def alpn(self) -> str:
-        return self._tls.selected_alpn_protocol() or ""
-
-    @cached_property  # each look at the session costs 6 kB for ever, see upstream.ClientContext.keep_session
     def session_id(self) -> str:
-        session = self._tls.session
-        return session.id.hex() if session is not None else ""
+        """Looked at once: each look costs 6 kB for ever, see upstream.ClientContext.keep_session."""
+        if self._session_id is None:
+            session = self._tls.session
+            self._session_id = session.id.hex() if session is not None else ""
+        return self._session_id
 
-    @cached_property
+    @property
     def peer_certificate(self) -> Certificate | None:
-        der = self._tls.getpeercert(binary_form=True)
-        return None if der is None else Certificate(der)
+        if self._unread:
+            self._unread = False
+            der = self._tls.getpeercert(binary_form=True)
+            self._peer_certificate = None if der is None else Certificate(der)
+        return self._peer_certificate
 
-    @cached_property
+    @property
     def peer_chain(self) -> tuple[bytes, ...]:
         """The library has it since Python 3.13; before, it is on the object underneath."""
         tls: Any = self._tls

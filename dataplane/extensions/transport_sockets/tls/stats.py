@@ -8,6 +8,7 @@ from typing import Final
 from dataplane.extensions.transport_sockets.tls.negotiated import negotiated
 from dataplane.extensions.transport_sockets.tls.verdict import Verdict
 from dataplane.observe.stats import Counter, Scope
+from dataplane.observe.tls_facts import TlsFacts
 
 
 class TlsStats:
@@ -28,13 +29,12 @@ class TlsStats:
         scope.counter("was_key_usage_invalid")
         self._by_kind: Final[dict[tuple[str, str], Counter]] = {}
 
-    def on_handshake(self, connection: ssl.SSLObject) -> None:
+    def on_handshake(self, connection: ssl.SSLObject, facts: TlsFacts) -> None:
         self.handshake.inc()
         if connection.session_reused:
             self.session_reused.inc()
-        self._kind("versions", connection.version() or "").inc()
-        cipher = connection.cipher()
-        self._kind("ciphers", cipher[0] if cipher else "").inc()
+        self._kind("versions", facts.version).inc()
+        self._kind("ciphers", facts.cipher).inc()
         if (asked := negotiated()) is not None:
             group, signature = asked.of(connection)
             self._count_named("curves", group)

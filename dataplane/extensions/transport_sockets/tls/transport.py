@@ -47,8 +47,8 @@ class TlsTransport(Layer):
         self.tls = tls
         self._incoming = incoming
         self._outgoing = outgoing
-        self._read = tls.read
-        self._encrypt = tls.write
+        self._records = getattr(tls, "_sslobj", tls)  # what it stands around: one call less for every record
+        self._between_records = False  # nothing that came has not been read
         self.secured = False
         self._ended = False  # the peer's close_notify or FIN was seen
         self._shut = False  # ours was sent
@@ -75,7 +75,7 @@ class TlsTransport(Layer):
                 return
             if not self._shake_hands() or not self._incoming.pending:
                 return
-        self._decrypt()
+        self._decrypt(len(data) if self._between_records else _RECORD)
 
     def eof_received(self) -> bool:
         """The peer's FIN; without a close_notify before it the end is as good, as in Envoy."""
@@ -106,11 +106,11 @@ class TlsTransport(Layer):
         size = len(data)
         if not size:
             return
-        done = self._encrypt(data)
+        done: int = self._records.write(data)
         if done < size:  # one record at a time
             rest = memoryview(data)
             while done < size:
-                done += self._encrypt(rest[done:])
+                done += self._records.write(rest[done:])
         self._send(self._outgoing.read())
 
     def writelines(self, pieces: Iterable[bytes]) -> None:
@@ -185,18 +185,20 @@ class TlsTransport(Layer):
             self._owner.on_handshake_failed(self, error)
             self._below.close()
 
-    def _decrypt(self) -> None:
-        read, incoming = self._read, self._incoming
+    def _decrypt(self, most: int) -> None:
+        """most: no record holds more plaintext.  The library makes room for as much as it is asked for, and gives the rest back."""
+        records, incoming = self._records, self._incoming
         pieces: list[bytes] = []
-        ended = broken = False
+        ended = broken = self._between_records = False
         try:
             while True:
-                piece = read(_RECORD)
+                piece: bytes = records.read(most)
                 if not piece:
                     ended = True
                     break
                 pieces.append(piece)
                 if not incoming.pending:  # saves the exception that says so
+                    self._between_records = True
                     break
         except ssl.SSLWantReadError:
             if not pieces:
@@ -230,3 +232,11 @@ class TlsTransport(Layer):
     def _flush(self) -> None:
         if self._outgoing.pending and not self._below.is_closing():
             self._send(self._outgoing.read())
+
+
+class DiallingTransport(TlsTransport):
+    """Begins the handshake as soon as the socket is connected."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.start()

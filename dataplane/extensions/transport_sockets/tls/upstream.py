@@ -7,7 +7,6 @@ Envoy: ClientSslSocketFactory, ClientContextImpl.
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections import deque
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ from dataplane.extensions.transport_sockets.tls.errors import failure_reason, ve
 from dataplane.extensions.transport_sockets.tls.facts import ConnectionFacts
 from dataplane.extensions.transport_sockets.tls.live_contexts import LiveContexts, Materials
 from dataplane.extensions.transport_sockets.tls.stats import StatsByScope, TlsStats
-from dataplane.extensions.transport_sockets.tls.transport import TlsTransport
+from dataplane.extensions.transport_sockets.tls.transport import DiallingTransport, TlsTransport
 from dataplane.extensions.transport_sockets.tls.verdict import Verdict
 from dataplane.extensions.transport_sockets.tls.verify import Verifier, dns_name_matches, is_named, looks_at_certificates
 from dataplane.observe.stats import Scope
@@ -50,17 +49,17 @@ class ClientContext:
 
     def begin(
         self, above: DialledProtocol, server_name: str, alpn: tuple[str, ...], stats: TlsStats, wanted_name: str
-    ) -> _DiallingLayer:
+    ) -> DiallingTransport:
         """Raises ValueError for a name that cannot be asked for."""
         context = self._context(self._config.common.alpn or alpn)
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         sessions = self._sessions.get(id(context))
         session = sessions[-1] if sessions else None
         tls = context.wrap_bio(incoming, outgoing, server_hostname=server_name or None, session=session)
-        return _DiallingLayer(_Handshakes(self, stats, wanted_name), above, incoming, outgoing, tls)
+        return DiallingTransport(_Handshakes(self, stats, wanted_name), above, incoming, outgoing, tls)
 
-    def facts(self, tls: ssl.SSLObject) -> ConnectionFacts:
-        return ConnectionFacts(tls, tls.server_hostname or "", self._local, self._verifies)
+    def facts(self, layer: TlsTransport) -> ConnectionFacts:
+        return ConnectionFacts(layer.tls, layer.tls.server_hostname or "", layer.alpn, self._local, True, self._verifies)
 
     def verdict(self, facts: ConnectionFacts, wanted_name: str) -> Verdict:
         config = self._config
@@ -101,14 +100,6 @@ class ClientContext:
         return found
 
 
-class _DiallingLayer(TlsTransport):
-    """Begins the handshake as soon as the socket is connected."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self.start()
-
-
 class _Handshakes:
     """Implements transport.Owner."""
 
@@ -121,7 +112,7 @@ class _Handshakes:
         self._wanted_name = wanted_name
 
     def on_handshake_done(self, layer: TlsTransport) -> bool:
-        layer.facts = facts = self._context.facts(layer.tls)
+        layer.facts = facts = self._context.facts(layer)
         verdict = self._context.verdict(facts, self._wanted_name)
         if verdict is not Verdict.GOOD:
             self._stats.on_verdict(verdict)
@@ -130,7 +121,7 @@ class _Handshakes:
             )
             return False
         self._context.on_handshake(layer.tls)
-        self._stats.on_handshake(layer.tls)
+        self._stats.on_handshake(layer.tls, facts)
         layer.above.connection_made(layer)
         return True
 

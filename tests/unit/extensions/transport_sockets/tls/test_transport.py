@@ -144,6 +144,19 @@ def test_a_request_and_its_answer_however_the_bytes_come(step: int) -> None:
     assert (talk.count("handshake"), talk.count("no_certificate"), talk.count("versions.TLSv1.3")) == (1, 1, 1)
 
 
+@pytest.mark.parametrize("step", [1, 30, 700, 16_400, 17_000, 40_000])
+def test_no_record_waits_for_the_next_bytes(step: int) -> None:
+    """Whatever is left of a record when a read ends; the last of these begins in the same read as another ends."""
+    talk = Talk(certificate("a.test"), step=step)
+    talk.shake_hands()
+    for size in (1, 40_000, 16_384, 3, 0, 20_000, 500):
+        talk.above.received.clear()
+        for piece in range(0, size, 16_384):
+            talk.client.write(b"x" * min(size - piece, 16_384))
+        talk.carry()
+        assert sum(map(len, talk.above.received)) == size
+
+
 def test_the_certificate_is_the_one_for_the_name() -> None:
     talk = Talk(certificate("a.test"), certificate("b.test", "*.b.test"), name="www.b.test")
     talk.shake_hands()  # the client verifies the name
