@@ -27,11 +27,11 @@ COMPILED: Final = {
     "balancing": "host policies",
     "base": "counts deadlines failures write_queue",
     "extensions/common": "line_logger",
-    "extensions/transport_sockets/tls": "transport",
+    "extensions/transport_sockets/tls": "facts transport",
     "http": "config connection_manager date filter_chain filter_way logged_connection manager peer request_headers request_id "
     "response_headers stats stream stream_response stream_state stream_times",
     "http/codec": "h1 h1_response h2 h2_held h2_stream",
-    "listener": "connection",
+    "listener": "connection listener",
     "observe": "format http2_stats log_file stats stream_info text_pieces timestamps",
     "resilience": "circuit retry",
     "router": "attempt balancing config request_plan response retries router scheme state timers virtual_clusters",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dataplane.base.address import Address
-
 if TYPE_CHECKING:
+    from dataplane.base.address import Address
     from dataplane.semantics.header_map import Field
 
 

@@ -11,6 +11,7 @@ from dataplane.base.errors import FieldPath
 from dataplane.compile.cipher_suites import DEFAULT_CIPHERS
 from dataplane.extensions.transport_sockets.tls import negotiated as module
 from dataplane.extensions.transport_sockets.tls.contexts import server_context
+from dataplane.extensions.transport_sockets.tls.facts import ConnectionFacts
 from dataplane.extensions.transport_sockets.tls.negotiated import Negotiated, negotiated
 from dataplane.extensions.transport_sockets.tls.openssl import OpenSsl, UnreachableError
 from dataplane.extensions.transport_sockets.tls.stats import TlsStats
@@ -64,7 +65,8 @@ def test_how_the_peer_signed(version: ssl.TLSVersion) -> None:
 def test_handshakes_are_counted_by_what_was_agreed_on(version: ssl.TLSVersion) -> None:
     store = StatsStore()
     stats = TlsStats(store.scope("ssl."))
-    stats.on_handshake(shake_hands(client(version), server("prime256v1")).client)
+    tls = shake_hands(client(version), server("prime256v1")).client
+    stats.on_handshake(tls, ConnectionFacts(tls, "", "", None, True, False))
     assert store.counter("ssl.curves.P-256").value == 1
     assert store.counter("ssl.sigalgs.ecdsa_secp256r1_sha256").value == 1
 
@@ -80,7 +82,8 @@ def test_a_library_that_cannot_be_asked_is_not_asked(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(module, "library", lambda: UnreachableError("no"))
     assert negotiated() is None
     store = StatsStore()
-    TlsStats(store.scope("ssl.")).on_handshake(shake_hands(client(VERSIONS[1]), server()).client)
+    tls = shake_hands(client(VERSIONS[1]), server()).client
+    TlsStats(store.scope("ssl.")).on_handshake(tls, ConnectionFacts(tls, "", "", None, True, False))
     assert not [name for name in store.counters if name.startswith("ssl.curves")]
 
 
