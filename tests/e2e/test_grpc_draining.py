@@ -52,7 +52,7 @@ class Calls:
         self.count: Any = counting.count(b"7000", timeout=TIMEOUT)
         self.total: Any = summing.total.future(iter(self._uploads[0].get, None), timeout=TIMEOUT)
         self.chat: Any = chatting.chat(iter(self._uploads[1].get, None), timeout=TIMEOUT)
-        assert next(self.count) == b"0"
+        assert next(iter(self.count)) == b"0"
         self._uploads[0].put(b"abc")
         self.says("one")
 
