@@ -95,9 +95,11 @@ def first_untrusted(headers: RequestHeaders, trusted: Container[object]) -> tupl
 def parse_address(text: bytes) -> SocketAddress | None:
     """An IP address as a peer's, port 0; None for anything else."""
     try:
-        return SocketAddress(str(ipaddress.ip_address(text.decode("ascii"))), 0)
+        address = ipaddress.ip_address(text.decode("ascii"))
     except ValueError:  # UnicodeDecodeError is one
         return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return SocketAddress(str(address) if mapped is None else f"::ffff:{mapped}", 0)
 
 
 def sanitize_referer(headers: RequestHeaders) -> None:

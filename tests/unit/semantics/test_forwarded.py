@@ -82,3 +82,7 @@ def test_two_referers_are_none() -> None:
 def test_the_last_who_is_not_trusted(values: tuple[bytes, ...], address: str | None, alone: bool) -> None:
     expected = None if address is None else SocketAddress(address, 0)
     assert first_untrusted(request(*values), CidrSet([network("9.0.0.0", 8)])) == (expected, alone)
+
+
+def test_a_mapped_address_is_written_as_everybody_writes_it() -> None:
+    assert last_address(request(b"::FFFF:1.2.3.4"), 0) == (SocketAddress("::ffff:1.2.3.4", 0), True)
