@@ -202,13 +202,12 @@ class H2Connection(H2Writer):
 
     def data_received(self, data: bytes) -> None:
         self.stats.cx_rx_bytes_total.value += len(data)
-        session = self.session
-        self._handle(session.receive(data))
+        self._handle(self.session.receive(data))
         if self._state != _OPEN:
             return
-        if session.error:
-            self._on_flood(flood_of(session.error))
-        elif session.wants_write:
+        if self.session.error:
+            self._on_flood(flood_of(self.session.error))
+        elif self.session.wants_write:
             self.enlist()
         if len(data) >= LARGE_READ:
             self.end_turn()
