@@ -6,6 +6,7 @@ without asyncio (sync).
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -185,12 +186,19 @@ class Client:
         assert self._session is not None, "use the client as an asynchronous context manager"
         given = {name: str(value) for name, value in query.items() if value not in ("", 0) or name == "from_revision"}
         try:
-            async with self._session.request(method, self._server + path, params=given, json=body) as response:
+            async with self._session.request(method, self._server + path, params=given, data=_payload(body)) as response:
                 if response.status != 200:
                     raise _error(self._server, response.status, await response.text())
                 yield response
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Unreachable(f"{self._server}: {error}") from error
+
+
+def _payload(body: object) -> aiohttp.Payload | None:
+    """As JSON, read piece by piece: aiohttp warns of bodies beyond a megabyte that it is given whole."""
+    return (
+        None if body is None else aiohttp.BytesIOPayload(io.BytesIO(json.dumps(body).encode()), content_type="application/json")
+    )
 
 
 def _error(server: str, status: int, text: str) -> Rejected | Unreachable:
