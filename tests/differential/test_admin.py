@@ -50,11 +50,11 @@ OWN_FIELDS = {
     "hidden_envoy_deprecated_build_version",
 }
 STAT_PREFIXES = ("http.edge.", "cluster.up.", "listener.127.0.0.1_<port>.", "listener_manager.", "cluster_manager.")
-# Statistics of features that are not here: load-balancer subsets, HTTP/3 and early data, tracing, preconnecting, extension
+# Statistics of features that are not here: load-balancer subsets, HTTP/3 and early data, preconnecting, extension
 # discovery of filters, the unified matcher in clusters, and codec counters that Envoy creates with its first HTTP/1 connection.
 ABSENT = re.compile(
     r"\.(lb_subsets_\w+|upstream_http3_broken|upstream_cx_connect_with_0_rtt|upstream_rq_0rtt|upstream_cx_preconnect_skipped"
-    r"|tracing\.\w+|extension_config_missing|default\.total_match_count|http1\.\w+|connections_accepted_per_socket_event"
+    r"|extension_config_missing|default\.total_match_count|http1\.\w+|connections_accepted_per_socket_event"
     r"|upstream_queue_overloaded|upstream_rq_rx_reset_no_error|workers_pinned)$"
 )
 

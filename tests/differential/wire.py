@@ -123,10 +123,10 @@ class Wire(asyncio.Protocol):
             self.transport.write(data)
 
     async def taken(self) -> None:
-        """Return once the other side has read what was sent."""
+        """Return once the other side has read what was sent, or has looked at it and left it where it is, as listener filters do."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + UNREAD_TIMEOUT
-        while not self.transport.is_closing() and _unread(self.transport) and loop.time() < deadline:
+        while not self.transport.is_closing() and self.scene.is_busy() and _unread(self.transport) and loop.time() < deadline:
             await asyncio.sleep(UNREAD_INTERVAL)
 
     def pause_reading(self) -> None:
