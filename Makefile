@@ -35,7 +35,12 @@ up: install      ## one control plane and two proxies on this machine, until Ctr
 
 # Most tests wait for something, so a whole run has twice as many processes as processors; one that ARGS narrows has no need of them.
 test: install envoy compiled  ## all tests; proxies that are started as processes run compiled; ARGS="tests/unit -k route -n 4"
-	POINTSMAN_COMPILED=1 $(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n $$(($$(nproc) * 2)))
+ifdef ARGS
+	POINTSMAN_COMPILED=1 $(BIN)/python -m pytest $(ARGS)
+else
+	POINTSMAN_COMPILED=1 $(BIN)/python -m pytest -m "not alone" -n $$(($$(nproc) * 2))
+	POINTSMAN_COMPILED=1 $(BIN)/python -m pytest -m alone
+endif
 
 lint: install    ## ruff: rules and formatting
 	$(BIN)/ruff check .

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.scheduler import LoadScopeScheduling
 
+# Tests about short times, whose peers (Envoy, too) must have a processor at once: `make test` runs them when no other test runs.
+ALONE = (
+    "tests/differential/test_differential.py::test_same_as_envoy[timeouts/",
+    "tests/differential/test_differential.py::test_same_as_envoy_over_ads[timeouts/",
+    "tests/e2e/test_endless_floods.py",
+    "tests/e2e/test_slow_clients.py",
+)
+
 # Tests that mostly wait come first: at the end of a run there is work for every processor.
 WAITING = ("tests/differential/", "tests/e2e/", "tests/soak/")
 
@@ -30,6 +38,11 @@ def pytest_configure(config: pytest.Config) -> None:
         # Between choosing a free port and listening on it, no other process of the run can take it.
         with contextlib.suppress(OSError):
             leave_network()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if item.nodeid.startswith(ALONE):
+        item.add_marker("alone")
 
 
 @pytest.hookimpl(trylast=True)  # after the order was made random
