@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from xdist.scheduler import LoadScopeScheduling
 
 # Tests about short times, whose peers (Envoy, too) must have a processor at once: `make test` runs them when no other test runs.
+_DIFFERENTIAL = "tests/differential/test_differential.py::test_same_as_envoy"
 ALONE = (
-    "tests/differential/test_differential.py::test_same_as_envoy[timeouts/",
-    "tests/differential/test_differential.py::test_same_as_envoy_over_ads[timeouts/",
+    *(f"{_DIFFERENTIAL}{way}[{topic}/" for way in ("", "_over_ads") for topic in ("listener_filters", "overload", "timeouts")),
     "tests/e2e/test_endless_floods.py",
     "tests/e2e/test_slow_clients.py",
 )
