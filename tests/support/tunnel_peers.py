@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dataplane.semantics.h2_options import Http2Options
-from dataplane.semantics.h2_session import DataReceived, H2Session, RequestReceived, ResponseReceived, StreamReset
+from dataplane.semantics.h2_session import (
+    DataReceived,
+    H2Session,
+    RequestReceived,
+    ResponseReceived,
+    SessionError,
+    StreamReset,
+)
 from tests.support.tcp_peers import ThreadedPeer
 from tests.support.waiting import PATIENCE
 
@@ -66,7 +73,8 @@ class H2Host(Host):
         connection.sendall(session.take_output())
         while data := connection.recv(65536):
             for event in session.receive(data):
-                self._on_event(session, event)
+                with contextlib.suppress(SessionError):  # the stream was refused, or its reset came in the same read
+                    self._on_event(session, event)
             connection.sendall(session.take_output())
 
     def _on_event(self, session: H2Session, event: Any) -> None:
