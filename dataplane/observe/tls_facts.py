@@ -82,7 +82,3 @@ class TlsFacts(Protocol):
 
     @property
     def local_certificate(self) -> CertificateFacts | None: ...
-
-    @property
-    def peer_validated(self) -> bool:
-        """The peer's certificate was asked for, given and found good."""

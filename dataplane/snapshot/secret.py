@@ -92,6 +92,11 @@ class ValidationContext:
         return bool(self.trusted_ca) or self.system_roots or bool(self.trust_domains)
 
     @property
+    def lets_in_untrusted(self) -> bool:
+        """Whoever comes is let in, and it is counted what would have kept them out.  SPIFFE does not know of that, as in Envoy."""
+        return self.accept_untrusted and not self.trust_domains
+
+    @property
     def authorities(self) -> bytes:
         """PEM: of all trust domains, or else the trusted ones."""
         return b"\n".join(pem for _, pem in self.trust_domains) or self.trusted_ca

@@ -29,11 +29,16 @@ class KeyPair:
 def server_context(keys: KeyPair) -> ssl.SSLContext:
     """What a server with this certificate speaks."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    show(context, keys)
+    return context
+
+
+def show(context: ssl.SSLContext, keys: KeyPair) -> None:
+    """Whoever speaks with *context* shows this certificate."""
     with os.fdopen(os.memfd_create("pair"), "wb") as file:
         file.write(keys.certificate + keys.private_key)
         file.flush()
         context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
-    return context
 
 
 class Authority:

@@ -24,7 +24,6 @@ class Facts:
     peer_certificate = PEER
     peer_chain = (PEER.der,)
     local_certificate = None
-    peer_validated = True
 
 
 @pytest.fixture

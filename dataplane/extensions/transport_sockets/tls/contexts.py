@@ -14,8 +14,12 @@ from contextlib import contextmanager
 from typing import Final
 
 from dataplane.base.errors import ConfigError, FieldPath
-from dataplane.extensions.transport_sockets.tls.any_certificate import accept_any_certificate
-from dataplane.extensions.transport_sockets.tls.openssl import library_for
+from dataplane.extensions.transport_sockets.tls.client_certificates import (
+    accept_any_certificate,
+    name_authorities,
+    untrusted,
+)
+from dataplane.extensions.transport_sockets.tls.openssl import UnreachableError, library_for, unreachable
 from dataplane.snapshot.secret import TlsCertificate, ValidationContext
 from dataplane.snapshot.tls import CommonTls, DownstreamTls, TlsParameters, UpstreamTls
 
@@ -53,10 +57,19 @@ def client_context(
     context.verify_mode = ssl.CERT_NONE
     if certificate is not None:
         _load_pair(context, certificate, at)
-    if validation is not None and validation.has_authority and not validation.accept_untrusted:
-        context.verify_mode = ssl.CERT_REQUIRED
-        _load_authorities(context, validation, at)
+    if validation is not None and validation.has_authority:
+        _expect_certificate(context, validation, at)
     return context
+
+
+def _expect_certificate(context: ssl.SSLContext, validation: ValidationContext, at: FieldPath) -> None:
+    if validation.lets_in_untrusted:
+        leave = untrusted()
+        if isinstance(leave, UnreachableError):  # everybody is let in, and it is not counted who was not trusted
+            return
+        leave.let_in(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    _load_authorities(context, validation, at)
 
 
 def _context(protocol: ssl._SSLMethod, common: CommonTls, alpn: tuple[str, ...], at: FieldPath) -> ssl.SSLContext:
@@ -91,18 +104,31 @@ def _ask_for_client_certificate(
         return
     place = at / "common_tls_context" / "validation_context"
     pinned = validation.certificate_hashes or validation.spki_hashes
-    if validation.accept_untrusted and (validation.has_authority or pinned):
-        raise ConfigError(place / "trust_chain_verification", "ACCEPT_UNTRUSTED is not supported by this version for clients")
     if not validation.has_authority:
-        if pinned:  # as Envoy: without a certificate nobody comes in
+        if pinned or validation.accept_untrusted:
             accept_any_certificate(library_for(place), context)
-            context.verify_mode = ssl.CERT_REQUIRED
+            context.verify_mode = _mode(required=not validation.accept_untrusted)
         return
+    if validation.lets_in_untrusted:
+        _let_in_untrusted(context, place / "trust_chain_verification")
     # As Envoy: who asks for a name or for certain certificates asks for a certificate.
-    wanted = validation.subject_alt_names or validation.certificate_hashes or validation.spki_hashes
-    required = config.require_client_certificate or bool(wanted or validation.trust_domains)
-    context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+    wanted = bool(validation.subject_alt_names or pinned or validation.trust_domains) and not validation.lets_in_untrusted
+    context.verify_mode = _mode(required=config.require_client_certificate or wanted)
     _load_authorities(context, validation, at)
+    if validation.authorities:
+        with _in_memory(validation.authorities) as path:
+            name_authorities(context, path)
+
+
+def _mode(*, required: bool) -> ssl.VerifyMode:
+    return ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+
+
+def _let_in_untrusted(context: ssl.SSLContext, at: FieldPath) -> None:
+    leave = untrusted()
+    if isinstance(leave, UnreachableError):
+        raise unreachable(leave, at)
+    leave.let_in(context)
 
 
 def _load_authorities(context: ssl.SSLContext, validation: ValidationContext, at: FieldPath) -> None:

@@ -16,6 +16,7 @@ from typing import Final
 from dataplane.api.transport_socket import SecuredProtocol
 from dataplane.base.errors import FieldPath
 from dataplane.extensions.transport_sockets.tls.certificate import Certificate
+from dataplane.extensions.transport_sockets.tls.client_certificates import lenient_verdict
 from dataplane.extensions.transport_sockets.tls.contexts import server_context
 from dataplane.extensions.transport_sockets.tls.errors import failure_reason, verification_reason
 from dataplane.extensions.transport_sockets.tls.facts import ConnectionFacts
@@ -41,6 +42,8 @@ class ServerContexts:
         self._asks: Final = validation is not None  # clients for a certificate
         looks = validation is not None and looks_at_certificates(validation)
         self._verifier: Final = Verifier(validation) if validation is not None and looks else None
+        self.lets_in_untrusted: Final = validation is not None and validation.lets_in_untrusted
+        self._has_authority: Final = validation is not None and validation.has_authority
         resumption = Resumption(config, materials, at)
         counted = self._counted = Counted()
         made: dict[tuple[int, ...], ssl.SSLContext] = {}
@@ -78,9 +81,11 @@ class ServerContexts:
         tls = layer.tls
         local = self._locals.get(id(tls.context))
         name = getattr(tls, "requested_name", "")
-        return ConnectionFacts(tls, name, layer.alpn, local, self._asks, self._asks)
+        return ConnectionFacts(tls, name, layer.alpn, local, self._asks)
 
-    def verdict(self, facts: ConnectionFacts) -> Verdict:
+    def verdict(self, tls: ssl.SSLObject, facts: ConnectionFacts) -> Verdict:
+        if self.lets_in_untrusted and (found := lenient_verdict(tls, self._has_authority)) is not None:
+            return found
         if self._verifier is None:
             return Verdict.GOOD
         certificate = facts.peer_certificate
@@ -117,9 +122,10 @@ class _Handshakes:
 
     def on_handshake_done(self, layer: TlsTransport) -> bool:
         facts = self._contexts.facts(layer)
-        verdict = self._contexts.verdict(facts)
+        verdict = self._contexts.verdict(layer.tls, facts)
         if verdict is not Verdict.GOOD:
             self._stats.on_verdict(verdict)
+        if verdict is not Verdict.GOOD and not self._contexts.lets_in_untrusted:
             layer.above.on_not_secured(verification_reason(verdict, facts.peer_certificate), facts)
             return False
         self._stats.on_handshake(layer.tls, facts)

@@ -17,7 +17,6 @@ class ConnectionFacts:
         "_session_id",
         "_tls",
         "_unread",
-        "_validates",
         "alpn",
         "cipher",
         "local_certificate",
@@ -25,12 +24,9 @@ class ConnectionFacts:
         "version",
     )
 
-    def __init__(
-        self, tls: ssl.SSLObject, server_name: str, alpn: str, local: Certificate | None, asks: bool, validates: bool
-    ) -> None:
-        """asks: the peer was asked for a certificate.  validates: it was checked against something."""
+    def __init__(self, tls: ssl.SSLObject, server_name: str, alpn: str, local: Certificate | None, asks: bool) -> None:
+        """asks: the peer was asked for a certificate."""
         self._tls = tls
-        self._validates = validates
         self._session_id: str | None = None
         self._unread = asks
         self._peer_certificate: Certificate | None = None
@@ -65,7 +61,3 @@ class ConnectionFacts:
             return tuple(tls.get_unverified_chain())
         chain = tls._sslobj.get_unverified_chain() or ()
         return tuple(ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in chain)
-
-    @property
-    def peer_validated(self) -> bool:
-        return self._validates and self.peer_certificate is not None

@@ -59,7 +59,7 @@ class Negotiated:
         for _ in range(2):
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             tried = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
-            pointer = _pointer(tried)
+            pointer = pointer_of(tried)
             check_readable(pointer)
             if context_of(pointer) != found.pointer(context):
                 raise UnreachableError("a connection is not where it was expected")
@@ -69,7 +69,7 @@ class Negotiated:
 
         "" for what has no name, and for a peer that proved nothing in this handshake.  (4 µs.)
         """
-        pointer = _pointer(connection)
+        pointer = pointer_of(connection)
         return _GROUPS.get(self._control(pointer, _GET_GROUP, 0, None), ""), self._peer_signature(pointer)
 
     def _peer_signature(self, pointer: int) -> str:
@@ -80,7 +80,7 @@ class Negotiated:
         return _SIGNATURES.get((kind.value, hashed.value), "")
 
 
-def _pointer(connection: ssl.SSLObject) -> int:
+def pointer_of(connection: ssl.SSLObject) -> int:
     """The SSL of *connection*: the second field behind the head that all objects have, after a reference to the socket."""
     return c_void_p.from_address(id(connection._sslobj) + object.__basicsize__ + _POINTER).value or 0  # type: ignore[attr-defined]
 

@@ -181,5 +181,9 @@ def library_for(at: FieldPath) -> OpenSsl:
     """The library, for the field *at*.  Raises ConfigError."""
     found = library()
     if isinstance(found, UnreachableError):
-        raise ConfigError(at, f"is not possible with this Python, whose OpenSSL cannot be reached: {found}")
+        raise unreachable(found, at)
     return found
+
+
+def unreachable(error: UnreachableError, at: FieldPath) -> ConfigError:
+    return ConfigError(at, f"is not possible with this Python, whose OpenSSL cannot be reached: {error}")

@@ -17,6 +17,7 @@ from dataplane.api.transport_socket import DialledProtocol
 from dataplane.api.upstream import PoolFailure
 from dataplane.base.errors import FieldPath
 from dataplane.extensions.transport_sockets.tls.certificate import Certificate
+from dataplane.extensions.transport_sockets.tls.client_certificates import lenient_verdict
 from dataplane.extensions.transport_sockets.tls.contexts import client_context
 from dataplane.extensions.transport_sockets.tls.errors import failure_reason, verification_reason
 from dataplane.extensions.transport_sockets.tls.facts import ConnectionFacts
@@ -39,6 +40,8 @@ class ClientContext:
         certificates, validation = materials.certificates, materials.validation
         self._config: Final = config
         self._verifier: Final = Verifier(validation) if validation is not None and looks_at_certificates(validation) else None
+        self.lets_in_untrusted: Final = validation is not None and validation.lets_in_untrusted
+        self._has_authority: Final = validation is not None and validation.has_authority
         certificate = certificates[0] if certificates else None
         self._make: Final = partial(client_context, config, certificate, validation, at)
         self._contexts: Final = {config.common.alpn: self._make(config.common.alpn)}
@@ -59,9 +62,11 @@ class ClientContext:
         return DiallingTransport(_Handshakes(self, stats, wanted_name), above, incoming, outgoing, tls)
 
     def facts(self, layer: TlsTransport) -> ConnectionFacts:
-        return ConnectionFacts(layer.tls, layer.tls.server_hostname or "", layer.alpn, self._local, True, self._verifies)
+        return ConnectionFacts(layer.tls, layer.tls.server_hostname or "", layer.alpn, self._local, True)
 
-    def verdict(self, facts: ConnectionFacts, wanted_name: str) -> Verdict:
+    def verdict(self, tls: ssl.SSLObject, facts: ConnectionFacts, wanted_name: str) -> Verdict:
+        if self.lets_in_untrusted and (found := lenient_verdict(tls, self._has_authority)) is not None:
+            return found
         config = self._config
         certificate = facts.peer_certificate
         if wanted_name and self._verifies:
@@ -113,9 +118,10 @@ class _Handshakes:
 
     def on_handshake_done(self, layer: TlsTransport) -> bool:
         layer.facts = facts = self._context.facts(layer)
-        verdict = self._context.verdict(facts, self._wanted_name)
+        verdict = self._context.verdict(layer.tls, facts, self._wanted_name)
         if verdict is not Verdict.GOOD:
             self._stats.on_verdict(verdict)
+        if verdict is not Verdict.GOOD and not self._context.lets_in_untrusted:
             layer.above.connect_failed(
                 PoolFailure.REMOTE_CONNECTION_FAILURE, verification_reason(verdict, facts.peer_certificate)
             )

@@ -17,10 +17,13 @@ from cryptography.x509.oid import NameOID
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.cipher_suites import DEFAULT_CIPHERS
 from dataplane.extensions.transport_sockets.tls import contexts
+from dataplane.extensions.transport_sockets.tls.client_certificates import lenient_verdict
 from dataplane.extensions.transport_sockets.tls.contexts import server_context
+from dataplane.extensions.transport_sockets.tls.openssl import UnreachableError
+from dataplane.extensions.transport_sockets.tls.verdict import Verdict
 from dataplane.snapshot.secret import TlsCertificate, ValidationContext
 from dataplane.snapshot.tls import CommonTls, DownstreamTls, TlsParameters
-from tests.support.certificates import Authority
+from tests.support.certificates import Authority, show
 from tests.support.tls_handshake import shake_hands
 
 AUTHORITY = Authority()
@@ -71,13 +74,49 @@ def test_pins_alone_ask_for_a_certificate_that_nobody_has_to_vouch_for() -> None
     assert shake_hands(chain.context, context).server.getpeercert(binary_form=True)
 
 
-def test_who_is_not_trusted_is_not_let_in_without_a_word() -> None:
-    for validation in (
-        ValidationContext(trusted_ca=AUTHORITY.certificate, accept_untrusted=True),
-        ValidationContext(certificate_hashes=frozenset((b"x" * 32,)), accept_untrusted=True),
-    ):
-        with pytest.raises(ConfigError, match="trust_chain_verification: ACCEPT_UNTRUSTED is not supported"):
-            server(validation)
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_what_is_found_of_a_chain_is_known_of_who_is_let_in_all_the_same(version: ssl.TLSVersion) -> None:
+    context = server(ValidationContext(trusted_ca=AUTHORITY.certificate, accept_untrusted=True))
+    for signer, verdict in ((AUTHORITY, None), (Authority("strangers"), Verdict.UNTRUSTED)):
+        ours = client()
+        ours.maximum_version = version
+        show(ours, signer.sign("one.test"))
+        first = shake_hands(ours, context)
+        assert lenient_verdict(first.server, has_authority=True) is verdict
+        again = shake_hands(ours, context, first.session)
+        assert again.resumed
+        assert lenient_verdict(again.server, has_authority=True) is Verdict.GOOD
+
+
+def test_everybody_is_let_in_only_where_the_library_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contexts, "untrusted", lambda: UnreachableError("not here"))
+    with pytest.raises(ConfigError, match=r"validation_context\.trust_chain_verification: is not possible .* not here"):
+        server(ValidationContext(trusted_ca=AUTHORITY.certificate, accept_untrusted=True))
+
+
+def test_a_client_is_told_of_the_authorities_in_their_order_each_once() -> None:
+    others = Authority("first of all"), Authority("another")
+    pems = [others[0].certificate, AUTHORITY.certificate, others[1].certificate, others[0].certificate]
+    names = [x509.load_pem_x509_certificate(pem).subject.public_bytes() for pem in pems[:3]]
+    entries = [len(name).to_bytes(2) + name for name in names]
+    listed = b"".join(entries)
+    assert len(listed).to_bytes(2) + listed in request_for_a_certificate(ValidationContext(trusted_ca=b"\n".join(pems)))
+    assert entries[1] not in request_for_a_certificate(ValidationContext(certificate_hashes=frozenset((b"x" * 32,))))
+
+
+def request_for_a_certificate(validation: ValidationContext) -> bytes:
+    """What the server answers to a ClientHello; its request stands behind its own certificate."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = client()
+    ours.maximum_version = ssl.TLSVersion.TLSv1_2  # later ones encrypt it
+    ends = (
+        ours.wrap_bio(to_client, to_server, server_hostname="a.test"),
+        server(validation).wrap_bio(to_server, to_client, server_side=True),
+    )
+    for end in ends:
+        with pytest.raises(ssl.SSLWantReadError):
+            end.do_handshake()
+    return to_client.read()
 
 
 class Chain:

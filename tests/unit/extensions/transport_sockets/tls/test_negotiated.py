@@ -66,7 +66,7 @@ def test_handshakes_are_counted_by_what_was_agreed_on(version: ssl.TLSVersion) -
     store = StatsStore()
     stats = TlsStats(store.scope("ssl."))
     tls = shake_hands(client(version), server("prime256v1")).client
-    stats.on_handshake(tls, ConnectionFacts(tls, "", "", None, True, False))
+    stats.on_handshake(tls, ConnectionFacts(tls, "", "", None, True))
     assert store.counter("ssl.curves.P-256").value == 1
     assert store.counter("ssl.sigalgs.ecdsa_secp256r1_sha256").value == 1
 
@@ -83,7 +83,7 @@ def test_a_library_that_cannot_be_asked_is_not_asked(monkeypatch: pytest.MonkeyP
     assert negotiated() is None
     store = StatsStore()
     tls = shake_hands(client(VERSIONS[1]), server()).client
-    TlsStats(store.scope("ssl.")).on_handshake(tls, ConnectionFacts(tls, "", "", None, True, False))
+    TlsStats(store.scope("ssl.")).on_handshake(tls, ConnectionFacts(tls, "", "", None, True))
     assert not [name for name in store.counters if name.startswith("ssl.curves")]
 
 
@@ -91,7 +91,7 @@ def test_a_library_that_cannot_be_asked_is_not_asked(monkeypatch: pytest.MonkeyP
 def test_a_connection_that_is_somewhere_else_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     found = OpenSsl()
-    monkeypatch.setattr(module, "_pointer", lambda connection: found.pointer(elsewhere) + 8)
+    monkeypatch.setattr(module, "pointer_of", lambda connection: found.pointer(elsewhere) + 8)
     monkeypatch.setattr(found, "pointer", lambda context: 0)
     with pytest.raises(UnreachableError):
         Negotiated(found)
