@@ -18,7 +18,7 @@ from dataplane.base.address import Address, address_of
 from dataplane.base.reading_turns import LARGE_READ
 from dataplane.semantics import h2_session
 from dataplane.semantics.h2_floods import PeerFrames, flood_of
-from dataplane.semantics.h2_headers import declares_length, header_bytes, response_headers
+from dataplane.semantics.h2_headers import header_bytes, response_headers
 from dataplane.semantics.h2_keepalive import Keepalive
 from dataplane.semantics.h2_session import H2Session
 from dataplane.semantics.header_map import HeaderMap
@@ -334,7 +334,7 @@ class H2Connection(H2Writer):
         if event.error_code == h2_session.REFUSED_STREAM:
             self.fail(stream, StreamReset.REMOTE_REFUSED_STREAM)
             return
-        wrong_length = declares_length(stream.head)
+        wrong_length = stream.knows_length
         if not wrong_length:
             self._http2.rx_messaging_error.inc()
         if wrong_length or self._pool.http2.options.stream_error_on_invalid_message:

@@ -6,17 +6,19 @@ Envoy: Http2::ConnectionImpl::ClientStreamImpl.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dataplane.api.upstream import StreamReset
 from dataplane.semantics.h2_floods import DATA_FRAME
-from dataplane.semantics.h2_headers import request_fields
+from dataplane.semantics.h2_headers import declares_length, request_fields
 from dataplane.semantics.h2_session import SessionError
 
 if TYPE_CHECKING:
     from dataplane.api.upstream import ResponseReceiver
     from dataplane.semantics.header_map import Field, HeaderMap, RequestHeaders
     from dataplane.upstream.h2_connection import H2Connection
+
+_WITHOUT_BODY: Final = (b"204", b"304")
 
 
 class H2ClientStream:
@@ -25,7 +27,17 @@ class H2ClientStream:
     receiver: None once nothing more may be told to it.  head: of the response, as it came, once a body is to follow.
     """
 
-    __slots__ = ("_connection", "_paused", "blocks", "head", "receiver", "request_done", "stream_id", "unacknowledged")
+    __slots__ = (
+        "_connection",
+        "_is_head",
+        "_paused",
+        "blocks",
+        "head",
+        "receiver",
+        "request_done",
+        "stream_id",
+        "unacknowledged",
+    )
 
     def __init__(self, connection: H2Connection, receiver: ResponseReceiver) -> None:
         self._connection = connection
@@ -33,6 +45,7 @@ class H2ClientStream:
         self.stream_id = 0  # given with the head
         self.request_done = False
         self.head: tuple[Field, ...] = ()
+        self._is_head = False
         self.blocks = 0
         self._paused = 0
         self.unacknowledged = 0
@@ -42,6 +55,7 @@ class H2ClientStream:
     def encode_headers(self, headers: RequestHeaders, end_stream: bool) -> None:
         connection = self._connection
         self.request_done = end_stream
+        self._is_head = headers.method == b"HEAD"
         try:
             self.stream_id = connection.session.send_request(request_fields(headers), end_stream=end_stream)
         except SessionError:  # no stream numbers are left, or the host went away just now
@@ -75,6 +89,12 @@ class H2ClientStream:
         if self.receiver is not None:
             self.receiver = None
             self._connection.on_given_up(self)
+
+    @property
+    def knows_length(self) -> bool:
+        """Whether the head has told how long the response's body is, if only that there is none (RFC 9113 section 8.1.1)."""
+        head = self.head
+        return bool(head) and (self._is_head or head[0][1] in _WITHOUT_BODY or declares_length(head))
 
     # The response's pace
 

@@ -259,9 +259,11 @@ class Http2Codec(HeldResponses):
     def _on_stream_closed(self, event: h2_session.StreamClosed) -> None:
         """Both sides are done with it; or one of them broke a rule, which nothing else tells."""
         stream_id = event.stream_id
-        self._lingering.pop(stream_id, None)
+        answered = self._lingering.pop(stream_id, None)
         if stream_id in self._resets:
             self._resets.discard(stream_id)
+        elif answered is not None:
+            self._http2.tx_reset.inc()  # the session has sent it: the rest of the request is of another length than was said
         elif event.error_code:
             self._on_broken_message(stream_id)
 

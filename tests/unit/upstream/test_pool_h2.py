@@ -269,6 +269,20 @@ def test_a_body_of_another_length_than_announced_costs_its_stream_alone(body: by
     assert not peer.closed
 
 
+@pytest.mark.parametrize(("method", "status"), [(b"GET", b"204"), (b"GET", b"304"), (b"HEAD", b"200"), (b"HEAD", b"204")])
+def test_a_body_where_none_may_be_costs_its_stream_alone(method: bytes, status: bytes) -> None:
+    wire = open_wire()
+    request, other = wire.ask(Recorder(RequestHeaders(method, b"/", b"a.test", b"http"))), wire.ask()
+    peer = wire.peers[0].accept()
+    wire.run()
+    peer.send(frames.settings() + frames.headers(1, frames.block((b":status", status)), False) + frames.data(1, b"body"))
+    peer.send(frames.headers(3, frames.block((b":status", b"200"))))
+    wire.run()
+    assert request.events[1:] == [f"headers {status.decode()}", "reset: protocol error"]
+    assert other.events == ["ready", "headers 200 end"]
+    assert not peer.closed
+
+
 def test_a_broken_answer_costs_its_stream_where_that_is_configured() -> None:
     wire = open_wire(Http2Options(stream_error_on_invalid_message=True))
     request, host = wire.exchange()

@@ -69,6 +69,18 @@ def test_a_body_of_another_length_than_announced_costs_its_stream_alone(body: by
     assert [frame.kind for frame in wire.split(client.take())] == [wire.HEADERS]
 
 
+def test_a_body_of_another_length_costs_nothing_more_where_its_stream_is_answered_already() -> None:
+    engine = Engine()
+    engine.up.healthy = False
+    client, frames = raw(engine, wire.headers(1, wire.request_block((b"content-length", b"5")), False) + wire.data(1, b"abc"))
+    assert short(frames) == [(wire.RST_STREAM, 1, h2_session.PROTOCOL_ERROR)]
+    assert [each.response_code for each in engine.log.entries] == [503]
+    engine.up.healthy = True
+    client.send(wire.headers(3, wire.request_block()))
+    engine.up.last.respond(200, b"")
+    assert [frame.kind for frame in wire.split(client.take())] == [wire.HEADERS]
+
+
 def test_broken_trailers_end_the_connection() -> None:
     engine = Engine()
     raw(engine, wire.headers(1, wire.request_block(), False) + wire.headers(1, wire.block((b":path", b"/b"))))
