@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +15,12 @@ from tests.differential.conversation import Conversation, Outcome
 from tests.differential.delivery import Deliver, in_bootstrap
 from tests.differential.statistics import compared_stats
 from tests.support.proxy_process import ProxyProcess, ProxyRefusedError
+from tests.support.waiting import NotInTimeError, wait_until
 
 # So many conversations at a time: more would let one case's load stretch another's timeouts.
 SIDE_BY_SIDE = 12
+# All clients have closed; whoever keeps a connection of theirs for longer, keeps it on purpose.
+KEPT = 1.0
 
 
 StartProxy = Callable[[Mapping[str, Any], Path], ProxyProcess]
@@ -48,7 +52,7 @@ async def run_group(
             await asyncio.to_thread(process.start)
             listener_ports = await asyncio.to_thread(process.wait_listeners, [case.key for case in cases])
             outcomes = await _talk_all(talks, listener_ports, process)
-            stats = await asyncio.to_thread(process.admin.stats)
+            stats = await asyncio.to_thread(_final_stats, process)
         finally:
             # The exit flushes the access logs.
             await asyncio.to_thread(process.stop)
@@ -78,6 +82,21 @@ async def run_or_refuse(
     middle = len(cases) // 2
     results = await run_or_refuse(cases[:middle], start, directory / "a", deliver)
     return results | await run_or_refuse(cases[middle:], start, directory / "b", deliver)
+
+
+def _final_stats(process: ProxyProcess) -> dict[str, int]:
+    """Once the proxy has dealt with the end of every conversation: it may not have had a processor since the last one."""
+
+    def is_over() -> bool:
+        active = process.admin.stats("^listener.*downstream_cx_active$")
+        return not process.is_busy() and not any(
+            count for name, count in active.items() if not name.startswith("listener.admin.")
+        )
+
+    with contextlib.suppress(NotInTimeError):
+        wait_until(is_over, "the end of all connections", KEPT)
+    wait_until(lambda: not process.is_busy(), "a proxy that rests")
+    return process.admin.stats()
 
 
 def _sorted_log(path: Path) -> list[str]:

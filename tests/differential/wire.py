@@ -8,8 +8,10 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-# Nothing in a case takes longer than this; a step that does is part of the outcome ("stuck"), not an error.
-STEP_TIMEOUT = 6.0
+from tests.support.waiting import PATIENCE
+
+# Nothing in a case takes so long, on a busy machine neither; a step that does is part of the outcome ("stuck"), not an error.
+STEP_TIMEOUT = PATIENCE
 # A proxy that has had enough leaves what comes where it is; for any other this is a long time.
 UNREAD_TIMEOUT = 0.5
 UNREAD_INTERVAL = 0.005
