@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from tests.support import bootstraps
+from tests.support.drain_peers import OK, Http1Peer
 from tests.support.load import Load, read_answer
 from tests.support.origin import Origin
 from tests.support.our_process import our_process
 from tests.support.proxy_process import ProxyProcess, ProxyRefusedError
-from tests.support.waiting import wait_until, wait_until_awaited
+from tests.support.waiting import PATIENCE, wait_until, wait_until_awaited
 from tests.support.worker_processes import wait_workers
 
 pytestmark = pytest.mark.e2e
@@ -69,7 +70,7 @@ class World:
 
 @asynccontextmanager
 async def world(directory: Path) -> AsyncIterator[World]:
-    async with Origin("blue") as origin:
+    async with Origin("green") as origin:  # five letters, as Http1Peer expects
         made = World(directory, origin, free_port(), [])
         try:
             yield made
@@ -79,7 +80,7 @@ async def world(directory: Path) -> AsyncIterator[World]:
 
 
 async def ended(proxy: ProxyProcess) -> int:
-    await asyncio.to_thread(wait_until, lambda: proxy.returncode is not None, f"{proxy.name} ended", 20.0)
+    await asyncio.to_thread(wait_until, lambda: proxy.returncode is not None, f"{proxy.name} ended")
     assert proxy.returncode is not None
     return proxy.returncode
 
@@ -130,7 +131,7 @@ def test_fewer_workers_take_over_all_connections_that_wait(tmp_path: Path) -> No
                 for _, writer in waiting:
                     writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
                 new = await here.start_next(1, "--concurrency", "1")
-                answers = await asyncio.gather(*(asyncio.wait_for(read_answer(reader), 10.0) for reader, _ in waiting))
+                answers = await asyncio.gather(*(asyncio.wait_for(read_answer(reader), PATIENCE) for reader, _ in waiting))
                 assert {answer.status for answer in answers} == {200}
                 assert (await asyncio.to_thread(new.admin.stats))["http.edge.downstream_rq_2xx"] == 30
                 for _, writer in waiting:
@@ -191,7 +192,11 @@ def test_the_old_process_ends_without_being_told_when_the_new_one_is_gone(tmp_pa
     async def scenario() -> None:
         async with world(tmp_path) as here:
             old = await here.start_first()
-            new = await here.start_next(1)
+            with closing(await asyncio.to_thread(Http1Peer, here.port)) as kept:
+                assert await asyncio.to_thread(kept.ask) == OK
+                new = await here.start_next(1)
+                # It is ready a moment before it has the old one drain; without that, the old one carries on.
+                await asyncio.to_thread(wait_until, lambda: kept.ask() != OK, "the old process drains")
             os.kill(new.pid, signal.SIGKILL)
             assert await ended(old) == 0
 
