@@ -20,7 +20,7 @@ from controlplane.client.cli import main
 from controlplane.server.assembly import Running
 from tests.support.served_control_plane import served
 from tests.support.stub_proxy import StubProxy, stub_proxy
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -53,17 +53,17 @@ class Server:
 
     def start(self) -> None:
         self._thread.start()
-        assert self._started.wait(30), "the control plane did not start"
+        assert self._started.wait(PATIENCE), "the control plane did not start"
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(30)
+        self._thread.join()
 
     def connect(self, node_id: str) -> StubProxy:
         async def enter() -> StubProxy:
             return await self._stack.enter_async_context(stub_proxy(str(self.running.xds), node_id))
 
-        self.proxies[node_id] = asyncio.run_coroutine_threadsafe(enter(), self._loop).result(10)
+        self.proxies[node_id] = asyncio.run_coroutine_threadsafe(enter(), self._loop).result(PATIENCE)
         return self.proxies[node_id]
 
     async def _serve(self) -> None:
@@ -201,7 +201,7 @@ def test_events_follow_and_stop_after_a_count(cp: Server) -> None:
             run(cp, "apply", "-f", "-", stdin=cluster(f"c{next(names)}"))
             return following.poll() is not None
 
-        wait_until(heard, "an event arrives", 20)
+        wait_until(heard, "an event arrives")
         assert following.stdout is not None
         assert json.loads(following.stdout.read())["kind"] == "revision"
 
@@ -266,5 +266,5 @@ def test_up_starts_prints_and_stops_cleanly(tmp_path: Path) -> None:
         lines.append(process.stdout.readline())
     assert any("REST API" in line for line in lines), lines
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE) == 0
     process.stdout.close()

@@ -14,6 +14,7 @@ from google.rpc.status_pb2 import Status
 from controlplane.api.v1 import management_pb2 as api
 from controlplane.api.v1 import management_pb2_grpc as wire
 from tests.support.served_control_plane import served
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.e2e
 
@@ -110,7 +111,7 @@ def test_events_stream_from_the_moment_the_head_arrives(tmp_path: Path) -> None:
         call = stub.StreamEvents(api.StreamEventsRequest())
         await call.initial_metadata()
         await stub.Apply(api.ApplyRequest(resources=[cluster("a")], message="hello"))
-        event = await asyncio.wait_for(anext(aiter(call)), 10)
+        event = await asyncio.wait_for(anext(aiter(call)), PATIENCE)
         assert (event.kind, event.revision, event.text) == ("revision", 1, "hello")
         call.cancel()
 

@@ -17,7 +17,7 @@ from controlplane.base.type_url import CLUSTER
 from controlplane.client import Client, wait_ready
 from controlplane.client.local import ControlPlane, control_plane
 from tests.support.stub_proxy import stub_proxy
-from tests.support.waiting import wait_until_async, wait_until_awaited
+from tests.support.waiting import PATIENCE, wait_until_async, wait_until_awaited
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
@@ -90,7 +90,7 @@ def test_a_signal_stops_it_cleanly_whoever_is_connected(tmp_path: Path, number: 
             await client.apply(cluster("a"))
             await wait_ready(client, 1)
             plane.running.process.send_signal(number)
-            assert await asyncio.wait_for(plane.running.process.wait(), 10) == 0
+            assert await asyncio.wait_for(plane.running.process.wait(), PATIENCE) == 0
             assert {"revision", "ready"} <= {event.kind async for event in events}
         assert "Traceback" not in plane.running.log.read_text()
 

@@ -16,7 +16,7 @@ from controlplane.client import Client, NotReady, Writing, wait_ready
 from controlplane.server.assembly import Running
 from tests.support.served_control_plane import served
 from tests.support.stub_proxy import stub_proxy
-from tests.support.waiting import wait_until_async, wait_until_awaited
+from tests.support.waiting import PATIENCE, wait_until_async, wait_until_awaited
 
 pytestmark = pytest.mark.e2e
 
@@ -152,12 +152,12 @@ def test_an_open_event_stream_does_not_hold_up_the_stop(tmp_path: Path) -> None:
                 events = await client_side.enter_async_context(client.events())
             assert [event async for event in events] == []
 
-    asyncio.run(asyncio.wait_for(body(), 20))
+    asyncio.run(asyncio.wait_for(body(), PATIENCE))
 
 
 async def _next(events: AsyncIterator[api.Event], kind: str) -> api.Event:
     """The next event of a kind, others skipped."""
     while True:
-        event = await asyncio.wait_for(anext(events), 10)
+        event = await asyncio.wait_for(anext(events), PATIENCE)
         if event.kind == kind:
             return event

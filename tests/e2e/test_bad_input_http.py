@@ -15,11 +15,10 @@ from tests.support.load import read_answer
 from tests.support.origin import Origin
 from tests.support.proxy_process import ProxyProcess
 from tests.support.subject import subject_process
-from tests.support.waiting import wait_until_async
+from tests.support.waiting import PATIENCE, wait_until_async
 
 pytestmark = pytest.mark.e2e
 
-ANSWER_TIMEOUT = 5.0
 NAME = "edge"
 
 # What is sent, and the status that answers it.
@@ -75,7 +74,7 @@ async def status_of(port: int, request: bytes) -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(request)
-        return (await asyncio.wait_for(read_answer(reader), ANSWER_TIMEOUT)).status
+        return (await asyncio.wait_for(read_answer(reader), PATIENCE)).status
     finally:
         writer.close()
 

@@ -14,11 +14,10 @@ import pytest
 from tests.support import bootstraps
 from tests.support.proxy_process import ProxyProcess
 from tests.support.subject import subject_process
-from tests.support.waiting import wait_until_async
+from tests.support.waiting import PATIENCE, wait_until_async
 
 pytestmark = pytest.mark.e2e
 
-ANSWER_TIMEOUT = 5.0
 NAME = "edge"
 SIDE_BY_SIDE = 16
 
@@ -71,7 +70,7 @@ async def ask(port: int, path: str) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(f"GET {path} HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\r\n".encode())
-        return await asyncio.wait_for(reader.read(), ANSWER_TIMEOUT)
+        return await asyncio.wait_for(reader.read(), PATIENCE)
     except ConnectionResetError:
         return b"reset"
     finally:

@@ -16,6 +16,7 @@ import pytest
 from tests.support import bootstraps
 from tests.support.certificates import Authority, KeyPair
 from tests.support.subject import subject_process
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.e2e
 
@@ -47,7 +48,7 @@ def listener(mode: str, server: KeyPair, authority: Authority) -> dict[str, Any]
 def told(port: int, context: ssl.SSLContext, *fields: str) -> str:
     """The header as the upstream would see it, "" for none."""
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain,
         context.wrap_socket(plain, server_hostname="a.test") as secure,
     ):
         head = "\r\n".join(("GET / HTTP/1.1", "host: a.test", "connection: close", *fields))

@@ -16,7 +16,7 @@ from tests.support.drain_peers import OK, TOLD, Http1Peer, Http2Peer
 from tests.support.envoy_process import envoy_process
 from tests.support.our_process import our_process
 from tests.support.proxy_process import ProxyProcess
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -45,7 +45,9 @@ class Clients:
     """A connection to each listener."""
 
     def __init__(self, ports: dict[str, int]) -> None:
-        self._connections = {name: http.client.HTTPConnection("127.0.0.1", port, timeout=5) for name, port in ports.items()}
+        self._connections = {
+            name: http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE) for name, port in ports.items()
+        }
 
     def __enter__(self) -> Clients:
         return self

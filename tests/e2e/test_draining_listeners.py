@@ -18,7 +18,7 @@ from tests.support.envoy_process import envoy_process
 from tests.support.our_process import our_process
 from tests.support.proxy_process import ProxyProcess
 from tests.support.tcp_peers import TcpUpstream, echo
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -132,7 +132,7 @@ class World:
 
     def is_refused(self, name: str, port: int) -> bool:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
         except ConnectionRefusedError:
             return True
         return False

@@ -23,7 +23,7 @@ from tests.support.envoy_process import envoy_process
 from tests.support.our_process import our_process
 from tests.support.proxy_process import ProxyProcess
 from tests.support.tcp_peers import TcpUpstream, connect, echo
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -57,7 +57,7 @@ class Upstream:
             if b"/stream" in head:
                 connection.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n")
             self.waiting += 1
-            self.may_answer.wait(30)
+            self.may_answer.wait(PATIENCE)
             last = b"4\r\nlast\r\n0\r\n\r\n" if b"/stream" in head else b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
             connection.sendall(last)
 
@@ -78,7 +78,8 @@ def routes() -> list[dict[str, Any]]:
 
 
 class World:
-    def __init__(self, directory: Path, *flags: str, start: Any = our_process, drain_time: int = 20) -> None:
+    def __init__(self, directory: Path, *flags: str, start: Any = our_process, drain_time: int = 120) -> None:
+        """drain_time: far longer than anybody waits for the end."""
         self.upstream = Upstream()
         tcp = {
             "@type": bootstraps.TYPE + "filters.network.tcp_proxy.v3.TcpProxy",
@@ -123,13 +124,13 @@ class World:
 
     def is_refused(self, listener: str) -> bool:
         try:
-            socket.create_connection(("127.0.0.1", self.ports[listener]), timeout=5).close()
+            socket.create_connection(("127.0.0.1", self.ports[listener]), timeout=PATIENCE).close()
         except (ConnectionRefusedError, ConnectionResetError):
             return True
         return False
 
-    def wait_exit(self, within: float) -> int:
-        wait_until(lambda: self.proxy.returncode is not None, "the process ends", timeout=within)
+    def wait_exit(self) -> int:
+        wait_until(lambda: self.proxy.returncode is not None, "the process ends")
         assert self.proxy.returncode is not None
         return self.proxy.returncode
 
@@ -188,7 +189,7 @@ def test_what_is_under_way_ends_and_the_process_with_it(tmp_path: Path, workers:
         busy2.read_to_end()
         assert busy2.has_answer(stream)
         assert busy2.was_told
-        assert world.wait_exit(10) == 0
+        assert world.wait_exit() == 0
 
 
 def test_an_http2_client_is_told_while_its_stream_goes_on(tmp_path: Path, workers: tuple[str, ...]) -> None:
@@ -203,7 +204,7 @@ def test_an_http2_client_is_told_while_its_stream_goes_on(tmp_path: Path, worker
         world.upstream.may_answer.set()
         peer.read_to_end()
         assert peer.has_answer(stream)
-        assert world.wait_exit(10) == 0
+        assert world.wait_exit() == 0
 
 
 def tunnels(world: World) -> dict[str, socket.socket]:
@@ -237,21 +238,21 @@ def test_tunnels_live_until_their_clients_end_them(tmp_path: Path, workers: tupl
         assert world.proxy.returncode is None
         for each in opened.values():
             each.close()
-        assert world.wait_exit(10) == 0
+        assert world.wait_exit() == 0
 
 
 @pytest.mark.parametrize("strategy", ["gradual", "immediate"])
 def test_the_drain_time_is_the_end_of_all(tmp_path: Path, strategy: str) -> None:
     """Whatever the strategy; --parent-shutdown-time-s belongs to hot restarts."""
-    with running(tmp_path, "--drain-strategy", strategy, "--parent-shutdown-time-s", "30", drain_time=1) as world:
+    with running(tmp_path, "--drain-strategy", strategy, "--parent-shutdown-time-s", "120", drain_time=1) as world:
         opened = tunnels(world)
         busy = world.dial("http")
         busy.sendall(SLOW)
         world.await_waiting(1)
         started = time.monotonic()
         world.terminate()
-        assert world.wait_exit(8) == 0
-        assert 0.8 < time.monotonic() - started < 6
+        assert world.wait_exit() == 0
+        assert time.monotonic() - started > 0.8
         assert [each.recv(100) for each in (*opened.values(), busy)] == [b""] * 4
 
 
@@ -261,7 +262,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path, workers: tuple[str, ...
         world.terminate()
         exchange(opened["tcp"])
         os.kill(world.proxy.pid, signal.SIGTERM)
-        assert world.wait_exit(8) == 0
+        assert world.wait_exit() == 0
         assert [each.recv(100) for each in opened.values()] == [b""] * 3
 
 
@@ -276,7 +277,7 @@ def test_a_gradual_drain_that_was_asked_for_first_does_not_slow_the_end(tmp_path
         world.terminate()
         world.upstream.may_answer.set()
         assert b"\r\nconnection: close\r\n" in read_to_end(busy)
-        assert world.wait_exit(10) == 0
+        assert world.wait_exit() == 0
 
 
 def test_envoy_ends_at_once(tmp_path: Path) -> None:
@@ -286,5 +287,5 @@ def test_envoy_ends_at_once(tmp_path: Path) -> None:
         busy.sendall(SLOW)
         world.await_waiting(1)
         os.kill(world.proxy.pid, signal.SIGTERM)
-        assert world.wait_exit(8) == 0
+        assert world.wait_exit() == 0
         assert [each.recv(100) for each in (*opened.values(), busy)] == [b""] * 4

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support import h2_frames as wire
 from tests.support.hostile_world import ENVOY, MAX_GROWTH, OURS, HostileHost, Neighbour, World, hostile_world
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -138,7 +138,7 @@ def ask_the_endless_host(world: World, first: bytes, unit: bytes) -> str:
     host.answer, host.unit = first, unit
     host.over.clear()
     seen = len(world.logged())
-    with socket.create_connection(("127.0.0.1", world.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", world.port), timeout=PATIENCE) as client:
         reader = threading.Thread(target=read_to_the_end, args=(client,))
         try:
             with others_are_served(world):
@@ -168,7 +168,7 @@ def test_a_client_without_end_takes_its_turns(world: World, first: bytes, unit: 
     host, over = world.hostile, threading.Event()
     assert isinstance(host, EndlessHost)
     host.answer = host.unit = b""
-    with socket.create_connection(("127.0.0.1", world.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", world.port), timeout=PATIENCE) as client:
         client.sendall(first)
         sender = threading.Thread(target=flood, args=(client, unit, over))
         reader = threading.Thread(target=read_to_the_end, args=(client,))

@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 HTTP2 = {
     "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
         "@type": bootstraps.TYPE + "upstreams.http.v3.HttpProtocolOptions",

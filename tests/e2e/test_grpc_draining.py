@@ -30,7 +30,7 @@ HTTP2 = {
 }
 
 
-def start(directory: Path, port: int, workers: int, drain_time: int = 20) -> ProxyProcess:
+def start(directory: Path, port: int, workers: int, drain_time: int = 120) -> ProxyProcess:
     routes = [{"match": {"prefix": "/test.Echo/"}, "route": {"cluster": "up", "timeout": "0s"}}]
     bootstrap = bootstraps.static(
         [bootstraps.http_listener("in", routes, codec_type="HTTP2", drain_timeout="0.2s")],
@@ -109,7 +109,7 @@ def test_streams_end_as_if_nothing_had_happened(
         calls.end()
         calls.close()
         if drain is terminate:
-            wait_until(lambda: proxy.returncode is not None, "the process ends with its last stream", timeout=10)
+            wait_until(lambda: proxy.returncode is not None, "the process ends with its last stream")
             assert proxy.returncode == 0
     finally:
         if calls is not None:
@@ -123,7 +123,7 @@ def test_a_stream_beyond_the_drain_time_is_told_that_its_server_is_gone(tmp_path
     try:
         calls = Calls(proxy.wait_listeners(["in"])["in"])
         terminate(proxy)
-        wait_until(lambda: proxy.returncode is not None, "the process ends", timeout=10)
+        wait_until(lambda: proxy.returncode is not None, "the process ends")
         with pytest.raises(grpc.RpcError) as failed:
             next(calls.chat)
         assert failed.value.code() is grpc.StatusCode.UNAVAILABLE

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import h2_frames as wire
 from tests.support.hostile_world import ENVOY, MAX_GROWTH, OURS, HostileHost, Neighbour, World, hostile_world
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.e2e
 
@@ -80,7 +81,7 @@ FLOODS: dict[str, tuple[bytes, str, str]] = {
 def send(port: int, flood: bytes) -> bytes:
     """Send as long as it is taken, then read to the end.  Returns what came."""
     received = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection, contextlib.suppress(ConnectionError):
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection, contextlib.suppress(ConnectionError):
         connection.sendall(wire.PREFACE + wire.settings() + flood)
         while data := connection.recv(1 << 20):
             received += data
@@ -106,7 +107,7 @@ def test_a_compressed_head_that_unfolds_costs_no_more_than_its_limit(world: Worl
     """60 MB of headers in 20 kB."""
     bomb = wire.headers(1, HEAD + TABLE_ENTRY + FIRST_OF_TABLE * 15_000)
     before, resident = world.stats(), world.resident()
-    with socket.create_connection(("127.0.0.1", world.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", world.port), timeout=PATIENCE) as connection:
         connection.sendall(wire.PREFACE + wire.settings() + bomb + wire.goaway(0))
         frames: list[wire.Frame] = []
         received = b""
@@ -123,7 +124,7 @@ def test_a_compressed_head_that_unfolds_costs_no_more_than_its_limit(world: Worl
 def test_streams_whose_window_stays_closed_are_given_up(world: World) -> None:
     before = world.stats()
     asked = b"".join(wire.headers(number, HEAD) for number in range(1, 201, 2))
-    with socket.create_connection(("127.0.0.1", world.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", world.port), timeout=PATIENCE) as connection:
         connection.sendall(wire.PREFACE + wire.settings(window=0) + asked)
         received = b""
         while sum(frame.kind == wire.RST_STREAM for frame in wire.split(received)) < 100:

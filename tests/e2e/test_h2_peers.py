@@ -17,7 +17,7 @@ from tests.support import h2_frames as wire
 from tests.support.envoy_process import envoy_process
 from tests.support.our_process import our_process
 from tests.support.tcp_peers import ThreadedPeer
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -103,7 +103,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def talk(port: int, *pieces: bytes, until: int = wire.HEADERS) -> tuple[list[wire.Frame], bool]:
     """Send, and read until a frame of the kind or the end came.  Returns the frames, and whether the connection ended."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         connection.sendall(wire.PREFACE + wire.settings() + b"".join(pieces))
         received = b""
         while True:

@@ -17,7 +17,7 @@ import pytest
 
 from tests.support import h2_frames as wire
 from tests.support.hostile_world import ENVOY, MAX_GROWTH, OURS, HostileHost, Neighbour, World, hostile_world
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -47,7 +47,7 @@ class SharedHost(HostileHost):
                 self.begun.put(stream_id)
             seen = len(begun)
         connection.sendall(self.answer)
-        self.over.wait(10)
+        self.over.wait(PATIENCE)
 
 
 OK = wire.block((b":status", b"200"))
@@ -139,7 +139,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def ask(port: int, path: str) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     # The answer may be cut short.
     with contextlib.closing(connection), contextlib.suppress(http.client.HTTPException, ConnectionError):
         connection.request("GET", path)
@@ -156,7 +156,7 @@ def three_clients(world: World, paths: Sequence[str]) -> Iterator[None]:
     try:
         for client, stream_id in zip(clients, STREAMS, strict=True):
             client.start()
-            assert host.begun.get(timeout=10) == stream_id
+            assert host.begun.get(timeout=PATIENCE) == stream_id
         for client in clients:
             client.join()
         yield

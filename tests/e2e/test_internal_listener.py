@@ -20,7 +20,7 @@ from tests.support.envoy_process import envoy_process
 from tests.support.our_process import our_process
 from tests.support.proxy_process import ProxyProcess
 from tests.support.tcp_peers import TcpUpstream, connect, read_to_end
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -168,7 +168,7 @@ def test_bytes_pass_with_back_pressure_and_half_closes(proxy: ProxyProcess) -> N
 @pytest.mark.parametrize("name", ["http1", "http2", "https"])
 def test_http_passes(proxy: ProxyProcess, name: str) -> None:
     for _ in range(3):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port(proxy, name)}/", timeout=10) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port(proxy, name)}/", timeout=PATIENCE) as response:
             assert response.read() == b"hello"
     stats = proxy.admin.stats("^(listener.envoy_internal|cluster).*_cx_total$")
     cluster = {"http1": "inner1", "http2": "inner2", "https": "secure"}[name]

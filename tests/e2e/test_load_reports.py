@@ -20,7 +20,7 @@ from tests.support.origin import Origin, in_a_thread
 from tests.support.our_process import our_process
 from tests.support.proxy_process import ProxyProcess
 from tests.support.subject import subject_process
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -86,7 +86,7 @@ def ask(proxy: ProxyProcess, path: str, times: int) -> None:
     """One connection for each request, so that several workers have some."""
     port = proxy.wait_listeners(["in"])["in"]
     for _ in range(times):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         connection.request("GET", path)
         connection.getresponse().read()
         connection.close()

@@ -13,6 +13,7 @@ from tests.support import bootstraps
 from tests.support.envoy_process import envoy_process
 from tests.support.our_process import our_process
 from tests.support.tcp_peers import ThreadedPeer
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.e2e
 
@@ -44,7 +45,7 @@ class World:
     host: Host
 
     def connect(self, listener: str) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.ports[listener]), timeout=10)
+        return socket.create_connection(("127.0.0.1", self.ports[listener]), timeout=PATIENCE)
 
 
 def cluster(name: str, port: int, **config: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tests.support.envoy_process import envoy_process, require_envoy
 from tests.support.our_process import our_process
 from tests.support.proxy_process import ProxyProcess
 from tests.support.served_control_plane import served
-from tests.support.waiting import wait_until, wait_until_awaited
+from tests.support.waiting import PATIENCE, wait_until, wait_until_awaited
 from tests.support.xds_resources import api_source
 
 pytestmark = pytest.mark.e2e
@@ -50,7 +50,7 @@ def table(name: str) -> dict[str, Any]:
 
 
 def ask(port: int, tenant: str) -> tuple[int, str]:
-    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         connection.request("GET", "/", headers={"x-tenant": tenant} if tenant else {})
         response = connection.getresponse()

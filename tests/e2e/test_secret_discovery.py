@@ -20,7 +20,7 @@ from tests.support.discovery_server import DiscoveryServer
 from tests.support.proxy_process import ProxyProcess
 from tests.support.secret_server import SecretServer
 from tests.support.subject import subject_process
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -83,7 +83,7 @@ class Client:
     def server_name(self, port: int) -> str:
         """The last alternative name of the server, once it has answered a request: TLS 1.3 refuses a client after its handshake."""
         with (
-            socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain,
             self._context.wrap_socket(plain, server_hostname="edge.test") as secure,
         ):
             secure.sendall(b"GET / HTTP/1.1\r\nhost: edge.test\r\nconnection: close\r\n\r\n")

@@ -19,7 +19,7 @@ from tests.support import bootstraps
 from tests.support.certificates import Authority, KeyPair
 from tests.support.proxy_process import ProxyProcess
 from tests.support.subject import IS_ENVOY, subject_process
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 from tests.support.worker_processes import wait_workers
 
 pytestmark = pytest.mark.e2e
@@ -68,7 +68,7 @@ class Client:
     def resumes(self, port: int) -> bool:
         """Whether the proxy took up the session."""
         with (
-            socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain,
             self.context.wrap_socket(plain, server_hostname="a.test", session=self.session) as secure,
         ):
             secure.sendall(b"GET / HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\r\n")

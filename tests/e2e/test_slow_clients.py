@@ -21,7 +21,7 @@ from tests.support import bootstraps
 from tests.support.origin import Origin, in_a_thread
 from tests.support.our_process import our_process
 from tests.support.proxy_process import ProxyProcess
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -106,7 +106,7 @@ class Neighbours:
     def _run(self) -> None:
         while not self._over.wait(0.05):
             begun = time.monotonic()
-            with socket.create_connection(("127.0.0.1", self._port), timeout=10) as connection:
+            with socket.create_connection(("127.0.0.1", self._port), timeout=PATIENCE) as connection:
                 ask(connection)
             self.slowest = max(self.slowest, time.monotonic() - begun)
             self.served += 1
@@ -144,7 +144,7 @@ def test_ten_thousand_connections_are_held(proxy: ProxyProcess, descriptors: int
     port = proxy.wait_listeners(["in"])["in"]
     files, memory = proxy.open_files(), resident(proxy)
     with contextlib.ExitStack() as stack:
-        connections = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10)) for _ in range(MANY)]
+        connections = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)) for _ in range(MANY)]
         for connection in connections:
             connection.sendall(b"GET / HTTP/1.1\r\nhost: a.test\r\n\r\n")
         for connection in connections:

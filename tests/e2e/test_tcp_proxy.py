@@ -201,7 +201,7 @@ def test_slow_reader_holds_the_upstream_back(subject: Subject) -> None:
         )
         assert stats["cluster.pour.upstream_flow_control_paused_reading_total"] >= 1
         reader.start()
-        reader.join(30)
+        reader.join()
     assert first + rest[0] == SLOW_BYTES
 
 

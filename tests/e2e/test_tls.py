@@ -19,7 +19,7 @@ from tests.support.certificates import Authority, KeyPair
 from tests.support.origin import Origin, in_a_thread
 from tests.support.proxy_process import ProxyProcess
 from tests.support.subject import subject_process
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -77,7 +77,7 @@ def client_context(authority: Authority, certificate: KeyPair | None = None) -> 
 def get(port: int, name: str, context: ssl.SSLContext) -> bytes:
     """The whole answer to one request; raises OSError where the proxy does not want us."""
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain,
         context.wrap_socket(plain, server_hostname=name) as secure,
     ):
         secure.sendall(b"GET / HTTP/1.1\r\nhost: %b\r\nconnection: close\r\n\r\n" % name.encode())
@@ -90,7 +90,7 @@ def get(port: int, name: str, context: ssl.SSLContext) -> bytes:
 def subject_name(port: int, name: str, authority: Authority) -> str:
     """The first alternative name of the certificate that a new handshake is given."""
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain,
         client_context(authority).wrap_socket(plain, server_hostname=name) as secure,
     ):
         certificate = secure.getpeercert()
@@ -167,7 +167,7 @@ def upstream_answer(origin: Origin, validation: dict[str, Any], directory: Path)
     listener = bootstraps.http_listener("edge", TO_ORIGIN, access_log=[])
     with (
         running(bootstraps.static([listener], [cluster]), directory) as (_, port),
-        socket.create_connection(("127.0.0.1", port), timeout=5) as client,
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client,
     ):
         client.sendall(b"GET / HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\r\n")
         answer = b""
@@ -205,7 +205,7 @@ def test_a_rotated_secret_reaches_new_handshakes_and_a_bad_one_does_not(tmp_path
     with running(bootstraps.static([listener], []), tmp_path / "proxy") as (proxy, port):
         assert subject_name(port, "a.test", authority) == "first.test"
         with (
-            socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain,
             client_context(authority).wrap_socket(plain, server_hostname="a.test") as before,
         ):
             secret_file(secret, tls_certificate=pair(authority.sign("a.test", "second.test")))

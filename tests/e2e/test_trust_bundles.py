@@ -15,7 +15,7 @@ import pytest
 from tests.support import bootstraps
 from tests.support.certificates import Authority, KeyPair
 from tests.support.subject import subject_process
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -66,7 +66,7 @@ def is_welcome(port: int, server: Authority, client: KeyPair) -> bool:
         context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
     try:
         with (
-            socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain,
             context.wrap_socket(plain, server_hostname="a.test") as secure,
         ):
             secure.sendall(b"GET / HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\r\n")

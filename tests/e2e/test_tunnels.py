@@ -15,7 +15,7 @@ from tests.support.envoy_process import envoy_process
 from tests.support.our_process import our_process
 from tests.support.proxy_process import ProxyProcess
 from tests.support.tunnel_peers import H1Host, H2Host, PlainHost, h2_client
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -131,7 +131,7 @@ class TestConnect:
             client.take_data(stream, b"<ping>")
 
     def test_it_goes_on_from_http1_to_http2(self, world: World) -> None:
-        with socket.create_connection(("127.0.0.1", world.ports["web"]), timeout=10) as client:
+        with socket.create_connection(("127.0.0.1", world.ports["web"]), timeout=PATIENCE) as client:
             head = talk(client, b"CONNECT two.test:443 HTTP/1.1\r\nHost: two.test:443\r\n\r\n", b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 200 OK\r\nx-host: h2\r\n")
             assert talk(client, b"ping", b">") == b"<ping>"
@@ -179,7 +179,7 @@ class TestWebSocket:
         assert {"upgrade: websocket", "connection: upgrade"} <= set(head)
 
     def test_from_http1_to_http2(self, world: World) -> None:
-        with socket.create_connection(("127.0.0.1", world.ports["web"]), timeout=10) as client:
+        with socket.create_connection(("127.0.0.1", world.ports["web"]), timeout=PATIENCE) as client:
             head = talk(client, UPGRADE % b"/two", b"\r\n\r\n")
             assert head.startswith(
                 b"HTTP/1.1 101 Switching Protocols\r\nx-host: h2\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
@@ -223,14 +223,14 @@ class TestTcpThroughATunnel:
         ],
     )
     def test_bytes_pass(self, world: World, listener: str, heads: tuple[str, ...]) -> None:
-        with socket.create_connection(("127.0.0.1", world.ports[listener]), timeout=10) as client:
+        with socket.create_connection(("127.0.0.1", world.ports[listener]), timeout=PATIENCE) as client:
             assert talk(client, b"ping", b">") == b"<ping>"
             asked = (world.h1 if listener == "over_h1" else world.h2).heads[-1]
             assert all(head in asked for head in heads)
             assert "x-request-id" not in asked
 
     def test_the_host_hears_of_the_end(self, world: World) -> None:
-        with socket.create_connection(("127.0.0.1", world.ports["over_h2"]), timeout=10) as client:
+        with socket.create_connection(("127.0.0.1", world.ports["over_h2"]), timeout=PATIENCE) as client:
             assert talk(client, b"ping", b">") == b"<ping>"
             client.shutdown(socket.SHUT_WR)
             with client.makefile("rb") as rest:
@@ -238,14 +238,14 @@ class TestTcpThroughATunnel:
 
     def test_a_tunnel_that_is_refused_is_tried_again_and_given_up(self, world: World) -> None:
         before = len(world.h1.heads)
-        with socket.create_connection(("127.0.0.1", world.ports["refused"]), timeout=10) as client:
+        with socket.create_connection(("127.0.0.1", world.ports["refused"]), timeout=PATIENCE) as client:
             assert client.recv(1) == b""
         assert len(world.h1.heads) == before + 2
         assert world.stat("cluster.h1.upstream_cx_connect_attempts_exceeded") == 1
 
     def test_megabytes_pass_both_ways(self, world: World) -> None:
         size = 8 << 20
-        with socket.create_connection(("127.0.0.1", world.ports["over_h2"]), timeout=10) as client:
+        with socket.create_connection(("127.0.0.1", world.ports["over_h2"]), timeout=PATIENCE) as client:
             assert talk(client, b"start", b">") == b"<start>"
             received = 0
             with client.dup() as sender:

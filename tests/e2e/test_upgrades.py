@@ -15,7 +15,7 @@ from aiohttp import web
 from tests.support import bootstraps
 from tests.support.our_process import our_process
 from tests.support.proxy_process import ProxyProcess
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -75,10 +75,10 @@ def test_messages_go_both_ways(tmp_path: Path) -> None:
             async with session.ws_connect(f"{url}/chat") as socket:
                 for number in range(100):
                     await socket.send_str(str(number))
-                    assert await socket.receive_str(timeout=10) == f"<{number}>"
+                    assert await socket.receive_str(timeout=PATIENCE) == f"<{number}>"
                 large = "x" * 1_000_000
                 await socket.send_str(large)
-                assert await socket.receive_str(timeout=10) == f"<{large}>"
+                assert await socket.receive_str(timeout=PATIENCE) == f"<{large}>"
                 assert await asyncio.to_thread(stat, process, "downstream_cx_upgrades_active") == 1
             assert await asyncio.to_thread(stat, process, "downstream_cx_upgrades_total") == 1
             await asyncio.to_thread(
@@ -105,7 +105,7 @@ def test_silence_ends_an_upgraded_connection(tmp_path: Path) -> None:
     async def run() -> None:
         async with proxy(tmp_path) as (process, url), aiohttp.ClientSession() as session:
             async with session.ws_connect(f"{url}/idle") as socket:
-                message = await socket.receive(timeout=10)
+                message = await socket.receive(timeout=PATIENCE)
                 assert message.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.ERROR)
             assert await asyncio.to_thread(stat, process, "downstream_rq_idle_timeout") == 1
 

@@ -21,7 +21,7 @@ from dataplane.snapshot.snapshot import EMPTY, Holder, Snapshot
 from dataplane.upstream.cluster import UpstreamCluster
 from dataplane.upstream.cluster_manager import ClusterManager
 from tests.support.nginx import nginx
-from tests.support.waiting import wait_until_async
+from tests.support.waiting import PATIENCE, wait_until_async
 
 pytestmark = pytest.mark.e2e
 
@@ -118,7 +118,7 @@ class Client:
 
     async def ask(self, path: bytes, body: list[bytes] | None = None, fields: list[tuple[bytes, bytes]] | None = None) -> Answer:
         answer = self.start(path, body, fields)
-        assert await asyncio.wait_for(answer.done, 20) == "ended"
+        assert await asyncio.wait_for(answer.done, PATIENCE) == "ended"
         return answer
 
     def counter(self, name: str) -> int:
@@ -211,7 +211,7 @@ def test_many_requests_at_once(tmp_path: Path) -> None:
         async def test(client: Client) -> None:
             answers = [client.start(b"/") for _ in range(200)]
             for answer in answers:
-                assert await asyncio.wait_for(answer.done, 20) == "ended"
+                assert await asyncio.wait_for(answer.done, PATIENCE) == "ended"
                 assert answer.size == 2
             assert client.counter("upstream_rq_total") == 200
             assert client.stats.gauge("cluster.c.upstream_rq_active").value == 0
@@ -235,7 +235,7 @@ def test_a_slow_reader_pauses_the_server(tmp_path: Path) -> None:
             await client.ask(b"/small")
             assert answer.size == seen < 64 << 20
             answer.encoder.resume_reading()
-            assert await asyncio.wait_for(answer.done, 20) == "ended"
+            assert await asyncio.wait_for(answer.done, PATIENCE) == "ended"
             assert answer.size == 64 << 20
 
         run(port, test)
@@ -257,7 +257,7 @@ def test_a_reset_closes_the_connection_and_leaves_the_pool_usable(tmp_path: Path
         async def test(client: Client) -> None:
             given_up = Impatient(RequestHeaders(b"GET", b"/big", b"a.test"))
             client.cluster.open_stream(given_up, None, 0)
-            assert await asyncio.wait_for(given_up.done, 20) == "ended"
+            assert await asyncio.wait_for(given_up.done, PATIENCE) == "ended"
             seen = given_up.size
             await client.ask(b"/big")
             assert given_up.size == seen < SIZE
@@ -270,7 +270,7 @@ def test_a_reset_closes_the_connection_and_leaves_the_pool_usable(tmp_path: Path
 def test_nobody_listens() -> None:
     async def test(client: Client) -> None:
         answer = client.start(b"/")
-        assert await asyncio.wait_for(answer.done, 20) == "failed delayed connect error: Connection refused"
+        assert await asyncio.wait_for(answer.done, PATIENCE) == "failed delayed connect error: Connection refused"
         assert client.counter("upstream_cx_connect_fail") == 1
 
     run(1, test)
@@ -288,7 +288,7 @@ def test_a_connect_that_hangs_is_given_up(tmp_path: Path) -> None:
 
         async def test(client: Client) -> None:
             answer = client.start(b"/")
-            assert await asyncio.wait_for(answer.done, 20) == "failed "
+            assert await asyncio.wait_for(answer.done, PATIENCE) == "failed "
             assert client.counter("upstream_cx_connect_timeout") == 1
 
         try:

@@ -19,6 +19,7 @@ from tests.support.certificates import Authority, KeyPair
 from tests.support.nginx import nginx
 from tests.support.origin import Origin, in_a_thread
 from tests.support.subject import subject_process
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.e2e
 
@@ -77,7 +78,7 @@ def status(port: int, host: str, *fields: str) -> int:
 
 
 def answer(port: int, host: str, *fields: str) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
         head = "\r\n".join(("GET / HTTP/1.1", f"host: {host}", "connection: close", *fields))
         client.sendall(f"{head}\r\n\r\n".encode())
         received = b""

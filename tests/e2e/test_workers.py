@@ -21,7 +21,7 @@ from tests.support.moving_world import LISTENER_NAME, Witness, messages
 from tests.support.origin import Origin
 from tests.support.our_process import our_process
 from tests.support.proxy_process import ProxyProcess
-from tests.support.waiting import wait_until, wait_until_async, wait_until_awaited
+from tests.support.waiting import PATIENCE, wait_until, wait_until_async, wait_until_awaited
 from tests.support.worker_processes import wait_workers
 
 pytestmark = pytest.mark.e2e
@@ -192,7 +192,7 @@ def test_a_worker_that_stands_still_slows_nobody(tmp_path: Path) -> None:
                 for _ in range(100):
                     reader, writer = moving[0]
                     writer.write(REQUEST)
-                    assert (await asyncio.wait_for(read_answer(reader), 5.0)).status == 200
+                    assert (await asyncio.wait_for(read_answer(reader), PATIENCE)).status == 200
                 assert (loop.time() - begun) / 100 < 0.1
                 # The main process is not held up either, and says what is going on; without a `kill_timeout` that is all.
                 assert not all(answer.done() for answer in answers)  # they wait in its queue, as for a thread of Envoy's
@@ -268,7 +268,7 @@ def test_sigterm_lets_every_worker_finish_its_requests(tmp_path: Path) -> None:
             await asyncio.to_thread(wait_until, lambda: refused(world.port), "the listening sockets closed")
             for _, writer in connections:
                 writer.write(b"\r\n")
-            answers = [await asyncio.wait_for(read_answer(reader), 10.0) for reader, _ in connections]
+            answers = [await asyncio.wait_for(read_answer(reader), PATIENCE) for reader, _ in connections]
             assert {answer.status for answer in answers} == {200}
             assert {answer.headers["connection"] for answer in answers} == {"close"}
             for _, writer in connections:

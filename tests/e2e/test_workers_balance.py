@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.load import read_answer
-from tests.support.waiting import wait_until_awaited
+from tests.support.waiting import PATIENCE, wait_until_awaited
 from tests.support.worker_processes import wait_workers
 from tests.support.worker_world import REQUEST, World, workers
 
@@ -49,7 +49,7 @@ def test_connections_are_shared_evenly(tmp_path: Path) -> None:
                 for _ in range(10):
                     client = await world.client()
                     client.writer.write(REQUEST)
-                    assert (await asyncio.wait_for(read_answer(client.reader), 10.0)).status == 200
+                    assert (await asyncio.wait_for(read_answer(client.reader), PATIENCE)).status == 200
             finally:
                 os.kill(stalled, signal.SIGCONT)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.load import read_answer
-from tests.support.waiting import wait_until_awaited
+from tests.support.waiting import PATIENCE, wait_until_awaited
 from tests.support.worker_processes import wait_workers
 from tests.support.worker_world import REQUEST, workers
 
@@ -30,7 +30,7 @@ def test_it_is_counted_and_replaced_and_what_waited_for_it_is_served(tmp_path: P
                 for client in clients:
                     client.writer.write(REQUEST)
                 # About half of them wait in the queue of the worker that stands still.
-                answers = await asyncio.gather(*(asyncio.wait_for(read_answer(each.reader), 15.0) for each in clients))
+                answers = await asyncio.gather(*(asyncio.wait_for(read_answer(each.reader), PATIENCE) for each in clients))
                 assert [answer.status for answer in answers] == [200] * len(clients)
 
                 async def replaced() -> bool:

@@ -22,7 +22,7 @@ from tests.support.discovery_server import DiscoveryServer
 from tests.support.envoy_process import envoy_process
 from tests.support.origin import Origin
 from tests.support.proxy_process import ProxyProcess
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 from tests.support.xds_resources import ADS, api_source, eds_cluster, endpoints, rds_listener, routes
 
 pytestmark = [pytest.mark.e2e, pytest.mark.differential]
@@ -78,7 +78,7 @@ def started(world: World, kind: str, apart: bool, directory: Path) -> Iterator[P
 
 def get(envoy: ProxyProcess) -> str:
     """The body of a request through the listener; the status where it is no 200."""
-    connection = http.client.HTTPConnection("127.0.0.1", envoy.wait_listeners([LISTENER])[LISTENER], timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", envoy.wait_listeners([LISTENER])[LISTENER], timeout=PATIENCE)
     try:
         connection.request("GET", "/")
         response = connection.getresponse()

@@ -80,7 +80,7 @@ UNHURRIED = Patience(make=60.0)
 def run(scenario: Callable[[Peers], Awaitable[None]], patience: Patience = UNHURRIED) -> None:
     async def main() -> None:
         async with serving(patience) as peers:
-            await asyncio.wait_for(scenario(peers), 30)
+            await asyncio.wait_for(scenario(peers), PATIENCE)
 
     asyncio.run(main())
 

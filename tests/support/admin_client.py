@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from tests.support.waiting import PATIENCE
+
 
 @dataclass(frozen=True, slots=True)
 class AdminReply:
@@ -23,7 +25,7 @@ class AdminClient:
 
     host: str
     port: int
-    timeout: float = 10.0
+    timeout: float = PATIENCE
 
     def request(self, path: str, method: str = "GET") -> AdminReply:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=self.timeout)

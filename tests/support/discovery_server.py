@@ -23,6 +23,7 @@ from controlplane.delivery.order import Patience
 from controlplane.delivery.status import NodeFacts, ProxyEvent, ProxyStatus, TypeStatus
 from controlplane.xds.ads_service import SERVER_OPTIONS, add_xds_services
 from tests.support.origin import Origin
+from tests.support.waiting import PATIENCE
 
 T = TypeVar("T")
 
@@ -142,4 +143,4 @@ class DiscoveryServer:
         return self._wait(asyncio.run_coroutine_threadsafe(run(), self._loop))
 
     def _wait(self, future: Future[T]) -> T:
-        return future.result(20)
+        return future.result(PATIENCE)

@@ -9,10 +9,13 @@ from typing import Any, Final
 
 import grpc
 
+from tests.support.waiting import PATIENCE
+
 SERVICE: Final = "/test.Echo/"
 GREETING: Final = ("x-greeting", "hello")
 FAREWELL: Final = ("x-farewell-bin", b"\x00bye")
 _ANY_SIZE: Final = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+_OWN_PORT: Final = ("grpc.so_reuseport", 0)
 
 
 def _said(context: Any, name: str) -> str:
@@ -26,7 +29,7 @@ class EchoServer:
         self.cancelled = threading.Event()
         self.waiting = threading.Event()
         self.peers: set[str] = set()  # one entry for each connection that carried a call
-        self._server = grpc.server(ThreadPoolExecutor(16), options=_ANY_SIZE)
+        self._server = grpc.server(ThreadPoolExecutor(16), options=[*_ANY_SIZE, _OWN_PORT])
         self._server.add_generic_rpc_handlers((_Handlers(self),))
         self.port = self._server.add_insecure_port("127.0.0.1:0")
 
@@ -62,7 +65,7 @@ class EchoServer:
     def never(self, request: bytes, context: Any) -> bytes:
         context.add_callback(self.cancelled.set)
         self.waiting.set()
-        self.cancelled.wait(30)
+        self.cancelled.wait(PATIENCE)
         return b""
 
 

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
+from tests.support.waiting import PATIENCE
+
 # Between an answer and the next request of the same connection: many requests, but not all the processor.
 PACE = 0.004
-ANSWER_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class Load:
         try:
             while not self._stopping:
                 writer.write(self._request)
-                answer = await asyncio.wait_for(read_answer(reader), ANSWER_TIMEOUT)
+                answer = await asyncio.wait_for(read_answer(reader), PATIENCE)
                 self.answers += 1
                 if wrong := self._check(answer):
                     self.failures[wrong] += 1

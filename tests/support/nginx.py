@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 _CONFIG = """
 {user}
@@ -62,7 +62,7 @@ def nginx(directory: Path, server: str = "", http: str = "", listen: str = "") -
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
 
 
 def _accepts(port: int) -> bool:

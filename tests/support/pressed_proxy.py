@@ -11,7 +11,7 @@ from typing import Any
 from tests.support import bootstraps
 from tests.support.proxy_process import ProxyProcess
 from tests.support.subject import subject_process
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 MONITORS = bootstraps.TYPE + "resource_monitors."
 INJECTED = "envoy.resource_monitors.injected_resource"
@@ -37,7 +37,7 @@ class PressedProxy:
         return self.process.admin.stats(pattern)
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=5)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
     def get(self, connection: socket.socket, path: str = "/") -> bytes:
         connection.sendall(b"GET %b HTTP/1.1\r\nhost: a\r\n\r\n" % path.encode())

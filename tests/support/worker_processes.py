@@ -24,7 +24,7 @@ def wait_workers(proxy: ProxyProcess, count: int) -> list[int]:
         spare = proxy.admin.stats("workers_spare")["pointsman.workers_spare"]
         return found if len(found) == count + 1 and spare else []
 
-    return wait_until(ready, f"{count} workers and a spare", timeout=30.0)[:count]
+    return wait_until(ready, f"{count} workers and a spare")[:count]
 
 
 def _is_worker(pid: int) -> bool:
