@@ -2,7 +2,7 @@
 
 Control planes serialize maps in any order, a message within an Any included, so equal meaning shows neither in the bytes nor in the digest.
 Here: that comparison, made only where bytes of one length differ.  Not here: what follows from it (listener,
-server.configuration).
+server.resources).
 Envoy: MessageUtil::hash, which unpacks every Any.
 """
 

@@ -12,7 +12,9 @@ import logging
 import random
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+
+from google.protobuf.message import Message
 
 from dataplane.admin.context import AdminContext, ListenerFacts
 from dataplane.admin.server import AdminServer
@@ -26,7 +28,7 @@ from dataplane.listener.manager import ListenerManager
 from dataplane.observe.names import TagExtractor
 from dataplane.observe.stats import StatsStore
 from dataplane.server.certificates import tls_contexts
-from dataplane.server.configuration import Configuration, Resource
+from dataplane.server.configuration import Configuration
 from dataplane.server.engine import Engine, calm_collector
 from dataplane.server.health_discovery import CheckedClusters
 from dataplane.server.heap import keep_steady
@@ -41,6 +43,7 @@ from dataplane.server.load_reports import LoadReports
 from dataplane.server.options import Options
 from dataplane.server.process_stats import ProcessStats
 from dataplane.server.records import config_records
+from dataplane.server.resources import Resource, Static, values_of
 from dataplane.server.secret_files import SecretFiles
 from dataplane.server.sources import Sources
 from dataplane.server.sums import Sums
@@ -56,7 +59,7 @@ from dataplane.xds.load_stream import LoadStream
 from dataplane.xds.messages import Decoded
 from dataplane.xds.source import XdsConfig
 from dataplane.xds.subscription import WILDCARD
-from dataplane.xds.types import CLUSTER, LISTENER, SECRET
+from dataplane.xds.types import CLUSTER, LISTENER
 
 _log = logging.getLogger("main")
 
@@ -110,15 +113,14 @@ class Server:
         self._process_stats = ProcessStats(engine.stats, self._started_wall, options, self.config)
         static = self._static_resources()
         self._sources = Sources(
-            {resource.name: resource.value for resource in static[CLUSTER]},
+            values_of(static.clusters),
             lambda: self._configuration.secrets,
             lambda cluster: engine.stats.scope(f"cluster.{cluster.stat_name}."),
         )
         follower = None if crew is None else crew.follower
         self._configuration = Configuration(
-            engine.holder, engine.clusters, self._listeners, self._sources, engine.stats, follower=follower
+            engine.holder, engine.clusters, self._listeners, self._sources, engine.stats, static, follower=follower
         )
-        self._configuration.set_static(static[CLUSTER], static[LISTENER], static[SECRET])
         self._secret_files = SecretFiles(self._configuration, self._decode, engine.stats)
         self._client: XdsClient | None = None
         self._journal: JournalFile | None = None
@@ -188,12 +190,11 @@ class Server:
         await self._start_discovery()
         await configuration.until(self._clusters_known)
         self._subscribe(LISTENER, self.config.lds_config, "listener_manager.lds.")
-        configuration.follow_scopes()
-        configuration.follow_routes()
+        configuration.subscriptions.follow(LISTENER)
         configuration.serve()
         await configuration.until(self._listeners_known)
         for name, error in configuration.not_bound.items():
-            if name in configuration.static_listeners:
+            if name in configuration.static.listeners:
                 raise OSError(error.errno, f"listener {name}: cannot bind: {error.strerror}")
 
     async def _within(self, limit: float, condition: Callable[[], bool]) -> None:
@@ -207,7 +208,7 @@ class Server:
         plan = self._configuration.plan
         waiting = {each.name for each in plan.waiting if each.what == "cluster"} if plan is not None else set()
         usable = self._engine.holder.current.clusters
-        return all(name in usable or name in waiting for name in self._configuration.static_clusters)
+        return all(name in usable or name in waiting for name in self._configuration.static.clusters)
 
     async def _start_discovery(self) -> None:
         at = FieldPath() / "dynamic_resources"
@@ -225,8 +226,7 @@ class Server:
         wanted = {CLUSTER: self.config.cds_config, LISTENER: self.config.lds_config}
         self._configuration.follow(self._client, [type_url for type_url, source in wanted.items() if source is not None])
         self._subscribe(CLUSTER, self.config.cds_config, "cluster_manager.cds.")
-        self._configuration.follow_endpoints()
-        self._configuration.follow_secrets()
+        self._configuration.subscriptions.follow(CLUSTER)
         self._client.start()
         self._start_health_discovery()
         self._start_load_reports()
@@ -285,15 +285,21 @@ class Server:
             return False
         return configuration.plan is not None and not configuration.plan.waiting
 
-    def _static_resources(self) -> Mapping[str, Sequence[Resource]]:
-        """Compiled once more than the validation did; it is the same code, so it cannot fail now."""
+    def _static_resources(self) -> Static:
         static = self._bootstrap.static_resources
-        found: dict[str, list[Resource]] = {CLUSTER: [], LISTENER: [], SECRET: []}
-        for type_url, messages in ((SECRET, static.secrets), (CLUSTER, static.clusters), (LISTENER, static.listeners)):
-            for message in messages:
-                compiled = compile_resource(type_url_of(message), message, self._engine.compile_context(added_via_api=False))
-                body = message.SerializeToString(deterministic=True)
-                found[type_url].append(Resource(compiled.name, compiled.value, body, "", self._started_wall, False))
+        return Static(
+            secrets=self._compiled(static.secrets),
+            clusters=self._compiled(static.clusters),
+            listeners=self._compiled(static.listeners),
+        )
+
+    def _compiled(self, messages: Iterable[Message]) -> dict[str, Resource]:
+        """Compiled once more than the validation did; it is the same code, so it cannot fail now."""
+        found = {}
+        for message in messages:
+            compiled = compile_resource(type_url_of(message), message, self._engine.compile_context(added_via_api=False))
+            body = message.SerializeToString(deterministic=True)
+            found[compiled.name] = Resource(compiled.name, compiled.value, body, "", self._started_wall, False)
         return found
 
     def _decode(self, type_url: str, body: bytes) -> Decoded:

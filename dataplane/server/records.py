@@ -12,14 +12,15 @@ from dataplane.admin.context import ConfigRecord, Refusal
 from dataplane.xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE, SECRET
 
 if TYPE_CHECKING:
-    from dataplane.server.configuration import Configuration, Resource
+    from dataplane.server.configuration import Configuration
+    from dataplane.server.resources import Resource
     from dataplane.xds.client import XdsClient
 
 
 def config_records(configuration: Configuration, client: XdsClient | None) -> Iterator[ConfigRecord]:
     """Static resources first, then discovered ones, each kind in the order it came."""
     refusals = dict(_refusals(client))
-    for type_url, static in ((CLUSTER, configuration.static_clusters), (LISTENER, configuration.static_listeners)):
+    for type_url, static in ((CLUSTER, configuration.static.clusters), (LISTENER, configuration.static.listeners)):
         for resource in static.values():
             yield _record(type_url, resource, "static", None)
     for type_url in (CLUSTER, LISTENER, ROUTE):
@@ -35,7 +36,7 @@ def config_records(configuration: Configuration, client: XdsClient | None) -> It
 
 def _secrets(configuration: Configuration, refusals: dict[tuple[str, str], Refusal]) -> Iterator[ConfigRecord]:
     """Static ones, those that came, and names that are waited for."""
-    for resource in configuration.static_secrets.values():
+    for resource in configuration.static.secrets.values():
         yield _record(SECRET, resource, "static", None)
     for resource in configuration.discovered.resources[SECRET].values():
         yield _record(SECRET, resource, "active", refusals.pop((SECRET, resource.name), None))
@@ -46,7 +47,7 @@ def _secrets(configuration: Configuration, refusals: dict[tuple[str, str], Refus
 
 
 def _discovered(type_url: str, configuration: Configuration, refusals: dict[tuple[str, str], Refusal]) -> Iterator[ConfigRecord]:
-    static: Mapping[str, Resource] = {CLUSTER: configuration.static_clusters, LISTENER: configuration.static_listeners}.get(
+    static: Mapping[str, Resource] = {CLUSTER: configuration.static.clusters, LISTENER: configuration.static.listeners}.get(
         type_url, {}
     )
     accepted = configuration.discovered.resources[type_url]

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from dataplane.base.errors import ConfigError, InvalidResource
-from dataplane.server.configuration import Resource
+from dataplane.server.resources import Resource
 from dataplane.snapshot.secret import directories_of
 from dataplane.xds.inotify import DirectoryWatcher
 from dataplane.xds.types import SECRET

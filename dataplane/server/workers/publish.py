@@ -20,7 +20,7 @@ from dataplane.xds.types import CLUSTER, ENDPOINT, LISTENER, ROUTE, SCOPED_ROUTE
 if TYPE_CHECKING:
     from dataplane.base.address import Address
     from dataplane.base.failures import Failures
-    from dataplane.server.configuration import InUse
+    from dataplane.server.resources import InUse
     from dataplane.snapshot.snapshot import Snapshot
     from dataplane.upstream.findings import Answers, Results
 

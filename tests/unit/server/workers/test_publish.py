@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from dataplane.base.address import SocketAddress
 from dataplane.extensions.filters.network.connection_limit import ConnectionLimit
-from dataplane.server.configuration import Resource
+from dataplane.server.resources import Resource
 from dataplane.server.workers.board import GENERATION, Board, Key, ResourceFact
 from dataplane.server.workers.publish import FindingsPublisher, Publisher
 from dataplane.server.workers.shared_counts import Allotment, CountTable

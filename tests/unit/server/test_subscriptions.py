@@ -6,11 +6,9 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from envoy.config.cluster.v3.cluster_pb2 import Cluster as ClusterMessage
-from google.protobuf.any_pb2 import Any as AnyMessage
-
 from dataplane.observe.stats import StatsStore
-from dataplane.server.configuration import Configuration, Resource
+from dataplane.server.configuration import Configuration
+from dataplane.server.resources import Resource, Static
 from dataplane.server.sources import Sources
 from dataplane.snapshot.cluster import Cluster, DiscoveryType, LoadAssignment
 from dataplane.snapshot.config_source import AdsConfigSource, ConfigSource
@@ -48,7 +46,7 @@ def eds_cluster(name: str, timeout: float) -> Resource:
 def play(scenario: Callable[[Configuration, RecordingClient], None]) -> None:
     async def run() -> None:
         unused: Any = None
-        configuration = Configuration(Holder(), unused, unused, Sources({}), StatsStore())
+        configuration = Configuration(Holder(), unused, unused, Sources({}), StatsStore(), Static())
         client: Any = RecordingClient()
         configuration.follow(client, {CLUSTER})
         scenario(configuration, client)
@@ -108,25 +106,5 @@ def test_statistics_of_a_secret_are_called_after_it_and_go_when_nobody_needs_it(
             counter = client.scope_of[SECRET](name).counter("update_success")
             assert counter.name == f"sds.{name}.update_success"
             assert list(client.scope_of[SECRET](name).store.counters) == [counter.name]
-
-    play(scenario)
-
-
-def test_a_resource_whose_maps_come_in_another_order_is_no_new_one() -> None:
-    def entry(key: str) -> bytes:
-        return ClusterMessage(typed_extension_protocol_options={key: AnyMessage()}).SerializeToString()
-
-    def scenario(configuration: Configuration, client: RecordingClient) -> None:
-        first, same, other = (
-            Resource("a", eds_cluster("a", 15.0).value, body)
-            for body in (entry("x") + entry("y"), entry("y") + entry("x"), entry("y") + entry("z"))
-        )
-        known = configuration.discovered.resources[CLUSTER]
-        configuration.on_update(CLUSTER, {"a": first}, (), "v1")
-        configuration.on_update(CLUSTER, {"a": same}, (), "v2")
-        assert known["a"].value is first.value
-        assert known["a"].version == "v1"
-        configuration.on_update(CLUSTER, {"a": other}, (), "v3")
-        assert known["a"].value is other.value
 
     play(scenario)
