@@ -38,8 +38,8 @@ COMPILED: Final = {
     "routing": "actions route table",
     "semantics": "c_heads framing grpc h1_fields h1_head h2_headers h2_session header_map hop_by_hop noticed path spelt_heads",
     "snapshot": "snapshot",
-    "upstream": "answer_counters cluster cluster_manager cluster_stats h1_connection h1_writer h2_connection h2_stream h2_writer host "
-    "pool pool_h1 pool_h2 pool_settings",
+    "upstream": "answer_counters cluster cluster_manager cluster_stats h1_connection h1_writer h2_connection h2_reader h2_stream h2_writer "
+    "host pool pool_h1 pool_h2 pool_settings",
 }
 
 _SETUP: Final = """

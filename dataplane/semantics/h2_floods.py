@@ -1,6 +1,6 @@
 """Frames that cost a peer next to nothing and us a little each: how many of them one HTTP/2 connection may bring.
 
-Here: counting, for either side.  Not here: what a flood costs (http.codec.h2, upstream.h2_connection), floods that the library sees
+Here: counting, for either side.  Not here: what a flood costs (http.codec.h2, upstream.h2_reader), floods that the library sees
 itself, which end the session with one of these texts (`flood_of`).
 Envoy: Http2::ProtocolConstraints, Http2ProtocolOptions.max_*.
 """

@@ -1,7 +1,7 @@
 """One HTTP/2 connection without I/O: bytes in, events out; calls in, bytes out.
 
 The only module that knows `ngh2` (libnghttp2, the library that Envoy uses): what the engine needs of it stands here, so that it can be
-replaced.  Not here: what events mean for streams (http.codec.h2, upstream.h2_connection), how headers are converted (h2_headers).
+replaced.  Not here: what events mean for streams (http.codec.h2, upstream.h2_reader), how headers are converted (h2_headers).
 What we rely on, checked in this module's tests:
 - events come in the order of the frames; what a peer sent wrongly on one stream is no event, but closes the stream with an error code;
 - windows are given back only by `acknowledge`; data beyond the peer's windows is kept, and `queued` tells how much;

@@ -1,6 +1,6 @@
 """Why a stream to an HTTP/2 host ended early, and how that is counted.
 
-Here: error codes to reasons, reasons to counters.  Not here: ending the stream (h2_connection), what the router makes of it.
+Here: error codes to reasons, reasons to counters.  Not here: ending the stream (h2_reader), what the router makes of it.
 Envoy: Http2::ConnPoolImpl, MultiplexedActiveClientBase::onStreamReset; the counters are not those of HTTP/1.
 """
 

@@ -1,6 +1,6 @@
 """One request on an HTTP/2 connection to a host.
 
-Here: encode calls to the session's, both windows of the stream.  Not here: the connection's frames (h2_connection).
+Here: encode calls to the session's, both windows of the stream.  Not here: the connection's frames (h2_reader).
 Envoy: Http2::ConnectionImpl::ClientStreamImpl.
 """
 
@@ -16,7 +16,7 @@ from dataplane.semantics.h2_session import SessionError
 if TYPE_CHECKING:
     from dataplane.api.upstream import ResponseReceiver
     from dataplane.semantics.header_map import Field, HeaderMap, RequestHeaders
-    from dataplane.upstream.h2_connection import H2Connection
+    from dataplane.upstream.h2_reader import H2Reader
 
 _WITHOUT_BODY: Final = (b"204", b"304")
 
@@ -39,7 +39,7 @@ class H2ClientStream:
         "unacknowledged",
     )
 
-    def __init__(self, connection: H2Connection, receiver: ResponseReceiver) -> None:
+    def __init__(self, connection: H2Reader, receiver: ResponseReceiver) -> None:
         self._connection = connection
         self.receiver: ResponseReceiver | None = receiver
         self.stream_id = 0  # given with the head

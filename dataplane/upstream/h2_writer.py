@@ -1,12 +1,12 @@
 """What an HTTP/2 connection writes to its host: when, and who waits for the host's windows.
 
-Here: output and its limits.  Not here: what comes from the host, the life of the connection (h2_connection).
+Here: output and its limits.  Not here: what comes from the host (h2_reader), the life of the connection (h2_connection).
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from dataplane.upstream.connector import Dialled
 
@@ -16,11 +16,27 @@ if TYPE_CHECKING:
     from dataplane.upstream.h2_stream import H2ClientStream
     from dataplane.upstream.pool_h2 import H2Pool
 
+# How far a connection is.
+CONNECTING: Final = 0
+OPEN: Final = 1
+CLOSED: Final = 2
+
 
 class H2Writer(Dialled):
     """The writing half of a connection."""
 
-    __slots__ = ("_enlisted", "_pool", "_waiting", "_write_blocked", "_wrote", "session", "stats", "streams", "transport")
+    __slots__ = (
+        "_enlisted",
+        "_pool",
+        "_state",
+        "_waiting",
+        "_write_blocked",
+        "_wrote",
+        "session",
+        "stats",
+        "streams",
+        "transport",
+    )
 
     transport: asyncio.Transport
 
@@ -33,10 +49,11 @@ class H2Writer(Dialled):
         self._waiting: set[H2ClientStream] = set()  # blocked by the host's window
         self._enlisted = False
         self._write_blocked = False
+        self._state: int = CONNECTING
 
     @property
     def is_open(self) -> bool:
-        raise NotImplementedError
+        return self._state == OPEN
 
     def _handle(self, events: list[Any]) -> None:
         """Sending brings events, too."""
