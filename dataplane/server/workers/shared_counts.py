@@ -9,22 +9,18 @@ too much and never too little, since all add and subtract.
 
 from __future__ import annotations
 
-import logging
 import mmap
 import os
-from collections import deque
 from collections.abc import Sequence
 from typing import Final, Protocol
 
 from dataplane.base.counts import Count, SharedCount
 from dataplane.base.turns import Place, Turns
-
-_log = logging.getLogger("main")
+from dataplane.server.workers.blocks import BLOCKS, FreeBlocks
 
 _ROWS_OF_BLOCK: Final = 8  # two priorities of a cluster with four resources each
 _RESOURCES: Final = 4
-_BLOCKS: Final = 1 << 16  # of clusters and filters; memory is taken when a cell is used, not before
-_ROWS: Final = _BLOCKS * _ROWS_OF_BLOCK
+_ROWS: Final = BLOCKS * _ROWS_OF_BLOCK
 _CELL: Final = 8
 
 # The first block is everybody's.
@@ -133,39 +129,28 @@ class Allotment:
     def __init__(self, table: CountTable) -> None:
         self.table = table
         self._by_name: dict[str, int] = {}
-        self._left: deque[int] = deque()  # by names that are gone, the oldest first
-        self._used = 1  # how many were ever handed out; the first block is everybody's
-        self._told = False
+        self._blocks = FreeBlocks(
+            "clusters, listeners and filters: the limits of further ones hold for each worker", 1, table.is_clear
+        )
 
     def block(self, name: str) -> int | None:
         """The block of *name*, which has one from now on; None when there are no more: then each worker counts for itself."""
         found = self._by_name.get(name)
         if found is not None:
             return found
-        found = self._free_block()
+        found = self._blocks.take()
         if found is not None:
             self._by_name[name] = found
         return found
 
-    def _free_block(self) -> int | None:
-        if self._left and self.table.is_clear(self._left[0]):
-            return self._left.popleft()
-        if self._used < _BLOCKS:
-            self._used += 1
-            return self._used - 1
-        if not self._told:
-            self._told = True
-            _log.warning("more than %d clusters: the limits of further ones hold for each worker", _BLOCKS - 1)
-        return None
-
     def free(self, name: str) -> None:
         block = self._by_name.pop(name, None)
         if block is not None:
-            self._left.append(block)
+            self._blocks.give_back([block])
 
     def clear(self, worker: int) -> None:
         """Forget what a worker counted that is gone."""
-        self.table.clear(worker, self._used)
+        self.table.clear(worker, self._blocks.used)
 
 
 def of_cluster(name: str) -> str:

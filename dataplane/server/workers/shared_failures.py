@@ -8,19 +8,15 @@ The main process carries no traffic and has cells all the same: rows end, too, w
 
 from __future__ import annotations
 
-import logging
 import mmap
 import os
-from collections import deque
 from collections.abc import Collection, Mapping
 from typing import Final
 
 from dataplane.base.address import Address
 from dataplane.base.failures import CELLS, KINDS, SharedFailures
+from dataplane.server.workers.blocks import BLOCKS, FreeBlocks
 
-_log = logging.getLogger("main")
-
-_BLOCKS: Final = 1 << 16  # of hosts; memory is taken when a cell is used, not before
 _CELL: Final = 8
 
 
@@ -29,7 +25,7 @@ class FailureTable:
 
     def __init__(self, descriptor: int, workers: int) -> None:
         self.descriptor = descriptor
-        self._columns = [each * _BLOCKS * CELLS for each in range(workers + 1)]
+        self._columns = [each * BLOCKS * CELLS for each in range(workers + 1)]
         self._cells: memoryview[int] = memoryview(mmap.mmap(descriptor, _size(workers))).cast("q")
 
     @classmethod
@@ -45,7 +41,7 @@ class FailureTable:
 
 
 def _size(workers: int) -> int:
-    return (workers + 1) * _BLOCKS * CELLS * _CELL
+    return (workers + 1) * BLOCKS * CELLS * _CELL
 
 
 class FailureBlocks:
@@ -54,15 +50,13 @@ class FailureBlocks:
     def __init__(self, table: FailureTable) -> None:
         self.table = table
         self._by_cluster: dict[str, dict[Address, int]] = {}
-        self._left: deque[int] = deque()  # by hosts that are gone, the oldest first
-        self._used = 0  # how many were ever handed out
-        self._told = False
+        self._blocks = FreeBlocks("hosts: failures in a row of further ones are counted by each worker")
 
     def follow(self, cluster: str, hosts: Collection[Address]) -> Mapping[Address, int]:
         """The blocks of these hosts from now on, and of no others of the cluster.  One without: each worker counts for itself."""
         before = self._by_cluster.pop(cluster, {})
         wanted = frozenset(hosts)
-        self._left.extend(block for host, block in before.items() if host not in wanted)
+        self._blocks.give_back(block for host, block in before.items() if host not in wanted)
         blocks: dict[Address, int] = {}
         for host in hosts:
             block = before[host] if host in before else self._fresh()
@@ -73,20 +67,9 @@ class FailureBlocks:
         return dict(blocks)
 
     def _fresh(self) -> int | None:
-        block = self._free_block()
+        block = self._blocks.take()
         if block is not None:
             failures = self.table.failures(block)
             for kind in KINDS:
                 failures.end(kind)
         return block
-
-    def _free_block(self) -> int | None:
-        if self._left:
-            return self._left.popleft()
-        if self._used < _BLOCKS:
-            self._used += 1
-            return self._used - 1
-        if not self._told:
-            self._told = True
-            _log.warning("more than %d hosts: failures in a row of further ones are counted by each worker", _BLOCKS)
-        return None
