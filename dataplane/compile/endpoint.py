@@ -16,6 +16,7 @@ from dataplane.base.address import Address, SocketAddress
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile import fields
 from dataplane.compile.context import CompileContext
+from dataplane.compile.proxy_protocol import compile_host_tlvs
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import metadata_dict, parts_of, wrapped
 from dataplane.snapshot.cluster import Endpoint, HealthStatus, LoadAssignment, Locality, LocalityEndpoints
@@ -23,8 +24,8 @@ from dataplane.snapshot.cluster import Endpoint, HealthStatus, LoadAssignment, L
 supports(ClusterLoadAssignment, "cluster_name", "endpoints", "policy")
 supports(ClusterLoadAssignment.Policy, "overprovisioning_factor", "drop_overloads")
 supports(ClusterLoadAssignment.Policy.DropOverload, "category", "drop_percentage")
-supports(LocalityLbEndpoints, "locality", "lb_endpoints", "load_balancing_weight", "priority")
-ignores(LocalityLbEndpoints, "proximity", "metadata", because="Envoy, too, reads them nowhere but in extensions that are refused")
+supports(LocalityLbEndpoints, "locality", "lb_endpoints", "load_balancing_weight", "priority", "metadata")
+ignores(LocalityLbEndpoints, "proximity", because="Envoy does not read it either")
 supports(LbEndpoint, "endpoint", "health_status", "metadata", "load_balancing_weight")
 supports(EndpointMessage, "address", "hostname", "health_check_config")
 supports(LocalityMessage, "region", "zone", "sub_zone")
@@ -79,6 +80,7 @@ def _compile_locality(
         endpoints=tuple(endpoints),
         priority=message.priority,
         weight=wrapped(message, "load_balancing_weight", 0),
+        metadata=metadata_dict(message.metadata),
     )
 
 
@@ -95,6 +97,7 @@ def compile_endpoint(message: LbEndpoint, at: FieldPath, names_allowed: bool = F
         health_check_port=endpoint.health_check_config.port_value,
         health_check_hostname=endpoint.health_check_config.hostname,
         health_check_disabled=endpoint.health_check_config.disable_active_health_check,
+        added_tlvs=compile_host_tlvs(message.metadata, at / "metadata"),
     )
 
 

@@ -15,6 +15,7 @@ from dataplane.compile.context import CompileContext
 from dataplane.compile.header_mutations import compile_addition
 from dataplane.compile.matcher import compile_string_matcher
 from dataplane.compile.support import ignores, supports
+from dataplane.compile.tracing import OF_SPANS
 from dataplane.compile.units import runtime_parts
 from dataplane.matching import string
 from dataplane.routing.header_mutations import HeaderEdit, HeaderRemoval
@@ -29,11 +30,7 @@ supports(
     "request_headers_mutations",
     "host_rewrite_literal",
 )
-ignores(
-    RouteAction.RequestMirrorPolicy,
-    "trace_sampled",
-    because="tracing is refused where it is turned on; without it there is no span",
-)
+ignores(RouteAction.RequestMirrorPolicy, "trace_sampled", because=OF_SPANS)
 supports(HeaderMutation, "remove", "append", "remove_on_match")
 supports(HeaderMutation.RemoveOnMatch, "key_matcher")
 

@@ -20,7 +20,7 @@ from dataplane.compile.per_filter_config import compile_per_filter_config
 from dataplane.compile.route_action import compile_forward
 from dataplane.compile.route_match import compile_route_match
 from dataplane.compile.support import ignores, supports
-from dataplane.compile.tracing import compile_route_tracing
+from dataplane.compile.tracing import OF_SPANS, compile_route_tracing
 from dataplane.compile.units import metadata_dict
 from dataplane.matching.path import PathSpecifier
 from dataplane.resilience.retry import RetryPolicy
@@ -46,7 +46,7 @@ supports(
     "per_request_buffer_limit_bytes",
     "request_body_buffer_limit",
 )
-ignores(RouteMessage, "decorator", because="it names spans, and tracers, which make them, are refused")
+ignores(RouteMessage, "decorator", because=OF_SPANS)
 supports(NonForwardingMessage)
 
 

@@ -63,7 +63,6 @@ ignores(
     "include_vh_rate_limits",
     because="rate limit filters read them, and those are refused; without one Envoy ignores them, too",
 )
-ignores(RouteAction, "cors", because="the CORS filter reads it, and that is refused; without it Envoy ignores it, too")
 supports(RouteAction.MaxStreamDuration, "max_stream_duration", "grpc_timeout_header_max", "grpc_timeout_header_offset")
 supports(WeightedCluster, "clusters", "header_name", "runtime_key_prefix")
 ignores(WeightedCluster, "total_weight", because="deprecated; Envoy adds up the weights itself")

@@ -70,7 +70,6 @@ ignores(
     "rate_limits",
     because="rate limit filters read them, and those are refused; without one Envoy ignores them, too",
 )
-ignores(VirtualHostMessage, "cors", because="the CORS filter reads it, and that is refused; without it Envoy ignores it, too")
 supports(VirtualClusterMessage, "headers", "name")
 
 _MAX_DIRECT_RESPONSE_BODY = 4096

@@ -18,7 +18,7 @@ from dataplane.compile.units import parts_of, runtime_parts_or
 from dataplane.routing.trace_sampling import ALL, DEFAULT_REQUEST_ID, Parts, RequestIdOptions, TraceSampling
 
 SAMPLING: Final = ("client_sampling", "random_sampling", "overall_sampling")
-OF_SPANS: Final = "it is about spans, and without a provider, which is refused, there are none"
+OF_SPANS: Final = "it is about spans, which tracers make, and those are refused"
 _FINE: Final = 10_000
 
 supports(RouteTracing, *SAMPLING)

@@ -19,7 +19,11 @@ from dataplane.compile.support import ignores, supports
 supports(FractionalPercent, "numerator", "denominator")
 supports(RuntimeFractionalPercent, "default_value", "runtime_key")
 supports(Metadata, "filter_metadata")
-ignores(Metadata, "typed_filter_metadata", because="read by nothing but extensions that are refused")
+ignores(
+    Metadata,
+    "typed_filter_metadata",
+    because="of an endpoint, the PROXY header for it takes its TLVs; what else reads these fields is refused",
+)
 
 _DENOMINATORS: Final = {
     FractionalPercent.HUNDRED: 100,

@@ -18,6 +18,7 @@ from dataplane.semantics.h1_options import DEFAULT_HTTP1, Http1Options
 from dataplane.semantics.h2_options import DEFAULT_HTTP2, Http2Options
 from dataplane.snapshot.config_source import ConfigSource
 from dataplane.snapshot.health_check import HealthCheck
+from dataplane.snapshot.introduced_socket import AddedTlv
 from dataplane.snapshot.secret import SecretReference
 
 _EMPTY: Mapping[str, object] = MappingProxyType({})
@@ -61,6 +62,7 @@ class Endpoint:
     health_check_port: int = 0  # 0: the same
     health_check_hostname: str = ""
     health_check_disabled: bool = False
+    added_tlvs: tuple[AddedTlv, ...] = ()  # in the PROXY header of connections to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class LocalityEndpoints:
     endpoints: tuple[Endpoint, ...]
     priority: int = 0
     weight: int = 0
+    metadata: Mapping[str, object] = field(default_factory=lambda: _EMPTY, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

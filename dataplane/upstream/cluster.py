@@ -149,7 +149,7 @@ class UpstreamCluster:
         names = NO_NAMES if auto_names is None else names_of(auto_names, receiver)
         socket = socket_of(self.config, host)
         if isinstance(socket, IntroducedSocket):
-            names = names._replace(introduction=socket.header(receiver.stream_info))
+            names = names._replace(introduction=socket.header(receiver.stream_info, host.added_tlvs))
         pool = host.named_pools.get((slot, names))
         if pool is None:
             forget_unused(host)
@@ -174,7 +174,7 @@ class UpstreamCluster:
             raise NoHealthyHost
         names, socket = NO_NAMES, socket_of(self.config, host)
         if isinstance(socket, IntroducedSocket):
-            names = Names(introduction=socket.header(receiver.stream_info))
+            names = Names(introduction=socket.header(receiver.stream_info, host.added_tlvs))
         return self._tcp.connect(host, self._settings_for(host, None, names), receiver)
 
     def _single_priorities(self) -> ByPriority[UpstreamHost]:

@@ -9,8 +9,11 @@ from dataplane.snapshot.cluster import HealthStatus, Locality
 from dataplane.upstream.facts import HostFacts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dataplane.api.upstream import HostMonitor
     from dataplane.base.address import Address
+    from dataplane.snapshot.introduced_socket import AddedTlv
     from dataplane.upstream.auto_names import Names
     from dataplane.upstream.pools import Pool
 
@@ -24,6 +27,7 @@ class UpstreamHost(Host):
     """What the pools and the router count for one host.  pools, named_pools: see upstream.pools, auto_names; made on first use."""
 
     __slots__ = (
+        "added_tlvs",
         "canary",
         "cx_active",
         "cx_connect_fail",
@@ -34,6 +38,7 @@ class UpstreamHost(Host):
         "health_check_port",
         "local_origin_success_rate",
         "locality",
+        "locality_metadata",
         "monitor",
         "named_pools",
         "pools",
@@ -52,6 +57,8 @@ class UpstreamHost(Host):
         super().__init__(address, hostname, weight)
         self.locality = locality
         self.priority = priority
+        self.locality_metadata: Mapping[str, object] = {}
+        self.added_tlvs: tuple[AddedTlv, ...] = ()
         self.canary = False
         self.eds_health_status = HealthStatus.UNKNOWN
         self.health_check_port = 0

@@ -98,6 +98,8 @@ def _host(
     host.locality = locality.locality
     host.priority = locality.priority
     host.metadata = endpoint.metadata
+    host.locality_metadata = locality.metadata
+    host.added_tlvs = endpoint.added_tlvs
     host.canary = _is_canary(endpoint.metadata)
     host.health_check_port = endpoint.health_check_port
     host.health_check_hostname = endpoint.health_check_hostname

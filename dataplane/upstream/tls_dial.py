@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dataplane.api.transport_socket import UpstreamTransportSocket
     from dataplane.base.address import Address
     from dataplane.observe.stats import Scope
-    from dataplane.snapshot.cluster import Cluster
+    from dataplane.snapshot.cluster import Cluster, TransportSocketMatch
     from dataplane.snapshot.introduced_socket import IntroducedSocket
     from dataplane.snapshot.passing_socket import PassingSocket
     from dataplane.upstream.connector import Connector, Dial
@@ -32,14 +32,21 @@ MISSING_SECRET: Final = "TLS error: Secret is not supplied by SDS"  # noqa: S105
 
 
 def socket_of(cluster: Cluster, host: UpstreamHost) -> UpstreamTransportSocket | IntroducedSocket | PassingSocket | None:
-    """The first whose criteria the host's metadata meet, else the cluster's own; None for plain bytes."""
+    """The first whose criteria the host's metadata meet, or else its locality's, else the cluster's own; None for plain bytes."""
+    chosen = cluster.transport_socket
     if cluster.transport_socket_matches:
-        facts = host.metadata.get(MATCH_NAMESPACE)
-        known = facts if isinstance(facts, Mapping) else {}
-        for match in cluster.transport_socket_matches:
-            if all(known.get(name) == value for name, value in match.criteria.items()):
-                return cast("UpstreamTransportSocket | IntroducedSocket | PassingSocket | None", match.transport_socket)
-    return cast("UpstreamTransportSocket | IntroducedSocket | PassingSocket | None", cluster.transport_socket)
+        match = _match(cluster, host.metadata) or _match(cluster, host.locality_metadata)
+        chosen = chosen if match is None else match.transport_socket
+    return cast("UpstreamTransportSocket | IntroducedSocket | PassingSocket | None", chosen)
+
+
+def _match(cluster: Cluster, metadata: Mapping[str, object]) -> TransportSocketMatch | None:
+    facts = metadata.get(MATCH_NAMESPACE)
+    known = facts if isinstance(facts, Mapping) else {}
+    for match in cluster.transport_socket_matches:
+        if all(known.get(name) == value for name, value in match.criteria.items()):
+            return match
+    return None
 
 
 class SecureConnector:

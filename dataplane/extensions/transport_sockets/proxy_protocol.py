@@ -5,29 +5,22 @@ Here: the message → IntroducedSocket.  Not here: the header (semantics.proxy_h
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from envoy.config.core.v3.proxy_protocol_pb2 import ProxyProtocolConfig, ProxyProtocolPassThroughTLVs, TlvEntry
+from envoy.config.core.v3.proxy_protocol_pb2 import ProxyProtocolConfig, ProxyProtocolPassThroughTLVs
 from envoy.extensions.transport_sockets.proxy_protocol.v3.upstream_proxy_protocol_pb2 import ProxyProtocolUpstreamTransport
 
 from dataplane.api.registry import extension
 from dataplane.base.errors import ConfigError, FieldPath
-from dataplane.compile.access_log import compile_format
 from dataplane.compile.cluster import TRANSPORT_SOCKET_KIND
 from dataplane.compile.context import CompileContext
 from dataplane.compile.fields import find_extension
-from dataplane.compile.proxy_protocol import compile_header_only
+from dataplane.compile.proxy_protocol import compile_header_only, compile_tlvs
 from dataplane.compile.support import supports
 from dataplane.snapshot.introduced_socket import IntroducedSocket
 from dataplane.snapshot.passing_socket import PassingSocket
 
-if TYPE_CHECKING:
-    from dataplane.snapshot.introduced_socket import TlvValue
-
 supports(ProxyProtocolUpstreamTransport, "config", "transport_socket")
 supports(ProxyProtocolConfig, "pass_through_tlvs", "added_tlvs")
 supports(ProxyProtocolPassThroughTLVs, "tlv_type", match_type=("INCLUDE_ALL", "INCLUDE"))
-supports(TlvEntry, "type", "value", "format_string")
 
 
 @extension(TRANSPORT_SOCKET_KIND, ProxyProtocolUpstreamTransport.DESCRIPTOR.full_name)
@@ -43,20 +36,9 @@ def compile_config(message: ProxyProtocolUpstreamTransport, at: FieldPath, conte
     return IntroducedSocket(
         version=compile_header_only(message.config, at),
         socket=socket,
-        added=tuple(_added(entry, at / "added_tlvs" / index) for index, entry in enumerate(message.config.added_tlvs)),
+        added=compile_tlvs(message.config.added_tlvs, at / "added_tlvs"),
         passed_types=_passed(message.config),
     )
-
-
-def _added(entry: TlvEntry, at: FieldPath) -> tuple[int, bytes | TlvValue]:
-    if not entry.HasField("format_string"):
-        if not entry.value:
-            raise ConfigError(at, "Invalid TLV configuration: one of 'value' or 'format_string' must be set")
-        return entry.type, entry.value
-    if entry.value:
-        raise ConfigError(at, "Invalid TLV configuration: only one of 'value' or 'format_string' can be set")
-    render = compile_format(entry.format_string, at / "format_string").render
-    return entry.type, lambda info: render(None, None, None, info)
 
 
 def _passed(config: ProxyProtocolConfig) -> frozenset[int] | None:

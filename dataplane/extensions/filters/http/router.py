@@ -11,6 +11,7 @@ from dataplane.api.registry import extension
 from dataplane.base.errors import FieldPath
 from dataplane.compile.context import CompileContext
 from dataplane.compile.support import ignores, supports
+from dataplane.compile.tracing import OF_SPANS
 from dataplane.compile.units import wrapped
 from dataplane.router.config import RouterConfig
 from dataplane.router.router import RouterFactory
@@ -22,7 +23,7 @@ supports(
     "strict_check_headers",
     "respect_expected_rq_timeout",
 )
-ignores(Router, "start_child_span", because="tracing is refused, so there are no spans")
+ignores(Router, "start_child_span", because=OF_SPANS)
 
 
 @extension("envoy.filters.http", Router.DESCRIPTOR.full_name, terminal=True)
