@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from dataplane.api.upstream import StreamReset
-from dataplane.base.reading_turns import LARGE_READ
+from dataplane.base.reading_turns import A_TURN, LARGE_READ
 from dataplane.semantics import h2_session
 from dataplane.semantics.h2_floods import PeerFrames, flood_of
 from dataplane.semantics.h2_headers import header_bytes, response_headers
@@ -135,15 +135,39 @@ class H2Reader(H2Writer):
 
     def data_received(self, data: bytes) -> None:
         self.stats.cx_rx_bytes_total.value += len(data)
-        self._handle(self.session.receive(data))
+        events = self.session.receive(data)
+        if self._events:
+            self._events += events
+            return
+        self._take(events)
+        if len(data) >= LARGE_READ and self._state == OPEN and not self._events:
+            self._end_turn()
+
+    def _take(self, events: list[Any]) -> None:
+        """What a read brought: as much of it at once as others can wait for."""
+        if len(events) > A_TURN:
+            self._events = events[A_TURN:]
+            del events[A_TURN:]
+            self._end_turn()
+        self._handle(events)
         if self._state != OPEN:
             return
-        if self.session.error:
+        if self.session.error and not self._events:
             self._on_flood(flood_of(self.session.error))
         elif self.session.wants_write:
             self.enlist()
-        if len(data) >= LARGE_READ:
-            self.end_turn()
+
+    def _end_turn(self) -> None:
+        """Others read first (base.reading_turns)."""
+        self.transport.pause_reading()
+        self._pool.http2.writes.call_soon(self._begin_turn)
+
+    def _begin_turn(self) -> None:
+        if self._events and self._state == OPEN:
+            events, self._events = self._events, []
+            self._take(events)
+        if self._state == OPEN and not self._events:
+            self.transport.resume_reading()
 
     def _handle(self, events: list[Any]) -> None:
         """A head waits for the next event of its stream: a response that came whole in one read is handed over whole."""

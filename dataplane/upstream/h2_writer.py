@@ -27,6 +27,7 @@ class H2Writer(Dialled):
 
     __slots__ = (
         "_enlisted",
+        "_events",
         "_pool",
         "_state",
         "_waiting",
@@ -47,6 +48,7 @@ class H2Writer(Dialled):
         self.streams: dict[int, H2ClientStream] = {}
         self._wrote: list[H2ClientStream] = []
         self._waiting: set[H2ClientStream] = set()  # blocked by the host's window
+        self._events: list[Any] = []  # those that wait for their turn; nothing is read meanwhile
         self._enlisted = False
         self._write_blocked = False
         self._state: int = CONNECTING
@@ -65,15 +67,6 @@ class H2Writer(Dialled):
             self._enlisted = True
             self._pool.http2.writes.add(self)
 
-    def end_turn(self) -> None:
-        """Others read first (base.reading_turns)."""
-        self.transport.pause_reading()
-        self._pool.http2.writes.call_soon(self._begin_turn)
-
-    def _begin_turn(self) -> None:
-        if self.is_open:
-            self.transport.resume_reading()
-
     def on_data_queued(self, stream: H2ClientStream) -> None:
         if not stream.request_done:
             self._wrote.append(stream)
@@ -88,7 +81,10 @@ class H2Writer(Dialled):
         if data:
             self.stats.cx_tx_bytes_total.value += len(data)
             self.transport.write(data)
-        self._handle(session.events())
+        if self._events:
+            self._events += session.events()
+        else:
+            self._handle(session.events())
         if (self._wrote or self._waiting) and self.is_open:
             self._look_at_queues()
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from random import random
 from typing import TYPE_CHECKING, Any, Final
 
+from dataplane.base.reading_turns import A_TURN
 from dataplane.http.codec.h2_held import HeldResponses
 from dataplane.http.codec.h2_stream import Http2Stream
 from dataplane.observe import flags
@@ -49,6 +50,7 @@ class Http2Codec(HeldResponses):
         "_connection",
         "_ended",
         "_enlisted",
+        "_events",
         "_frames",
         "_keepalive",
         "_last_word",
@@ -82,6 +84,7 @@ class Http2Codec(HeldResponses):
         self._enlisted = False
         self._closed = False
         self._frames = PeerFrames(config.http2)
+        self._events: list[Any] = []  # those that wait for their turn; nothing is read meanwhile
         self._ended = 0
         self._premature = 0
         self._last_word = 0  # the error code of the client's GOAWAY
@@ -95,12 +98,33 @@ class Http2Codec(HeldResponses):
         self.stats.cx_rx_bytes_total.value += len(data)
         if self._closed:
             return
+        events = self.session.receive(data)
+        if self._events:
+            self._events += events
+        else:
+            self._take(events)
+
+    def _take(self, events: list[Any]) -> None:
+        """What a read brought: as much of it at once as others can wait for."""
         session = self.session
-        self._handle(session.receive(data))
-        if session.error and not self._closed:
+        if len(events) > A_TURN:
+            self._events = events[A_TURN:]
+            del events[A_TURN:]
+            self._connection.downstream.pause_reading()
+            self._manager.writes.call_soon(self._begin_turn)
+        self._handle(events)
+        if session.error and not self._closed and not self._events:
             self._on_unbearable(session.error)
         elif session.wants_write:
             self.enlist()
+
+    def _begin_turn(self) -> None:
+        if self._closed:
+            return
+        events, self._events = self._events, []
+        self._take(events)
+        if not self._events:
+            self._connection.downstream.resume_reading()
 
     def _handle(self, events: list[Any]) -> None:
         lingering, resets = self._lingering, self._resets
@@ -128,7 +152,10 @@ class Http2Codec(HeldResponses):
         self._write_out()
         if self._closed:
             return
-        self._handle(self.session.events())
+        if self._events:
+            self._events += self.session.events()
+        else:
+            self._handle(self.session.events())
         if self._wrote or self._waiting:
             self._look_at_queues()
         if self._lingering:
@@ -169,6 +196,7 @@ class Http2Codec(HeldResponses):
         """The socket is gone."""
         self._closed = True
         self._write = _nowhere
+        self._events.clear()
         self._lingering.clear()
         self._wrote.clear()
         self._waiting.clear()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dataplane.base.reading_turns import LARGE_READ
+from dataplane.base.reading_turns import A_TURN, LARGE_READ
 from dataplane.base.write_queue import WriteQueue
+from dataplane.observe import flags
 from tests.support import h2_frames as wire
+from tests.support.downstream_h2 import GREETING
 from tests.support.engine import Client, Engine, get
 from tests.support.upstream_h2_wire import H2Wire
 from tests.support.upstream_wire import OK, Peer, Recorder, Wire
@@ -106,3 +108,76 @@ def test_a_client_may_be_gone_before_its_next_turn() -> None:
     client.transport.close()
     engine.loop.run_soon()
     assert not client.transport.reading
+
+
+def frames_of_a_byte(stream_id: int = 1) -> bytes:
+    """A body in more frames than a turn has."""
+    return wire.data(stream_id, b"x", False) * 2 * A_TURN + wire.data(stream_id, b"x")
+
+
+def test_a_client_of_many_small_frames_goes_on_in_the_next_passes() -> None:
+    engine = Engine()
+    client = engine.connect()
+    client.connection.data_received(GREETING + wire.headers(1, wire.request_block(), False) + frames_of_a_byte())
+    upload = engine.up.last
+    assert len(upload.body) < A_TURN
+    assert not client.transport.reading
+    engine.loop.run_soon()
+    assert client.transport.reading
+    assert len(upload.body) == 2 * A_TURN + 1
+    assert upload.ended
+
+
+def test_a_client_that_breaks_the_rules_behind_many_frames_is_told_so_in_its_turn() -> None:
+    engine = Engine()
+    client = engine.connect()
+    broken = wire.frame(wire.SETTINGS, payload=b"abc")
+    client.connection.data_received(GREETING + wire.headers(1, wire.request_block(), False) + frames_of_a_byte() + broken)
+    assert engine.log.entries == []
+    engine.loop.run_soon()
+    assert engine.log.last.response_flags == flags.DOWNSTREAM_PROTOCOL_ERROR
+
+
+def test_a_client_of_many_small_frames_may_be_gone_before_its_next_turn() -> None:
+    engine = Engine()
+    client = engine.connect()
+    client.connection.data_received(GREETING + wire.headers(1, wire.request_block(), False) + frames_of_a_byte())
+    upload = engine.up.last
+    client.connection.connection_lost(None)
+    engine.loop.run_soon()
+    assert upload.was_reset
+    assert len(upload.body) < A_TURN
+
+
+def test_a_host_of_many_small_frames_goes_on_in_the_next_passes() -> None:
+    hosts = H2Wire()
+    request, host = hosts.exchange()
+    host.peer.send(wire.headers(1, wire.block((b":status", b"200")), False) + frames_of_a_byte())
+    assert len(request.body) < A_TURN
+    assert not host.peer.reading
+    hosts.run()
+    assert host.peer.reading
+    assert len(request.body) == 2 * A_TURN + 1
+    assert request.events[-1] == "data x end"
+
+
+def test_a_host_that_breaks_the_rules_behind_many_frames_is_told_so_in_its_turn() -> None:
+    hosts = H2Wire()
+    request, host = hosts.exchange()
+    broken = wire.frame(wire.SETTINGS, payload=b"abc")
+    host.peer.send(wire.headers(1, wire.block((b":status", b"200")), False) + frames_of_a_byte() + broken)
+    assert hosts.counted().get("upstream_cx_protocol_error", 0) == 0
+    hosts.run()
+    assert request.events[-1] == "data x end"
+    assert hosts.counted()["upstream_cx_protocol_error"] == 1
+    assert host.peer.closed
+
+
+def test_a_connection_to_a_host_of_many_small_frames_may_end_before_its_next_turn() -> None:
+    hosts = H2Wire()
+    request, host = hosts.exchange()
+    host.peer.send(wire.headers(1, wire.block((b":status", b"200")), False) + frames_of_a_byte())
+    host.peer.break_off()
+    hosts.run()
+    assert request.events[-1] == "reset: connection termination"
+    assert len(request.body) < A_TURN
