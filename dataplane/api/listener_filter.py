@@ -26,7 +26,7 @@ class Inspection(Enum):
 class Inspected:
     """One connection while it is inspected: facts to add to, bytes to look at.
 
-    introduced: a PROXY header said who is behind the connection.
+    introduced: a PROXY header said who is behind the connection.  ja3, ja4: fingerprints of a TLS client.
     data: what was received and not taken.  ended: the peer will send no more.  sock: None where there is none.
     restored: local_address was learnt, and may be that of another listener (Listener.use_original_dst).
     dynamic_metadata: by namespace.  filter_state: by name.  proxy_protocol_tlvs: type and value of those that upstream connections pass on.
@@ -39,6 +39,8 @@ class Inspected:
         "ended",
         "filter_state",
         "introduced",
+        "ja3",
+        "ja4",
         "local_address",
         "proxy_protocol_tlvs",
         "remote_address",
@@ -65,6 +67,7 @@ class Inspected:
         self.data = b""
         self.ended = False
         self.server_name = ""
+        self.ja3 = self.ja4 = ""
         self.transport_protocol = ""
         self.application_protocols: tuple[str, ...] = ()
         self.transport_failure_reason = ""

@@ -16,6 +16,7 @@ from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import CommonTlsContext, 
 
 from dataplane.base.errors import ConfigError, FieldPath, Problems
 from dataplane.compile.cipher_suites import DEFAULT_CIPHERS, cipher_list
+from dataplane.compile.compliance import FIPS_202205
 from dataplane.compile.config_source import compile_config_source
 from dataplane.compile.context import CompileContext
 from dataplane.compile.secret import compile_certificate
@@ -68,6 +69,7 @@ supports(
     "cipher_suites",
     "ecdh_curves",
     "signature_algorithms",
+    "compliance_policies",
 )
 supports(SdsSecretConfig, "name", "sds_config")
 
@@ -188,13 +190,15 @@ def _reference(message: SdsSecretConfig, at: FieldPath, context: CompileContext)
 
 
 def _parameters(message: ParametersMessage, at: FieldPath, highest: str) -> TlsParameters:
-    return TlsParameters(
+    """A policy is applied last, as in Envoy, and leaves nothing of the rest, which has to be right all the same."""
+    parameters = TlsParameters(
         minimum=_VERSIONS.get(message.tls_minimum_protocol_version, "TLSv1_2"),
         maximum=_VERSIONS.get(message.tls_maximum_protocol_version, highest),
         ciphers=cipher_list(message.cipher_suites, at / "cipher_suites") if message.cipher_suites else DEFAULT_CIPHERS,
         curves=curves(message.ecdh_curves, at / "ecdh_curves"),
         signature_algorithms=signature_algorithms(message.signature_algorithms, at / "signature_algorithms"),
     )
+    return FIPS_202205 if message.compliance_policies else parameters
 
 
 def _alpn(protocols: Iterable[str], at: FieldPath) -> tuple[str, ...]:

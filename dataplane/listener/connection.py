@@ -125,8 +125,7 @@ class Connection(StreamInfo, asyncio.Protocol):
 
     def on_inspected(self, inspected: Inspected) -> None:
         """listener.inspection.Waiting."""
-        self.requested_server_name = inspected.server_name
-        self.downstream_transport_failure_reason = inspected.transport_failure_reason
+        self._learn_client(inspected)
         self._learn_inspected(inspected)
         if inspected.restored and self._may_be_handed_over and self.listener.use_original_dst:
             new_owner = self.acceptor.hand_over(self, inspected.local_address)
@@ -137,7 +136,7 @@ class Connection(StreamInfo, asyncio.Protocol):
 
     def on_not_inspected(self, inspected: Inspected) -> None:
         """listener.inspection.Waiting.  As in Envoy, whose inspection only peeks, bytes that nobody read make it a reset."""
-        self.downstream_transport_failure_reason = inspected.transport_failure_reason
+        self._learn_client(inspected)
         if inspected.data:
             self.reset()
         else:
@@ -286,6 +285,12 @@ class Connection(StreamInfo, asyncio.Protocol):
         self.listener = acceptor.config
         self.listener_name = acceptor.config.name
         self._inspect(self.transport, inspected)
+
+    def _learn_client(self, inspected: Inspected) -> None:
+        """What its first bytes say of it."""
+        self.requested_server_name = inspected.server_name
+        self.ja3_fingerprint, self.ja4_fingerprint = inspected.ja3, inspected.ja4
+        self.downstream_transport_failure_reason = inspected.transport_failure_reason
 
     def _learn_inspected(self, inspected: Inspected) -> None:
         self.local_address = self.downstream_local_address = inspected.local_address

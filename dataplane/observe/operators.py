@@ -357,6 +357,8 @@ _FACTS: Final[dict[str, Fact]] = {
     "CONNECTION_ID": lambda info: info.connection_id,
     "STREAM_ID": lambda info: info.stream_id or None,
     "REQUESTED_SERVER_NAME": _named("requested_server_name"),
+    "TLS_JA3_FINGERPRINT": lambda info: info.of_connection.ja3_fingerprint or None,
+    "TLS_JA4_FINGERPRINT": lambda info: info.of_connection.ja4_fingerprint or None,
     "HOSTNAME": lambda info: wire(_HOSTNAME),
     "UNIQUE_ID": lambda info: str(uuid.uuid4()),
 }

@@ -99,6 +99,8 @@ class StreamInfo:
     downstream_direct_remote_address: Address | None  # the peer of the socket
     downstream_local_address: Address | None
     requested_server_name: str = ""
+    ja3_fingerprint: str = ""  # of a TLS client, where they are wanted; of a connection
+    ja4_fingerprint: str = ""
     downstream_transport_failure_reason: str = ""
     downstream_tls: TlsFacts | None
     upstream_tls: TlsFacts | None

@@ -1,78 +1,65 @@
 """The ClientHello of a TLS connection: which server name and which protocols it asks for, without decrypting anything.
 
 Here: a pure function of the first bytes; the more there are, the more it can say, and it says the same however they were split.
-Not here: who reads the bytes (extensions.filters.listener.tls_inspector).
-Spec: RFC 8446 sections 4.1.2 and 5.1, RFC 6066 section 3, RFC 7301.
+Not here: records (tls_records), what tells one client from another (tls_fingerprints), who reads the bytes
+(extensions.filters.listener.tls_inspector).
+Spec: RFC 8446 section 4.1.2, RFC 6066 section 3, RFC 7301.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-_HANDSHAKE: Final = 0x16
-_MAJOR: Final = 3
-_CLIENT_HELLO: Final = 1
-_RECORD_HEAD: Final = 5
-_MESSAGE_HEAD: Final = 4
-_MOST_IN_RECORD: Final = 16384 + 256
-_FIXED: Final = 2 + 32  # version and random, before the session id
-_SERVER_NAME: Final = 0
-_ALPN: Final = 16
+from dataplane.semantics.tls_records import PARSE_FAILED, NoMessage, NotTls, first_message
+
+SERVER_NAME: Final = 0
+ALPN: Final = 16
+_RANDOM: Final = 32
+_LONGEST_SESSION: Final = 32
+_LONGEST_NAME: Final = 255
 _HOST_NAME: Final = 0
+_BROKEN_EXTENSION: Final = NotTls("ERROR_PARSING_EXTENSION", 149)
 
 
 class NoHello(Enum):
-    """Why there is no ClientHello (yet)."""
+    """Why there is no ClientHello (yet).  ENDED: the peer took its leave instead."""
 
     INCOMPLETE = "incomplete"
-    NOT_TLS = "not TLS"
-    BROKEN = "broken"
+    ENDED = "ended"
     TOO_LARGE = "too large"
 
 
 @dataclass(frozen=True, slots=True)
 class ClientHello:
-    """server_name: lower case, "" for none.  protocols: of ALPN, in the client's order."""
+    """version, ciphers, extensions: numbers as they come; extensions with what they hold.
 
+    server_name: lower case, "" for none.  protocols: of ALPN, in the client's order.
+    """
+
+    version: int
+    ciphers: tuple[int, ...]
+    extensions: tuple[tuple[int, bytes], ...]
     server_name: str
     protocols: tuple[str, ...]
 
-
-def parse_client_hello(data: bytes, most: int) -> ClientHello | NoHello:
-    """Read *data*, which may go on.  most: bytes that a ClientHello may have."""
-    message = b""
-    position = 0
-    while True:
-        verdict = _look_at_record(data, position)
-        if verdict is not None:
-            return verdict
-        size = int.from_bytes(data[position + 3 : position + _RECORD_HEAD])
-        body = data[position + _RECORD_HEAD : position + _RECORD_HEAD + size]
-        message += body
-        if message and message[0] != _CLIENT_HELLO:
-            return NoHello.NOT_TLS
-        if len(message) >= _MESSAGE_HEAD:
-            length = int.from_bytes(message[1:_MESSAGE_HEAD])
-            if length + _MESSAGE_HEAD > most:
-                return NoHello.TOO_LARGE
-            if len(message) >= length + _MESSAGE_HEAD:
-                return _read(message[_MESSAGE_HEAD : _MESSAGE_HEAD + length])
-        if len(body) < size:
-            return NoHello.INCOMPLETE
-        position += _RECORD_HEAD + size
+    def extension(self, kind: int) -> bytes:
+        """What it holds; b"" where it is not there."""
+        return dict(self.extensions).get(kind, b"")
 
 
-def _look_at_record(data: bytes, position: int) -> NoHello | None:
-    """Why no record begins at *position*; None where the head of one does."""
-    head = data[position : position + _RECORD_HEAD]
-    if len(head) < _RECORD_HEAD:  # Envoy's library looks at nothing less, and so says the same however bytes come
-        return NoHello.INCOMPLETE
-    if head[0] != _HANDSHAKE or head[1] != _MAJOR:
-        return NoHello.NOT_TLS
-    size = int.from_bytes(head[3:])
-    return NoHello.NOT_TLS if not 0 < size <= _MOST_IN_RECORD else None
+def parse_client_hello(data: bytes, most: int) -> ClientHello | NotTls | NoHello:
+    """Read *data*, which may go on.  most: bytes that are looked at."""
+    found = first_message(data[:most])
+    if isinstance(found, bytes):
+        return _read(found)
+    if isinstance(found, NotTls):
+        return found
+    if found is NoMessage.ENDED:
+        return NoHello.ENDED
+    return NoHello.INCOMPLETE if len(data) < most else NoHello.TOO_LARGE
 
 
 class _Short(Exception):
@@ -107,39 +94,56 @@ class _Reader:
         return self.take(self.number(width))
 
 
-def _read(body: bytes) -> ClientHello | NoHello:
+def _read(body: bytes) -> ClientHello | NotTls:
     reader = _Reader(body)
-    server_name = ""
-    protocols: tuple[str, ...] = ()
     try:
-        reader.take(_FIXED)
-        reader.vector(1)  # session id
-        reader.vector(2)  # cipher suites
-        reader.vector(1)  # compression methods
-        extensions = _Reader(reader.vector(2) if reader else b"")
-        while extensions:
-            kind, content = extensions.number(2), extensions.vector(2)
-            if kind == _SERVER_NAME:
-                server_name = _server_name(content)
-            elif kind == _ALPN:
-                protocols = _protocols(content)
+        version = reader.number(2)
+        reader.take(_RANDOM)
+        session, ciphers, compression = reader.vector(1), reader.vector(2), reader.vector(1)
+        extensions = tuple(_extensions(reader.vector(2))) if reader else ()
     except _Short:
-        return NoHello.BROKEN
-    return ClientHello(server_name, protocols)
+        return PARSE_FAILED
+    found = dict(extensions)
+    if reader or len(found) < len(extensions) or len(session) > _LONGEST_SESSION or not compression:
+        return PARSE_FAILED
+    if not ciphers or len(ciphers) % 2:
+        return PARSE_FAILED
+    server_name = _server_name(found[SERVER_NAME]) if SERVER_NAME in found else ""
+    if server_name is None:
+        return _BROKEN_EXTENSION
+    return ClientHello(version, numbers(ciphers), extensions, server_name, _protocols(found.get(ALPN, b"")))
 
 
-def _server_name(content: bytes) -> str:
-    names = _Reader(_Reader(content).vector(2))
-    while names:
+def _extensions(content: bytes) -> Iterator[tuple[int, bytes]]:
+    reader = _Reader(content)
+    while reader:
+        yield reader.number(2), reader.vector(2)
+
+
+def numbers(content: bytes) -> tuple[int, ...]:
+    """Of two bytes each."""
+    return tuple(int.from_bytes(content[start : start + 2]) for start in range(0, len(content) - 1, 2))
+
+
+def _server_name(content: bytes) -> str | None:
+    """The one that there has to be; None where it is broken."""
+    reader = _Reader(content)
+    try:
+        names = _Reader(reader.vector(2))
         kind, name = names.number(1), names.vector(2)
-        if kind == _HOST_NAME:
-            return name.decode("latin-1").lower()
-    return ""
+    except _Short:
+        return None
+    good = 0 < len(name) <= _LONGEST_NAME and b"\0" not in name
+    return name.decode("latin-1").lower() if kind == _HOST_NAME and good and not names and not reader else None
 
 
 def _protocols(content: bytes) -> tuple[str, ...]:
-    names = _Reader(_Reader(content).vector(2))
-    found = []
-    while names:
-        found.append(names.vector(1).decode("latin-1"))
-    return tuple(found)
+    """None where anything of them is broken."""
+    reader, found = _Reader(content), []
+    try:
+        names = _Reader(reader.vector(2))
+        while names:
+            found.append(names.vector(1).decode("latin-1"))
+    except _Short:
+        return ()
+    return tuple(found) if all(found) and not reader else ()

@@ -27,7 +27,7 @@ class StaplePolicy(Enum):
 class TlsParameters:
     """Versions as in `ssl.TLSVersion` by name; ciphers: an OpenSSL cipher list.
 
-    curves, signature_algorithms: OpenSSL's names in their order; none for the library's choice.
+    curves, signature_algorithms, ciphersuites (of TLS 1.3): OpenSSL's names in their order; none for the library's choice.
     """
 
     minimum: str
@@ -35,6 +35,7 @@ class TlsParameters:
     ciphers: str
     curves: tuple[str, ...] = ()
     signature_algorithms: tuple[str, ...] = ()
+    ciphersuites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataplane.base.address import SocketAddress
 from dataplane.extensions.filters.listener.http_inspector import HttpInspector
 from dataplane.extensions.filters.listener.original_dst import OriginalDst
 from dataplane.extensions.filters.listener.proxy_protocol import ProxyProtocol, ProxyProtocolSettings
-from dataplane.extensions.filters.listener.tls_inspector import TlsInspector
+from dataplane.extensions.filters.listener.tls_inspector import InspectorSettings, TlsInspector
 from dataplane.listener.inspection import InspectionRun
 from dataplane.listener.stats import ListenerStats
 from dataplane.observe.stats import StatsStore
@@ -92,7 +92,7 @@ FILTERS: list[ListenerFilter] = [
     ProxyProtocol(ProxyProtocolSettings({0xEA: ("space", "key")}, passed=None)),
     ProxyProtocol(ProxyProtocolSettings({}, versions=(2,), may_be_missing=True, into_state=True)),
     TlsInspector(),
-    TlsInspector(300, close_on_errors=True),
+    TlsInspector(InspectorSettings(300, close_on_errors=True, ja3=True, ja4=True)),
     HttpInspector(),
 ]
 CHAINS = st.lists(st.sampled_from(FILTERS), min_size=1, max_size=4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dataplane.compile.compliance import FIPS_202205
 from dataplane.snapshot.cluster import Cluster
 from dataplane.snapshot.listener import Listener
 from tests.support import bootstraps
@@ -116,6 +117,18 @@ def test_versions_have_envoys_defaults() -> None:
     assert (parameters.minimum, parameters.maximum) == ("TLSv1_2", "TLSv1_3")
     parameters = client.config.common.parameters  # type: ignore[union-attr]
     assert (parameters.minimum, parameters.maximum) == ("TLSv1_2", "TLSv1_2")
+
+
+def test_a_policy_leaves_nothing_of_the_rest_which_has_to_be_right() -> None:
+    policy = {"compliance_policies": ["FIPS_202205"]}
+    others = {"tls_minimum_protocol_version": "TLSv1_0", "ecdh_curves": ["X25519"], "cipher_suites": ["AES128-SHA"]}
+    for parameters in (policy, policy | others):
+        down: Listener = compiled(listener({**CERTIFICATES, "tls_params": parameters}))
+        up: Cluster = compiled(cluster({"tls_params": parameters}))
+        for socket in (down.filter_chains[0].transport_socket, up.transport_socket):
+            assert socket.config.common.parameters == FIPS_202205  # type: ignore[union-attr]
+    (found,) = errors(listener({**CERTIFICATES, "tls_params": policy | {"ecdh_curves": ["x"]}}))
+    assert found.endswith("Failed to initialize ECDH curves x")
 
 
 def test_secrets_of_sds_are_told_to_who_waits_for_them() -> None:

@@ -96,6 +96,11 @@ def _choose_algorithms(context: ssl.SSLContext, parameters: TlsParameters, at: F
     if algorithms and not library_for(place).set_signature_algorithms(context, ":".join(algorithms)):
         raise ConfigError(place, f"{ssl.OPENSSL_VERSION} does not have all of {':'.join(algorithms)}")
 
+    place = at / "compliance_policies"
+    suites = parameters.ciphersuites
+    if suites and not library_for(place).set_ciphersuites(context, ":".join(suites)):
+        raise ConfigError(place, f"{ssl.OPENSSL_VERSION} does not have all of {':'.join(suites)}")
+
 
 def _ask_for_client_certificate(
     context: ssl.SSLContext, config: DownstreamTls, validation: ValidationContext | None, at: FieldPath

@@ -14,7 +14,7 @@ import ctypes
 import ssl
 import sys
 import weakref
-from ctypes import c_int, c_long, c_size_t, c_uint64, c_ulong, c_void_p
+from ctypes import c_char_p, c_int, c_long, c_size_t, c_uint64, c_ulong, c_void_p
 from functools import cache
 from typing import Any, Final, Generic, TypeVar
 
@@ -38,6 +38,7 @@ _FUNCTIONS: Final[dict[str, tuple[Any, ...]]] = {
     "SSL_CTX_get_options": (c_uint64, c_void_p),
     "SSL_CTX_get_timeout": (c_long, c_void_p),
     "SSL_CTX_get_verify_mode": (c_int, c_void_p),
+    "SSL_CTX_set_ciphersuites": (c_int, c_void_p, c_char_p),
     "SSL_CTX_set_timeout": (c_long, c_void_p, c_long),
     "SSL_CTX_set_verify_depth": (None, c_void_p, c_int),
 }
@@ -110,6 +111,10 @@ class OpenSsl:
     def set_signature_algorithms(self, context: ssl.SSLContext, names: str) -> bool:
         """As set_groups."""
         return self._control(context, _SET_SIGALGS_LIST, 0, names.encode()) == 1
+
+    def set_ciphersuites(self, context: ssl.SSLContext, names: str) -> bool:
+        """Those of TLS 1.3; as set_groups."""
+        return int(self.functions.SSL_CTX_set_ciphersuites(self.pointer(context), names.encode())) == 1
 
     def _control(self, context: ssl.SSLContext, command: int, number: int, data: bytes | None) -> int:
         result = int(self.functions.SSL_CTX_ctrl(self.pointer(context), command, number, data))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import ssl
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -16,10 +17,11 @@ from cryptography.x509.oid import NameOID
 
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.cipher_suites import DEFAULT_CIPHERS
+from dataplane.compile.compliance import FIPS_202205
 from dataplane.extensions.transport_sockets.tls import contexts
 from dataplane.extensions.transport_sockets.tls.client_certificates import lenient_verdict
 from dataplane.extensions.transport_sockets.tls.contexts import server_context
-from dataplane.extensions.transport_sockets.tls.openssl import UnreachableError
+from dataplane.extensions.transport_sockets.tls.openssl import UnreachableError, library_for
 from dataplane.extensions.transport_sockets.tls.verdict import Verdict
 from dataplane.snapshot.secret import TlsCertificate, ValidationContext
 from dataplane.snapshot.tls import CommonTls, DownstreamTls, TlsParameters
@@ -32,7 +34,8 @@ AT = FieldPath("context")
 
 def server(validation: ValidationContext | None = None, **parameters: Any) -> ssl.SSLContext:
     pair = AUTHORITY.sign("a.test")
-    common = CommonTls(TlsParameters("TLSv1_2", "TLSv1_3", DEFAULT_CIPHERS, **parameters))
+    defaults = {"minimum": "TLSv1_2", "maximum": "TLSv1_3", "ciphers": DEFAULT_CIPHERS}
+    common = CommonTls(TlsParameters(**(defaults | parameters)))
     return server_context(DownstreamTls(common), [TlsCertificate(pair.certificate, pair.private_key)], validation, AT)
 
 
@@ -57,6 +60,43 @@ def test_several_curves_are_the_only_ones(version: ssl.TLSVersion) -> None:
     shake_hands(ours, server(curves=("secp384r1", "prime256v1")))
     with pytest.raises(ssl.SSLError):
         shake_hands(ours, server(curves=("X25519", "secp521r1")))
+
+
+def fips_server() -> ssl.SSLContext:
+    return server(**{field.name: getattr(FIPS_202205, field.name) for field in fields(FIPS_202205)})
+
+
+@pytest.mark.parametrize(
+    "cipher", ["ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"]
+)
+def test_fips_has_aes_alone_in_tls_1_2(cipher: str) -> None:
+    ours = client()
+    ours.maximum_version = ssl.TLSVersion.TLSv1_2
+    ours.set_ciphers(cipher)
+    assert is_welcome(ours, fips_server()) is ("AES" in cipher)
+
+
+@pytest.mark.parametrize("suite", ["TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"])
+def test_fips_has_aes_alone_in_tls_1_3(suite: str) -> None:
+    ours = client()
+    library_for(AT).set_ciphersuites(ours, suite)
+    ours.minimum_version = ssl.TLSVersion.TLSv1_3
+    assert is_welcome(ours, fips_server()) is ("AES" in suite)
+
+
+@pytest.mark.parametrize("curve", ["X25519", "prime256v1", "secp384r1", "secp521r1"])
+def test_fips_has_two_curves(curve: str) -> None:
+    ours = client()
+    ours.set_ecdh_curve(curve)
+    assert is_welcome(ours, fips_server()) is (curve in FIPS_202205.curves)
+
+
+def is_welcome(ours: ssl.SSLContext, theirs: ssl.SSLContext) -> bool:
+    try:
+        shake_hands(ours, theirs)
+    except ssl.SSLError:
+        return False
+    return True
 
 
 def test_what_the_library_was_not_built_with_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
