@@ -22,6 +22,7 @@ from dataplane.compile.dns_settings import compile_dns_settings
 from dataplane.compile.endpoint import compile_load_assignment
 from dataplane.compile.fields import find_extension
 from dataplane.compile.health_check import compile_health_checks
+from dataplane.compile.http_policies import compile_http_policies
 from dataplane.compile.load_balancing import LbPolicy, compile_lb_policy, panic_threshold
 from dataplane.compile.original_dst import compile_original_dst
 from dataplane.compile.outlier_detection import compile_outlier_detection
@@ -43,6 +44,7 @@ from dataplane.snapshot.cluster import (
     TransportSocketMatch,
 )
 from dataplane.snapshot.health_check import HealthCheck
+from dataplane.snapshot.http_policies import HttpPolicies
 
 supports(
     ClusterMessage,
@@ -104,12 +106,14 @@ def compile_cluster(message: ClusterMessage, at: FieldPath, context: CompileCont
     discovery = _discovery(message, at)
     endpoints: LoadAssignment | None = None
     http, dns, lb_policy = HttpProtocolOptions(), DnsSettings(), LbPolicy("ROUND_ROBIN")
+    policies: HttpPolicies | None = None
     eds: dict[str, Any] = {}
     problems = context.problems
     with problems.collect():
         endpoints = _endpoints(message, discovery, at, context)
     with problems.collect():
         http = compile_upstream_http(message, at, context)
+        policies = compile_http_policies(message, at, context)
     with problems.collect():
         dns = compile_dns_settings(message, at)
     with problems.collect():
@@ -141,6 +145,7 @@ def compile_cluster(message: ClusterMessage, at: FieldPath, context: CompileCont
         circuit_breakers=(_breakers(message, 0), _breakers(message, 1)),
         dns=dns,
         http=http,
+        http_policies=policies,
         per_connection_buffer_limit=wrapped(message, "per_connection_buffer_limit_bytes", _BUFFER_LIMIT),
         tcp_keepalive=_keepalive(message),
         source_address=compile_source_address(message.upstream_bind_config, at / "upstream_bind_config"),

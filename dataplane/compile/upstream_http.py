@@ -1,5 +1,6 @@
 """How a cluster speaks HTTP: HttpProtocolOptions in typed_extension_protocol_options, or the deprecated fields of Cluster.
 
+Not here: what it says about requests (http_policies).
 Envoy: extensions.upstreams.http.v3.HttpProtocolOptions, config.core.v3.{HttpProtocolOptions, Http1ProtocolOptions}.
 """
 
@@ -54,6 +55,14 @@ _PROTOCOLS: Final = {"http_protocol_options": "HTTP/1.1", "http2_protocol_option
 
 def compile_upstream_http(cluster: ClusterMessage, at: FieldPath, context: CompileContext) -> HttpProtocolOptions:
     """The options of *cluster*.  The extension's message, where it is there, hides the deprecated fields."""
+    message, at_extension = http_extension(cluster, at)
+    if message is None:
+        return _deprecated(cluster, at, context)
+    return _extension(message, cluster, at_extension, context)
+
+
+def http_extension(cluster: ClusterMessage, at: FieldPath) -> tuple[Any, FieldPath]:
+    """The extension's message, None where there is none, and where it stands.  *at*: the cluster."""
     extensions = cluster.typed_extension_protocol_options
     for name in extensions:
         if name != KEY:
@@ -62,13 +71,12 @@ def compile_upstream_http(cluster: ClusterMessage, at: FieldPath, context: Compi
                 at / "typed_extension_protocol_options" / name,
                 f"Didn't find a registered {kinds} implementation for name: '{name}'",
             )
-    if KEY not in extensions:
-        return _deprecated(cluster, at, context)
     at_extension = at / "typed_extension_protocol_options" / KEY
+    if KEY not in extensions:
+        return None, at_extension
     if type_name(extensions[KEY]) != HttpMessage.DESCRIPTOR.full_name:
         raise ConfigError(at_extension, f"Unable to unpack as {KEY}: {extensions[KEY].type_url}")
-    message: Any = unpack_typed(extensions[KEY], at_extension)
-    return _extension(message, cluster, at_extension, context)
+    return unpack_typed(extensions[KEY], at_extension), at_extension
 
 
 def _deprecated(cluster: ClusterMessage, at: FieldPath, context: CompileContext) -> HttpProtocolOptions:

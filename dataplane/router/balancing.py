@@ -28,7 +28,9 @@ class BalancedRequest(TimedRequest):
 
     def hash_key(self) -> int | None:
         """Of the form that the upstream sees, as in Envoy.  A cookie that it is made of and that was missing goes into the answer."""
-        policies = self._action.hash_policies
+        policies, own = self._action.hash_policies, self.cluster.policies
+        if own is not None and own.hash_policies:
+            policies = own.hash_policies
         if not policies:
             return None
         hashing = Hashing(self.headers, self.info, [])

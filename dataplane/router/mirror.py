@@ -9,7 +9,7 @@ Envoy: Router::ShadowWriterImpl, Http::AsyncStreamImpl.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +21,7 @@ from dataplane.routing.route import ForwardAction, Route
 if TYPE_CHECKING:
     from dataplane.api.http_filter import HttpStream, TerminalFilter
     from dataplane.router.state import BoundRouter
+    from dataplane.routing.mirror import MirrorPolicy
     from dataplane.routing.route import RouteConfiguration
     from dataplane.routing.stream_duration import StreamDuration
     from dataplane.semantics.header_map import Field, HeaderMap, RequestHeaders, ResponseHeaders
@@ -28,15 +29,20 @@ if TYPE_CHECKING:
 
 
 def mirrors_of(
-    bound: BoundRouter, action: ForwardAction, headers: RequestHeaders, stream: HttpStream, timeout: float
+    bound: BoundRouter, policies: Sequence[MirrorPolicy], headers: RequestHeaders, stream: HttpStream, timeout: float
 ) -> list[Mirror]:
-    """The copies that *action* asks for, not sent yet.  timeout: seconds for the whole answer, 0 for any."""
+    """The copies that *policies* ask for, not sent yet.  timeout: seconds for the whole answer, 0 for any.
+
+    A copy is copied, too, where its cluster asks for it.  Envoy differs: clusters that mirror to each other end it, by overflow of its
+    stack; here no copy goes where a copy came from.
+    """
+    been_to = stream.been_to if isinstance(stream, Mirror) else ()
     mirrors = []
-    for policy in action.mirrors:
+    for policy in policies:
         name = mirror_cluster(policy, headers, stream.random_value)
-        if name and bound.clusters.get(name) is not None:
+        if name and name not in been_to and bound.clusters.get(name) is not None:
             head = mirrored_headers(policy, headers, stream.info, bound.local_address)
-            mirrors.append(Mirror(stream, head, _route_to(name, timeout), bound.clock))
+            mirrors.append(Mirror(stream, head, _route_to(name, timeout), bound.clock, (*been_to, name)))
     return mirrors
 
 
@@ -52,8 +58,10 @@ def _never_asked(headers: RequestHeaders, path: bytes, query: bytes, random_valu
 class Mirror:
     """Implements api.http_filter.HttpStream, for a router that nobody listens to."""
 
-    def __init__(self, stream: HttpStream, head: RequestHeaders, route: Route, clock: Callable[[], float]) -> None:
-        """stream: whose request is copied."""
+    def __init__(
+        self, stream: HttpStream, head: RequestHeaders, route: Route, clock: Callable[[], float], been_to: tuple[str, ...] = ()
+    ) -> None:
+        """stream: whose request is copied.  been_to: the clusters of the copies that it was made from, and its own."""
         self.request_headers: RequestHeaders | None = head
         self.response_headers: ResponseHeaders | None = None
         self.route: Route | None = route
@@ -62,6 +70,7 @@ class Mirror:
         self.random_value = stream.random_value
         self.upgrading = stream.upgrading
         self.buffer_limit = stream.buffer_limit
+        self.been_to: Final = been_to
         self.info: Final = _info_of(stream)
         self._head: Final = head
         self._clock: Final = clock

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dataplane.observe.stream_info import StreamInfo
     from dataplane.routing.route import ForwardAction, HeaderMutations, Route, WeightedCluster
     from dataplane.semantics.header_map import Field, RequestHeaders
+    from dataplane.snapshot.http_policies import HttpPolicies
 
 _TOTAL: Final = b"x-envoy-upstream-rq-timeout-ms"
 _PER_TRY: Final = b"x-envoy-upstream-rq-per-try-timeout-ms"
@@ -65,15 +66,20 @@ class RequestWishes:
         self.alt_response = alt_response
 
 
-def take_wishes(action: ForwardAction, headers: RequestHeaders, respect_expected: bool) -> RequestWishes:
-    """Read what the request asks for and take it off, over what the route says."""
+def take_wishes(
+    action: ForwardAction, headers: RequestHeaders, respect_expected: bool, policies: HttpPolicies | None = None
+) -> RequestWishes:
+    """Read what the request asks for and take it off, over what the route and the cluster say.  policies: the cluster's."""
     policy: RetryPolicy | None = action.retry_policy  # type: ignore[assignment]  # routing does not know it
+    hides_route = policies is not None and policies.retry is not None
+    if policies is not None:
+        policy = policies.retry_policy(policy)
     timeout, tells_grpc = action.timeout, False
     if action.grpc_timeout is not None and is_grpc(headers):
         timeout, tells_grpc = action.grpc_timeout.seconds(headers), True
     names = noticed.among(_NOTICED, headers.fields) if headers.noticed is None else headers.noticed
     spoke = not _NOTICED.isdisjoint(names)
-    if not spoke and not tells_grpc and (policy is None or not policy.retriable_request_headers):
+    if not spoke and not tells_grpc and not hides_route and (policy is None or not policy.retriable_request_headers):
         return _nothing_asked(action, policy)
     policy = policy_for(policy, headers)
     per_try = 0.0 if policy is None else policy.per_try_timeout

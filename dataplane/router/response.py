@@ -13,6 +13,7 @@ from dataplane.router import request_plan, tunnels
 from dataplane.router.answers import route_headers
 from dataplane.router.state import RequestState
 from dataplane.routing.header_mutations import mutate_response
+from dataplane.semantics import grpc
 
 if TYPE_CHECKING:
     from dataplane.router.attempt import Attempt
@@ -77,7 +78,7 @@ class ResponseSide(RequestState):
         """Whether this answer is dropped for another try."""
         if not self._again(retries.after_response(headers), attempt):
             return False
-        _count_for_host(attempt, headers.status)
+        self._count_for_host(attempt, headers)
         self._counters.count_retried(headers.status)
         return True
 
@@ -89,7 +90,7 @@ class ResponseSide(RequestState):
         """Count the response and give its head the form it is passed on in.  granted: a tunnel follows."""
         info, status = self.info, headers.status
         info.response_begin_at = now
-        _count_for_host(attempt, status)
+        self._count_for_host(attempt, headers)
         if not granted:
             self._body = None
         if self._bound.config.dynamic_stats and (granted or not (self._awaits_tunnel and 200 <= status < 300)):
@@ -114,6 +115,24 @@ class ResponseSide(RequestState):
         if granted and self._deadline is not None:  # as Envoy: what was upgraded has only the idle timeout
             self._deadline.cancel()
             self._deadline = None
+
+    def _count_for_host(self, attempt: Attempt, headers: ResponseHeaders) -> None:
+        host, status = attempt.host, headers.status
+        if host is not None:
+            if status < 500:
+                host.rq_success += 1
+            else:
+                host.rq_error += 1
+            if host.monitor is not None:
+                host.monitor.on_status(self._judged_status(headers))
+
+    def _judged_status(self, headers: ResponseHeaders) -> int:
+        """What outlier detection takes the response for."""
+        status, policies = headers.status, self.cluster.policies
+        grpc_status = headers.get(grpc.STATUS)
+        if grpc_status is not None and grpc.is_grpc(self.headers):
+            status = grpc.http_status(grpc_status)
+        return status if policies is None else policies.judged_status(headers, status)
 
     def _change_response(self, headers: ResponseHeaders) -> None:
         headers.noticed = None
@@ -158,14 +177,3 @@ class ResponseSide(RequestState):
         status = action.cluster_not_found_status
         added = route_headers(self._levels, self.headers, self.stream, status, ())
         self.stream.local_reply(status, details="cluster_not_found", headers=added, flags=flags.NO_CLUSTER_FOUND)
-
-
-def _count_for_host(attempt: Attempt, status: int) -> None:
-    host = attempt.host
-    if host is not None:
-        if status < 500:
-            host.rq_success += 1
-        else:
-            host.rq_error += 1
-        if host.monitor is not None:
-            host.monitor.on_status(status)

@@ -123,7 +123,8 @@ class RouterStream(BalancedRequest):
         self._awaits_tunnel = self.stream.upgrading
         if self.request_complete or self._awaits_tunnel:
             self._arm_timeout()
-        mirrors = mirrors_of(bound, action, headers, self.stream, self._wishes.times.total) if action.mirrors else ()
+        copies = action.mirrors if cluster.policies is None else cluster.policies.mirrors or action.mirrors
+        mirrors = mirrors_of(bound, copies, headers, self.stream, self._wishes.times.total) if copies else ()
         if self._try() and mirrors:
             self._start_mirrors(mirrors)
 
@@ -146,7 +147,8 @@ class RouterStream(BalancedRequest):
     def _plan(self, route: Route, action: ForwardAction, choice: WeightedCluster | None) -> None:
         """Read the request's wishes, then give its headers the form the upstream shall see."""
         bound, headers = self._bound, self.headers
-        wishes = self._wishes = request_plan.take_wishes(action, headers, bound.config.respect_expected_rq_timeout)
+        policies, respect = self.cluster.policies, bound.config.respect_expected_rq_timeout
+        wishes = self._wishes = request_plan.take_wishes(action, headers, respect, policies)
         self._alt_name = wishes.alt_stat_name
         if wishes.policy is not None and wishes.policy.retry_on:
             self._retries = Retries(wishes.policy, self.cluster, action.priority, self._counters.virtual)

@@ -1,4 +1,4 @@
-"""gRPC over HTTP: which requests are gRPC, and how long they say they may take.
+"""gRPC over HTTP: which requests are gRPC, how long they say they may take, what a status means.
 
 Not here: what a limit does (routing.stream_duration, routing.actions), statuses of our own answers (http.local_reply).
 Spec: gRPC over HTTP/2, "Requests", "Timeout".
@@ -11,11 +11,28 @@ from typing import Final
 from dataplane.semantics.header_map import RequestHeaders
 
 TIMEOUT: Final = b"grpc-timeout"
+STATUS: Final = b"grpc-status"
 
 _CONTENT_TYPE: Final = b"application/grpc"
 _NANOSECONDS: Final = {b"n": 1, b"u": 1_000, b"m": 1_000_000, b"S": 10**9, b"M": 60 * 10**9, b"H": 3600 * 10**9}
 _PER_MILLISECOND: Final = 1_000_000
 _MAX_DIGITS: Final = 8
+_HTTP_STATUS: Final = {
+    b"0": 200,
+    b"1": 499,
+    b"3": 400,
+    b"4": 504,
+    b"5": 404,
+    b"6": 409,
+    b"7": 403,
+    b"8": 429,
+    b"9": 400,
+    b"10": 409,
+    b"11": 400,
+    b"12": 501,
+    b"14": 503,
+    b"16": 401,
+}
 
 
 def is_grpc(headers: RequestHeaders) -> bool:
@@ -40,3 +57,8 @@ def format_timeout(milliseconds: int) -> bytes:
             return b"%d%b" % (value, unit)
         value //= next_is
     return b"%dH" % min(value, most)
+
+
+def http_status(grpc_status: bytes) -> int:
+    """The HTTP status that says the same.  Envoy: Grpc::Utility::grpcToHttpStatus."""
+    return _HTTP_STATUS.get(grpc_status, 500)

@@ -18,6 +18,7 @@ from dataplane.semantics.h1_options import DEFAULT_HTTP1, Http1Options
 from dataplane.semantics.h2_options import DEFAULT_HTTP2, Http2Options
 from dataplane.snapshot.config_source import ConfigSource
 from dataplane.snapshot.health_check import HealthCheck
+from dataplane.snapshot.http_policies import HttpPolicies
 from dataplane.snapshot.introduced_socket import AddedTlv
 from dataplane.snapshot.secret import SecretReference
 
@@ -206,6 +207,7 @@ class Cluster:
     )  # (default, high)
     dns: DnsSettings = DnsSettings()
     http: HttpProtocolOptions = HttpProtocolOptions()
+    http_policies: HttpPolicies | None = None
     per_connection_buffer_limit: int = 1 << 20
     tcp_keepalive: TcpKeepalive | None = None
     source_address: SourceAddress | None = None

@@ -59,7 +59,7 @@ class UpstreamCluster:
 
     drop_overload: the share of requests that its endpoints want dropped, 0..1; rq_drop_overload: how many were; rq_dropped: these, and those
     that its breakers left no room for.  max_stream_duration: seconds that an exchange with one of its hosts may take; 0: any.
-    wants_context: it chooses by what the context says.
+    policies: in the place of those of routes; None: there are none.  wants_context: it chooses by what the context says.
     """
 
     __slots__ = (
@@ -83,6 +83,7 @@ class UpstreamCluster:
         "drop_overload",
         "max_stream_duration",
         "name",
+        "policies",
         "retired",
         "rq_drop_overload",
         "rq_dropped",
@@ -96,6 +97,7 @@ class UpstreamCluster:
         self.name = config.name
         self.stat_name = config.stat_name
         self.max_stream_duration = config.http.max_stream_duration or 0.0
+        self.policies = config.http_policies
         self.drop_overload = 0.0
         self.rq_dropped = self.rq_drop_overload = 0
         self._runtime = runtime
@@ -192,6 +194,7 @@ class UpstreamCluster:
         """Take a new configuration over.  Pools stay unless something that connections feel has changed."""
         before, self.config = self.config, config
         self.max_stream_duration = config.http.max_stream_duration or 0.0
+        self.policies = config.http_policies
         self.wants_context = self._original is not None or asks_requests(config)
         if self._original is not None and config.original_dst is not None:
             self._original.configure(config.original_dst)

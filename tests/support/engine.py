@@ -26,6 +26,7 @@ from dataplane.router.config import RouterConfig
 from dataplane.router.router import RouterFactory
 from dataplane.routing.route import Action, ForwardAction, Route, RouteConfiguration, VirtualHost
 from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
+from dataplane.snapshot.http_policies import HttpPolicies
 from dataplane.snapshot.listener import FilterChain, Listener
 from dataplane.snapshot.snapshot import Holder
 from dataplane.upstream.cluster_stats import ClusterStats
@@ -218,6 +219,7 @@ class FakeCluster:
         self.rq_drop_overload = 0
         self.rq_dropped = 0
         self.max_stream_duration = 0.0
+        self.policies: HttpPolicies | None = None
         self.wants_context = False
         self.speaks_tls = False
         self.connected = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataplane.semantics.grpc import format_timeout, is_grpc, timeout_ms
+from dataplane.semantics.grpc import format_timeout, http_status, is_grpc, timeout_ms
 from dataplane.semantics.header_map import RequestHeaders
 
 
@@ -63,3 +63,8 @@ def test_reading_a_timeout(value: bytes | None, expected: int | None) -> None:
 )
 def test_writing_a_timeout(milliseconds: int, expected: bytes) -> None:
     assert format_timeout(milliseconds) == expected
+
+
+@pytest.mark.parametrize(("status", "expected"), [(b"0", 200), (b"1", 499), (b"2", 500), (b"14", 503), (b"99", 500), (b"x", 500)])
+def test_the_http_status_of_a_grpc_status(status: bytes, expected: int) -> None:
+    assert http_status(status) == expected
