@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import socket
 import ssl
 import urllib.parse
@@ -14,19 +13,15 @@ from typing import Any
 import pytest
 
 from tests.support import bootstraps
-from tests.support.certificates import Authority, KeyPair
+from tests.support.certificates import Authority, KeyPair, client_context
 from tests.support.subject import subject_process
+from tests.support.tls_config import TLS, pem
 from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.e2e
 
-TLS = bootstraps.TYPE + "transport_sockets.tls.v3."
 MODES = ("SANITIZE", "FORWARD_ONLY", "APPEND_FORWARD", "SANITIZE_SET", "ALWAYS_FORWARD_ONLY")
 TOLD = "By=spiffe://before;Hash=00"
-
-
-def pem(data: bytes) -> dict[str, str]:
-    return {"inline_string": data.decode()}
 
 
 def listener(mode: str, server: KeyPair, authority: Authority) -> dict[str, Any]:
@@ -58,16 +53,6 @@ def told(port: int, context: ssl.SSLContext, *fields: str) -> str:
             answer += data
     found = [line.partition(": ")[2] for line in answer.decode().split("\r\n") if line.startswith("x-told: ")]
     return found[0] if found else ""
-
-
-def client_context(authority: Authority, certificate: KeyPair | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=authority.certificate.decode())
-    if certificate is not None:
-        with os.fdopen(os.memfd_create("pair"), "wb") as file:
-            file.write(certificate.certificate + certificate.private_key)
-            file.flush()
-            context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
-    return context
 
 
 def own_element(client: KeyPair, authority: Authority) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.hostile_world import ENVOY, OURS, HostileHost, World, hostile_world
+from tests.support.outcomes import BROKEN, BROKEN_AMID, CLOSED, GOOD, LATE, LATE_AMID
 
 pytestmark = pytest.mark.e2e
 
@@ -16,12 +17,6 @@ HINTS = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"
 ANSWER = OK + b"content-length: 2\r\n\r\nok"
 ENDLESS = 4 << 20
 
-BROKEN = "502 UPE upstream_reset_before_response_started{protocol_error}"
-BROKEN_AMID = "200 UPE upstream_reset_after_response_started{protocol_error}"
-CLOSED = "503 UC upstream_reset_before_response_started{connection_termination}"
-LATE = "504 UT response_timeout"
-LATE_AMID = "200 UT response_timeout"
-GOOD = "200 - via_upstream"
 
 # What the host says, how it ends, and what the request is logged as: status, flags, details.
 ANSWERS: dict[str, tuple[bytes, str, str]] = {

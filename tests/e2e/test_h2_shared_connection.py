@@ -17,6 +17,7 @@ import pytest
 
 from tests.support import h2_frames as wire
 from tests.support.hostile_world import ENVOY, MAX_GROWTH, OURS, HostileHost, Neighbour, World, hostile_world
+from tests.support.outcomes import BROKEN, BROKEN_AMID, GOOD, LATE, LATE_AMID, REFUSED, RESET, RESET_AMID
 from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -60,14 +61,6 @@ def status(*fields: wire.Field) -> bytes:
     return wire.block((b":status", b"200"), *fields)
 
 
-GOOD = "200 - via_upstream"
-RESET = "503 UR upstream_reset_before_response_started{remote_reset}"
-REFUSED = "503 UR upstream_reset_before_response_started{remote_refused_stream_reset}"
-BROKEN = "502 UPE upstream_reset_before_response_started{protocol_error}"
-BROKEN_AMID = "200 UPE upstream_reset_after_response_started{protocol_error}"
-RESET_AMID = "200 UR upstream_reset_after_response_started{remote_reset}"
-LATE = "504 UT response_timeout"
-LATE_AMID = "200 UT response_timeout"
 # docs/differences.md: what came in one read with the broken message is lost in Envoy, and here is not.
 LOST = "lost"
 

@@ -14,17 +14,17 @@ import pytest
 from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 
 from tests.support import bootstraps
-from tests.support.certificates import Authority, KeyPair
+from tests.support.certificates import Authority
 from tests.support.compiling import message
 from tests.support.discovery_server import DiscoveryServer
 from tests.support.proxy_process import ProxyProcess
 from tests.support.secret_server import SecretServer
 from tests.support.subject import subject_process
+from tests.support.tls_config import pair, pem, tls_socket
 from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.e2e
 
-TLS = bootstraps.TYPE + "transport_sockets.tls.v3."
 HELLO = [{"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": "hello"}}}]
 HTTP2 = {
     "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
@@ -33,19 +33,6 @@ HTTP2 = {
     }
 }
 OVER_ADS = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
-
-
-def pem(data: bytes) -> dict[str, str]:
-    return {"inline_string": data.decode()}
-
-
-def pair(keys: KeyPair) -> dict[str, Any]:
-    return {"certificate_chain": pem(keys.certificate), "private_key": pem(keys.private_key)}
-
-
-def tls_socket(side: str, common: dict[str, Any], **more: Any) -> dict[str, Any]:
-    context = {"@type": f"{TLS}{side}TlsContext", "common_tls_context": common, **more}
-    return {"name": "envoy.transport_sockets.tls", "typed_config": context}
 
 
 def listener(source: dict[str, Any]) -> dict[str, Any]:

@@ -19,18 +19,14 @@ from tests.support import bootstraps
 from tests.support.certificates import Authority, KeyPair
 from tests.support.proxy_process import ProxyProcess
 from tests.support.subject import IS_ENVOY, subject_process
+from tests.support.tls_config import TLS, pem
 from tests.support.waiting import PATIENCE, wait_until
 from tests.support.worker_processes import wait_workers
 
 pytestmark = pytest.mark.e2e
 
-TLS = bootstraps.TYPE + "transport_sockets.tls.v3."
 HELLO = [{"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": "hello"}}}]
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
-
-
-def pem(data: bytes) -> dict[str, str]:
-    return {"inline_string": data.decode()}
 
 
 def keys(*numbers: int) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -15,34 +14,21 @@ from typing import Any
 import pytest
 
 from tests.support import bootstraps
-from tests.support.certificates import Authority, KeyPair
+from tests.support.certificates import Authority, KeyPair, client_context, server_context
 from tests.support.origin import Origin, in_a_thread
 from tests.support.proxy_process import ProxyProcess
 from tests.support.subject import subject_process
+from tests.support.tls_config import TLS, pair, pem, tls_socket
 from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.e2e
 
-TLS = bootstraps.TYPE + "transport_sockets.tls.v3."
 INSPECTOR = {
     "name": "envoy.filters.listener.tls_inspector",
     "typed_config": {"@type": bootstraps.TYPE + "filters.listener.tls_inspector.v3.TlsInspector"},
 }
 HELLO = [{"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": "hello"}}}]
 TO_ORIGIN = [{"match": {"prefix": "/"}, "route": {"cluster": "origin"}}]
-
-
-def pem(data: bytes) -> dict[str, str]:
-    return {"inline_string": data.decode()}
-
-
-def pair(keys: KeyPair) -> dict[str, Any]:
-    return {"certificate_chain": pem(keys.certificate), "private_key": pem(keys.private_key)}
-
-
-def tls_socket(side: str, common: dict[str, Any], **more: Any) -> dict[str, Any]:
-    context = {"@type": f"{TLS}{side}TlsContext", "common_tls_context": common, **more}
-    return {"name": "envoy.transport_sockets.tls", "typed_config": context}
 
 
 def secure_listener(routes: list[dict[str, Any]], *chains: dict[str, Any], **hcm: Any) -> dict[str, Any]:
@@ -62,16 +48,6 @@ def running(bootstrap: dict[str, Any], directory: Path) -> Iterator[tuple[ProxyP
         yield proxy, proxy.wait_listeners(["edge"])["edge"]
     finally:
         proxy.stop()
-
-
-def client_context(authority: Authority, certificate: KeyPair | None = None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=authority.certificate.decode())
-    if certificate is not None:
-        with os.fdopen(os.memfd_create("pair"), "wb") as file:
-            file.write(certificate.certificate + certificate.private_key)
-            file.flush()
-            context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
-    return context
 
 
 def get(port: int, name: str, context: ssl.SSLContext) -> bytes:
@@ -148,11 +124,7 @@ class TlsOrigin(Origin):
 
     def __init__(self, name: str, keys: KeyPair) -> None:
         super().__init__(name)
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        with os.fdopen(os.memfd_create("pair"), "wb") as file:
-            file.write(keys.certificate + keys.private_key)
-            file.flush()
-            self._context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
+        self._context = server_context(keys)
 
     async def __aenter__(self) -> Origin:
         server = await asyncio.get_running_loop().create_server(self.connection, "127.0.0.1", 0, ssl=self._context)

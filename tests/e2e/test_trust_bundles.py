@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import socket
 import ssl
 from pathlib import Path
@@ -13,18 +12,14 @@ from typing import Any
 import pytest
 
 from tests.support import bootstraps
-from tests.support.certificates import Authority, KeyPair
+from tests.support.certificates import Authority, KeyPair, client_context
 from tests.support.subject import subject_process
+from tests.support.tls_config import TLS, pem
 from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.e2e
 
-TLS = bootstraps.TYPE + "transport_sockets.tls.v3."
 HELLO = [{"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": "hello"}}}]
-
-
-def pem(data: bytes) -> dict[str, str]:
-    return {"inline_string": data.decode()}
 
 
 def move_into_place(path: Path, content: str) -> None:
@@ -59,11 +54,7 @@ def listener(server: KeyPair, bundles: Path) -> dict[str, Any]:
 
 
 def is_welcome(port: int, server: Authority, client: KeyPair) -> bool:
-    context = ssl.create_default_context(cadata=server.certificate.decode())
-    with os.fdopen(os.memfd_create("pair"), "wb") as file:
-        file.write(client.certificate + client.private_key)
-        file.flush()
-        context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
+    context = client_context(server, client)
     try:
         with (
             socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain,

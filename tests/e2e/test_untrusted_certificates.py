@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from tests.support import bootstraps
-from tests.support.certificates import Authority, KeyPair, server_context, show
+from tests.support import bootstraps, certificates
+from tests.support.certificates import Authority, KeyPair, server_context
 from tests.support.origin import Origin, in_a_thread
 from tests.support.proxy_process import ProxyProcess
 from tests.support.subject import subject_process
+from tests.support.tls_config import TLS, pair
 
 pytestmark = pytest.mark.e2e
 
-TLS = bootstraps.TYPE + "transport_sockets.tls.v3."
 AUTHORITY, STRANGERS = Authority(), Authority("strangers")
 SERVER = AUTHORITY.sign("a.test")
 WELCOME, OTHER, STRANGER = AUTHORITY.sign("one.test"), AUTHORITY.sign("two.test"), STRANGERS.sign("one.test")
@@ -40,13 +40,6 @@ COUNTED = {
 }
 
 
-def pair(keys: KeyPair) -> dict[str, Any]:
-    return {
-        "certificate_chain": {"inline_string": keys.certificate.decode()},
-        "private_key": {"inline_string": keys.private_key.decode()},
-    }
-
-
 def listener(name: str, validation: dict[str, Any], required: bool) -> dict[str, Any]:
     """Answers with what it knows of the client."""
     told = {"header": {"key": "x-told", "value": "%DOWNSTREAM_PEER_DNS_SAN%"}}
@@ -60,10 +53,8 @@ def listener(name: str, validation: dict[str, Any], required: bool) -> dict[str,
 
 
 def client_context(peer: KeyPair | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=AUTHORITY.certificate.decode())
+    context = certificates.client_context(AUTHORITY, peer)
     context.maximum_version = ssl.TLSVersion.TLSv1_2  # whoever has to have a certificate hears of it in the handshake
-    if peer is not None:
-        show(context, peer)
     return context
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support import bootstraps
-from tests.support.certificates import Authority, KeyPair
+from tests.support.certificates import Authority, KeyPair, server_context
 from tests.support.nginx import nginx
 from tests.support.origin import Origin, in_a_thread
 from tests.support.subject import subject_process
@@ -33,12 +31,8 @@ class NamedOrigin(Origin):
     def __init__(self, keys: KeyPair) -> None:
         super().__init__("origin")
         self.asked: list[str | None] = []
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context = server_context(keys)
         self._context.sni_callback = lambda connection, name, context: self.asked.append(name)
-        with os.fdopen(os.memfd_create("pair"), "wb") as file:
-            file.write(keys.certificate + keys.private_key)
-            file.flush()
-            self._context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
 
     async def __aenter__(self) -> Origin:
         server = await asyncio.get_running_loop().create_server(self.connection, "127.0.0.1", 0, ssl=self._context)

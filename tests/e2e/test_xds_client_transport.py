@@ -24,6 +24,7 @@ from dataplane.xds.types import CLUSTER
 from tests.support.certificates import Authority, KeyPair
 from tests.support.compiling import message
 from tests.support.management_server import ManagementServer, Stream
+from tests.support.tls_config import pem
 from tests.support.waiting import wait_until_async
 from tests.support.xds_decoder import body
 from tests.support.xds_recorder import Recorder
@@ -91,10 +92,6 @@ def tls(authority: bytes = b"", client: KeyPair | None = None, names: tuple[str,
     socket = compile_upstream(config, FieldPath(), CompileContext())
     scope = StatsStore().scope("")
     return lambda above: socket.dial(above, "", ("h2",), {}, scope)
-
-
-def pem(data: bytes) -> dict[str, str]:
-    return {"inline_string": data.decode()}
 
 
 def server_credentials(pair: KeyPair, client_authority: Authority | None = None) -> grpc.ServerCredentials:

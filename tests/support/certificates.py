@@ -33,6 +33,14 @@ def server_context(keys: KeyPair) -> ssl.SSLContext:
     return context
 
 
+def client_context(authority: Authority, keys: KeyPair | None = None) -> ssl.SSLContext:
+    """What a client speaks that trusts *authority* alone.  keys: what it shows, None for nothing."""
+    context = ssl.create_default_context(cadata=authority.certificate.decode())
+    if keys is not None:
+        show(context, keys)
+    return context
+
+
 def show(context: ssl.SSLContext, keys: KeyPair) -> None:
     """Whoever speaks with *context* shows this certificate."""
     with os.fdopen(os.memfd_create("pair"), "wb") as file:

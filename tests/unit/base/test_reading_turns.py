@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dataplane.api.upstream import RequestEncoder
 from dataplane.base.reading_turns import A_TURN, LARGE_READ
 from dataplane.base.write_queue import WriteQueue
 from dataplane.observe import flags
@@ -15,6 +16,7 @@ from tests.support.upstream_wire import OK, Peer, Recorder, Wire
 
 HINT = b"HTTP/1.1 103 Early Hints\r\n\r\n"
 MANY = LARGE_READ // len(HINT) + 1
+PONG = wire.frame(wire.PING, wire.ACK, payload=bytes(8))
 
 
 def hosts() -> tuple[list[Callable[[], None]], Recorder, Peer]:
@@ -23,6 +25,14 @@ def hosts() -> tuple[list[Callable[[], None]], Recorder, Peer]:
     request, peer = Wire(writes=WriteQueue(soon.append)).exchange()
     soon.pop()()
     return soon, request, peer
+
+
+def talkative_host() -> tuple[list[Callable[[], None]], RequestEncoder, Peer]:
+    """The same when the host has sent much: the request's encoder in its place."""
+    soon, request, peer = hosts()
+    peer.send(HINT * MANY)
+    assert request.encoder is not None
+    return soon, request.encoder, peer
 
 
 def test_a_host_that_sent_much_is_read_in_the_next_pass() -> None:
@@ -38,13 +48,11 @@ def test_a_host_that_sent_much_is_read_in_the_next_pass() -> None:
 
 
 def test_a_host_that_must_wait_waits_beyond_its_turn() -> None:
-    soon, request, peer = hosts()
-    peer.send(HINT * MANY)
-    assert request.encoder is not None
-    request.encoder.pause_reading()
+    soon, encoder, peer = talkative_host()
+    encoder.pause_reading()
     soon.pop()()
     assert not peer.reading
-    request.encoder.resume_reading()
+    encoder.resume_reading()
     assert peer.reading
 
 
@@ -59,10 +67,8 @@ def test_a_host_that_waits_already_takes_no_turns() -> None:
 
 
 def test_a_connection_to_a_host_may_end_before_its_next_turn() -> None:
-    soon, request, peer = hosts()
-    peer.send(HINT * MANY)
-    assert request.encoder is not None
-    request.encoder.reset()
+    soon, encoder, peer = talkative_host()
+    encoder.reset()
     soon.pop()()
     assert not peer.reading
 
@@ -70,11 +76,19 @@ def test_a_connection_to_a_host_may_end_before_its_next_turn() -> None:
 def test_a_host_that_sent_many_frames_is_read_in_the_next_pass() -> None:
     hosts = H2Wire()
     _, host = hosts.exchange()
-    pong = wire.frame(wire.PING, wire.ACK, payload=bytes(8))
-    host.peer.send(pong * (LARGE_READ // len(pong) + 1))
+    host.peer.send(PONG * (LARGE_READ // len(PONG) + 1))
     assert not host.peer.reading
     hosts.run()
     assert host.peer.reading
+
+
+def test_a_connection_of_many_streams_may_end_before_its_next_turn() -> None:
+    hosts = H2Wire()
+    _, host = hosts.exchange()
+    host.peer.send(PONG * (LARGE_READ // len(PONG) + 1))
+    host.peer.break_off()
+    hosts.run()
+    assert not host.peer.reading
 
 
 def upload(size: int) -> tuple[Engine, Client]:

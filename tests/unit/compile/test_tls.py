@@ -8,21 +8,13 @@ from dataplane.compile.compliance import FIPS_202205
 from dataplane.snapshot.cluster import Cluster
 from dataplane.snapshot.listener import Listener
 from tests.support import bootstraps
-from tests.support.certificates import Authority, KeyPair
+from tests.support.certificates import Authority
 from tests.support.compiling import compiled, errors, message
+from tests.support.tls_config import TLS, pair, pem
 
-TLS = bootstraps.TYPE + "transport_sockets.tls.v3."
 AUTHORITY = Authority()
 KEYS = AUTHORITY.sign("a.test")
 SAN = {"san_type": "DNS", "matcher": {"exact": "a.test"}}
-
-
-def pem(data: bytes) -> dict[str, object]:
-    return {"inline_string": data.decode()}
-
-
-def pair(keys: KeyPair = KEYS) -> dict[str, object]:
-    return {"certificate_chain": pem(keys.certificate), "private_key": pem(keys.private_key)}
 
 
 CA = {"trusted_ca": pem(AUTHORITY.certificate)}
@@ -41,12 +33,12 @@ def cluster(common: dict[str, object], **more: object) -> object:
     return message("envoy.config.cluster.v3.Cluster", bootstraps.static_cluster("c", 80, transport_socket=socket))
 
 
-CERTIFICATES = {"tls_certificates": [pair()]}
+CERTIFICATES = {"tls_certificates": [pair(KEYS)]}
 
 REFUSED = {
     "no certificate": ({}, "No TLS certificates found for server context"),
     "another key": (
-        {"tls_certificates": [{**pair(), "private_key": pem(AUTHORITY.sign("b.test").private_key)}]},
+        {"tls_certificates": [{**pair(KEYS), "private_key": pem(AUTHORITY.sign("b.test").private_key)}]},
         "Failed to load private key from <inline>, Cause: "
         "error:0b000074:X.509 certificate routines:OPENSSL_internal:KEY_VALUES_MISMATCH",
     ),
@@ -59,11 +51,11 @@ REFUSED = {
         "Failed to load incomplete private key from path: ",
     ),
     "a chain that is none": (
-        {"tls_certificates": [{**pair(), "certificate_chain": {"inline_string": "x"}}]},
+        {"tls_certificates": [{**pair(KEYS), "certificate_chain": {"inline_string": "x"}}]},
         "Failed to load certificate chain from <inline>",
     ),
     "a key that is none": (
-        {"tls_certificates": [{**pair(), "private_key": {"inline_string": "x"}}]},
+        {"tls_certificates": [{**pair(KEYS), "private_key": {"inline_string": "x"}}]},
         "Failed to load private key from <inline>, Cause: error:0900006e:PEM routines:OPENSSL_internal:NO_START_LINE",
     ),
     "names without an authority": (
@@ -92,7 +84,7 @@ def test_what_envoy_refuses_is_refused_in_its_words(case: str) -> None:
 
 
 def test_a_client_has_one_certificate() -> None:
-    (found,) = errors(cluster({"tls_certificates": [pair(), pair()]}))
+    (found,) = errors(cluster({"tls_certificates": [pair(KEYS), pair(KEYS)]}))
     assert found.endswith("Multiple TLS certificates are not supported for client contexts")
 
 

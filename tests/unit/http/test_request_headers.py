@@ -44,6 +44,15 @@ def test_edge_requests() -> None:
     ]
 
 
+def test_an_authority_that_was_refused_is_refused_again() -> None:
+    engine = Engine()
+    for _ in range(2):
+        client = engine.connect()
+        client.send(get(b"/", host=b"h test"))
+        assert client.take_response()[0] == 400
+    assert engine.log.last.response_code_details == "http.invalid_authority"
+
+
 def test_internal_requests_keep_their_wishes() -> None:
     fields = seen(INTERNAL, b"x-envoy-original-url: x", b"x-envoy-internal: no")
     assert fields[b"x-envoy-internal"] == b"true"

@@ -108,3 +108,18 @@ def test_statistics_of_a_secret_are_called_after_it_and_go_when_nobody_needs_it(
             assert list(client.scope_of[SECRET](name).store.counters) == [counter.name]
 
     play(scenario)
+
+
+def test_statistics_of_endpoints_are_their_clusters_and_stay_with_it() -> None:
+    def called(service: str) -> dict[str, Resource]:
+        source = ConfigSource(AdsConfigSource())
+        return {"a": Resource("a", Cluster("a", DiscoveryType.EDS, eds_service_name=service, eds_source=source), b"")}
+
+    def scenario(configuration: Configuration, client: RecordingClient) -> None:
+        configuration.on_update(CLUSTER, called("one"), (), "v1")
+        counter = client.scope_of[ENDPOINT]("one").counter("update_success")
+        assert counter.name == "cluster.a.update_success"
+        configuration.on_update(CLUSTER, called("two"), (), "v2")
+        assert client.scope_of[ENDPOINT]("two").counter("update_success") is counter
+
+    play(scenario)

@@ -47,8 +47,12 @@ def test_sampling_by_configuration_and_runtime() -> None:
     assert compiled(tracing={}).trace_sampling == TraceSampling()
     parts = {"client_sampling": {"value": 9.9}, "random_sampling": {"value": 0.016}, "overall_sampling": {"value": 50}}
     assert compiled(tracing=parts).trace_sampling == TraceSampling((9, 100), (1, 10_000), (5000, 10_000))
-    runtime: dict[str, object] = {"tracing.random_sampling": 7.0, "tracing.client_enabled": {"numerator": 3}}
-    assert compiled(runtime, tracing=parts).trace_sampling == TraceSampling((3, 100), (7, 100), (5000, 10_000))
+    runtime: dict[str, object] = {
+        "tracing.random_sampling": 7.0,
+        "tracing.client_enabled": {"numerator": 3},
+        "tracing.global_enabled": 8,
+    }
+    assert compiled(runtime, tracing=parts).trace_sampling == TraceSampling((3, 100), (7, 100), (8, 100))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,12 @@
+"""What an access log says became of a request: its status, response flags and details, as `hostile_world` has them logged."""
+
+GOOD = "200 - via_upstream"
+RESET = "503 UR upstream_reset_before_response_started{remote_reset}"
+RESET_AMID = "200 UR upstream_reset_after_response_started{remote_reset}"
+REFUSED = "503 UR upstream_reset_before_response_started{remote_refused_stream_reset}"
+CLOSED = "503 UC upstream_reset_before_response_started{connection_termination}"
+CLOSED_AMID = "200 UC upstream_reset_after_response_started{connection_termination}"
+BROKEN = "502 UPE upstream_reset_before_response_started{protocol_error}"
+BROKEN_AMID = "200 UPE upstream_reset_after_response_started{protocol_error}"
+LATE = "504 UT response_timeout"
+LATE_AMID = "200 UT response_timeout"
