@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from dataplane.semantics.h2_options import DEFAULT_HTTP2
-from dataplane.semantics.h2_session import H2Session, RequestReceived, TrailersReceived
+from dataplane.semantics.h2_session import Event, H2Session, RequestReceived, TrailersReceived
 from tests.support import bootstraps
 from tests.support import h2_frames as wire
 from tests.support.envoy_process import envoy_process
+from tests.support.h2_peers import H2Peer
 from tests.support.our_process import our_process
 from tests.support.tcp_peers import ThreadedPeer
 from tests.support.waiting import PATIENCE, wait_until
@@ -29,29 +29,22 @@ HTTP2 = {
 }
 
 
-class H2Origin(ThreadedPeer):
+class H2Origin(H2Peer):
     """Answers every request with its own head and body, over HTTP/2; keeps what came."""
 
     def __init__(self) -> None:
-        self.events: list[object] = []
+        self.events: list[Event] = []
+        self._heads: dict[tuple[H2Session, int], bytes] = {}
         super().__init__()
 
-    def serve(self, connection: socket.socket) -> None:
-        session = H2Session(DEFAULT_HTTP2, client=False, max_header_bytes=1 << 20, max_header_count=1000)
-        heads: dict[int, bytes] = {}
-        while data := connection.recv(65536):
-            for event in session.receive(data):
-                self.events.append(event)
-                self._on_event(session, heads, event)
-            connection.sendall(session.take_output())
-
-    def _on_event(self, session: H2Session, heads: dict[int, bytes], event: object) -> None:
+    def on_event(self, session: H2Session, event: Event) -> None:
+        self.events.append(event)
         stream_id = getattr(event, "stream_id", 0)
         if isinstance(event, RequestReceived):
-            heads[stream_id] = b"\n".join(b": ".join(each) for each in event.headers)
+            self._heads[session, stream_id] = b"\n".join(b": ".join(each) for each in event.headers)
         if getattr(event, "end_stream", False) or isinstance(event, TrailersReceived):
             session.send_response(stream_id, [(b":status", b"200"), (b"x-origin", b"h2")])
-            session.send_data(stream_id, heads[stream_id], end_stream=True)
+            session.send_data(stream_id, self._heads[session, stream_id], end_stream=True)
 
 
 class H1Origin(ThreadedPeer):

@@ -25,14 +25,14 @@ class Host(ThreadedPeer):
     """Answers each `GET` and `ping`; keeps what came on each connection."""
 
     def __init__(self) -> None:
-        self.received: list[bytes] = []
+        self.received: list[bytearray] = []
         super().__init__()
 
     def serve(self, connection: socket.socket) -> None:
-        number = len(self.received)
-        self.received.append(b"")
+        mine = bytearray()
+        self.received.append(mine)
         while data := connection.recv(65536):
-            self.received[number] += data
+            mine += data
             if b"GET" in data:
                 connection.sendall(ANSWER)
             elif b"ping" in data:

@@ -148,7 +148,7 @@ class TestConnect:
             for stream in streams:
                 client.take_data(stream, b"<%d>" % stream)
             active = "http.web.downstream_cx_upgrades_active"
-            assert world.stat(active) == len(streams)
+            wait_until(lambda: world.stat(active) == len(streams), "these tunnels, and none of another test's")
             client.reset(streams[0])
             wait_until(lambda: world.stat(active) == len(streams) - 1, "one tunnel less")
         wait_until(lambda: world.stat(active) == 0, "no tunnel")

@@ -13,14 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dataplane.semantics.h2_options import Http2Options
-from dataplane.semantics.h2_session import (
-    DataReceived,
-    H2Session,
-    RequestReceived,
-    ResponseReceived,
-    SessionError,
-    StreamReset,
-)
+from dataplane.semantics.h2_session import DataReceived, Event, H2Session, RequestReceived, ResponseReceived, StreamReset
+from tests.support.h2_peers import H2Peer
 from tests.support.tcp_peers import ThreadedPeer
 from tests.support.waiting import PATIENCE
 
@@ -65,19 +59,12 @@ class H1Host(Host):
         _echo(connection, rest)
 
 
-class H2Host(Host):
+class H2Host(Host, H2Peer):
     """Grants every CONNECT, extended or not, and every POST, unless its path or authority says `refuse`."""
 
-    def serve(self, connection: socket.socket) -> None:
-        session = H2Session(EXTENDED, client=False, max_header_bytes=1 << 20, max_header_count=1000)
-        connection.sendall(session.take_output())
-        while data := connection.recv(65536):
-            for event in session.receive(data):
-                with contextlib.suppress(SessionError):  # the stream was refused, or its reset came in the same read
-                    self._on_event(session, event)
-            connection.sendall(session.take_output())
+    options = EXTENDED
 
-    def _on_event(self, session: H2Session, event: Any) -> None:
+    def on_event(self, session: H2Session, event: Event) -> None:
         if isinstance(event, RequestReceived):
             self.heads.append("\n".join(f"{name.decode()}: {value.decode()}" for name, value in event.headers))
             refused = "refuse" in self.heads[-1]
