@@ -163,7 +163,9 @@ def test_what_a_host_does_wrong_to_one_stream(world: World, name: str) -> None:
     world.hostile.answer, first, others = ANSWERS[name]
     if others == LOST:
         others = GOOD if world.is_ours else BROKEN
-    paths = [f"/hostile/{name.replace(' ', '-')}/{stream_id}" for stream_id in STREAMS]
+    # The first must not be late before the last has begun.
+    patience = ["late" if first in (LATE, LATE_AMID) else "patient", "patient", "patient"]
+    paths = [f"/hostile/{each}/{name.replace(' ', '-')}/{number}" for each, number in zip(patience, STREAMS, strict=True)]
     with Neighbour(world.port) as neighbour:
         resident = world.resident()
         with three_clients(world, paths):

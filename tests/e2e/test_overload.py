@@ -78,7 +78,7 @@ def test_connections_wait_to_be_accepted(tmp_path: Path) -> None:
             assert proxy.get(before).startswith(b"HTTP/1.1 200")
             assert proxy.stats("downstream_cx_active")["http.edge.downstream_cx_active"] == 1
             proxy.press(0.1)
-            assert waiting.recv(65536).startswith(b"HTTP/1.1 200")
+            assert pressed_proxy.read_answer(waiting).startswith(b"HTTP/1.1 200")
 
 
 def test_connections_are_closed_when_they_come(tmp_path: Path) -> None:

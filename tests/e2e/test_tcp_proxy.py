@@ -101,8 +101,8 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         configs |= {
             "unknown": {"cluster": "nobody"},
             "dead": {"cluster": "dead", "max_connect_attempts": 3},
-            "idle": {"cluster": "echo", "idle_timeout": "0.2s"},
-            "short": {"cluster": "echo", "max_downstream_connection_duration": "0.2s"},
+            "idle": {"cluster": "echo", "idle_timeout": "2s"},
+            "short": {"cluster": "echo", "max_downstream_connection_duration": "2s"},
             "weighted": {"weighted_clusters": {"clusters": weights}},
             "talkative": {"cluster": "echo", "access_log_options": {"flush_access_log_on_connected": True}},
         }

@@ -86,7 +86,7 @@ class World:
         body: of the request, None for a GET.  late: it is the route's timeout that ends it, so that one is short.
         """
         self.hostile.answer, self.hostile.end = answer, end
-        path = "/hostile" if late else "/hostile/patient"
+        path = "/hostile/late" if late else "/hostile/patient"
         seen = len(self.logged(path))
         with Neighbour(self.port) as neighbour:
             resident = self.resident()
@@ -125,7 +125,8 @@ def hostile_world(subject: str, directory: Path, hostile: HostileHost, *, shared
     """subject: OURS or ENVOY.  shared: a connection to the hostile host carries many requests, else one."""
     log = directory / "access.log"
     routes = [
-        {"match": {"path": "/hostile/patient"}, "route": {"cluster": "hostile", "timeout": "15s", "idle_timeout": "15s"}},
+        {"match": {"prefix": "/hostile/patient"}, "route": {"cluster": "hostile", "timeout": "30s", "idle_timeout": "30s"}},
+        {"match": {"prefix": "/hostile/late"}, "route": {"cluster": "hostile", "timeout": "1s", "idle_timeout": "30s"}},
         {"match": {"prefix": "/hostile"}, "route": {"cluster": "hostile", "timeout": "0.5s"}},
         {"match": {"prefix": "/"}, "route": {"cluster": "up"}},
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -40,8 +41,9 @@ class PressedProxy:
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
     def get(self, connection: socket.socket, path: str = "/") -> bytes:
+        """The answer, or nothing where the connection ends instead."""
         connection.sendall(b"GET %b HTTP/1.1\r\nhost: a\r\n\r\n" % path.encode())
-        return connection.recv(65536)
+        return read_answer(connection)
 
     def status(self, path: str = "/") -> int:
         with self.connect() as connection:
@@ -62,6 +64,20 @@ def pressed_by(file: Path, **overload: Any) -> dict[str, Any]:
         "resource_monitors": [{"name": INJECTED, "typed_config": injected}, {"name": HEAP, "typed_config": heap}],
         **overload,
     }
+
+
+def read_answer(connection: socket.socket) -> bytes:
+    """Head and body, whose length the head tells; less where the connection ends."""
+    received = b""
+    while not _is_whole(received) and (data := connection.recv(65536)):
+        received += data
+    return received
+
+
+def _is_whole(received: bytes) -> bool:
+    head, end, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: (\d+)", head)
+    return bool(end) and len(body) >= (int(length[1]) if length else 0)
 
 
 @contextmanager
