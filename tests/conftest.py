@@ -21,7 +21,7 @@ if str(ROOT) not in sys.path:
 
 from tools import compiled  # noqa: E402  # importable since the line above
 
-pytest_plugins = ["tests.support.parallel_runs"]
+pytest_plugins = ["tests.support.parallel_runs", "tests.support.failure_reports"]
 
 COMPILED = os.environ.get("POINTSMAN_COMPILED") == "1" and compiled.is_current()
 if COMPILED:

@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 
 from controlplane.client.cli import main
 from controlplane.server.assembly import Running
+from tests.support import child_process
 from tests.support.served_control_plane import served
 from tests.support.stub_proxy import StubProxy, stub_proxy
 from tests.support.waiting import PATIENCE, wait_until
@@ -193,7 +194,7 @@ def test_groups_can_be_listed_put_and_deleted(cp: Server) -> None:
 
 def test_events_follow_and_stop_after_a_count(cp: Server) -> None:
     command = [*PROGRAM, "--server", f"http://{cp.running.api}", "events", "-n", "1", "-o", "json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as following:
+    with child_process.start(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as following:
         names = iter(range(1000))
 
         def heard() -> bool:
@@ -259,7 +260,7 @@ def test_up_starts_prints_and_stops_cleanly(tmp_path: Path) -> None:
         str(tmp_path),
     ]
     command += [part for name in ("api", "grpc", "xds") for part in (f"--{name}-listen", "127.0.0.1:0")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    process = child_process.start(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdout is not None
     lines = [process.stdout.readline()]
     while not lines[-1].startswith("Next:") and lines[-1]:

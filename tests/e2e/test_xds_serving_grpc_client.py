@@ -16,7 +16,7 @@ import grpc
 import pytest
 
 from controlplane.base import type_url as urls
-from tests.support import grpc_xds_caller
+from tests.support import child_process, grpc_xds_caller
 from tests.support.discovery_server import DiscoveryServer
 from tests.support.waiting import wait_until
 from tests.support.xds_resources import api_listener, eds_cluster, endpoints, rds_listener, routes
@@ -59,7 +59,7 @@ class Caller:
         bootstrap.write_text(json.dumps({"xds_servers": [server], "node": {"id": NODE, "cluster": "clients"}}))
         # The proxy variables of the machine would send the loopback call elsewhere.
         environment = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
-        self._process = subprocess.Popen(
+        self._process = child_process.start(
             [sys.executable, grpc_xds_caller.__file__, f"xds:///{SERVICE}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

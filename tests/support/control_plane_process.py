@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
+from tests.support import child_process
 from tests.support.waiting import wait_until
 
 START_TIMEOUT = 60.0
@@ -47,7 +48,7 @@ class ControlPlaneProcess:
         listens = [flag for name, port in ports.items() for flag in (f"--{name}-listen", f"127.0.0.1:{port}")]
         command = [sys.executable, "-m", "controlplane", "serve", "--data", str(self._directory / "data"), *listens]
         with log.open("wb") as output:
-            self._process = subprocess.Popen(
+            self._process = child_process.start(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=Path(__file__).parents[2]
             )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import child_process
 from tests.support.waiting import PATIENCE, wait_until
 
 _CONFIG = """
@@ -56,7 +57,7 @@ def nginx(directory: Path, server: str = "", http: str = "", listen: str = "") -
     config = directory / "nginx.conf"
     user = f"user {getpass.getuser()};" if os.geteuid() == 0 else ""  # or its workers cannot read what the test wrote
     config.write_text(_CONFIG.format(user=user, directory=directory, port=port, server=server, http=http, listen=listen))
-    process = subprocess.Popen([program, "-p", str(directory), "-c", str(config)], stderr=subprocess.DEVNULL)
+    process = child_process.start([program, "-p", str(directory), "-c", str(config)], stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: _accepts(port), "nginx accepts")
         yield port

@@ -10,16 +10,22 @@ import os
 import signal
 import subprocess
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.support import child_process
 from tests.support.admin_client import AdminClient
 from tests.support.waiting import PATIENCE, POLL_INTERVAL, NotInTimeError, wait_until
 
 # A busy machine starts an interpreter slowly; a proxy that refuses its bootstrap exits and is noticed at once.
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = PATIENCE
+
+
+# Whoever looks into a failure wants to know what they have said (failure_reports).
+known: weakref.WeakSet[ProxyProcess] = weakref.WeakSet()
 
 
 class ProxyRefusedError(AssertionError):
@@ -45,6 +51,7 @@ class ProxyProcess:
             str(self._admin_path),
         ]
         self._process: subprocess.Popen[bytes] | None = None
+        known.add(self)
 
     @property
     def pid(self) -> int:
@@ -63,7 +70,7 @@ class ProxyProcess:
     def log(self) -> str:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
-    def _log_end(self) -> str:
+    def log_end(self) -> str:
         # Envoy repeats the whole bootstrap in one line of its refusal.
         return "\n".join(line[:600] for line in self.log().splitlines()[-30:])
 
@@ -71,7 +78,7 @@ class ProxyProcess:
         """Start without waiting: for proxies that are not expected to become ready yet."""
         self._admin_path.unlink(missing_ok=True)
         with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = child_process.start(
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=Path(__file__).parents[2]
             )
 
@@ -84,12 +91,12 @@ class ProxyProcess:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if self.returncode is not None:
-                raise ProxyRefusedError(f"{self.name} ended with {self.returncode}:\n{self._log_end()}")
+                raise ProxyRefusedError(f"{self.name} ended with {self.returncode}:\n{self.log_end()}")
             if self._answers_ready():
                 return
             time.sleep(POLL_INTERVAL)
         self.kill()
-        raise NotInTimeError(f"{self.name} not ready within {timeout} s:\n{self._log_end()}")
+        raise NotInTimeError(f"{self.name} not ready within {timeout} s:\n{self.log_end()}")
 
     def _answers_ready(self) -> bool:
         try:
