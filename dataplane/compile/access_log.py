@@ -6,16 +6,18 @@ Envoy: config.accesslog.v3.AccessLog, config.core.v3.SubstitutionFormatString.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, cast
 
 from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog
-from envoy.config.core.v3.substitution_format_string_pb2 import JsonFormatOptions, SubstitutionFormatString
+from envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
 
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.access_log_filter import compile_log_filter
 from dataplane.compile.context import CompileContext
 from dataplane.compile.data_source import read_data_source
+from dataplane.compile.elsewhere import is_elsewhere
 from dataplane.compile.fields import find_extension
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import struct_dict
@@ -24,11 +26,11 @@ from dataplane.observe.format import Json, JsonFormat, TextFormat
 
 if TYPE_CHECKING:
     from dataplane.api.access_logger import AccessLogger
+    from dataplane.observe.log_file import LogFile
 
 supports(AccessLog, "name", "filter", "typed_config")
 supports(SubstitutionFormatString, "text_format", "json_format", "text_format_source", "omit_empty_values", "content_type")
 ignores(SubstitutionFormatString, "json_format_options", because="keys are always sorted")
-supports(JsonFormatOptions)
 
 KIND: Final = "envoy.access_loggers"
 
@@ -49,6 +51,13 @@ def compile_access_log(log: AccessLog, at: FieldPath, context: CompileContext) -
     if not log.HasField("filter"):
         return logger
     return FilteredLogger(logger, compile_log_filter(log.filter, at / "filter", context))
+
+
+def open_log(path: str, at: FieldPath, context: CompileContext) -> LogFile:
+    """What can be known without opening it is looked at: the file is only made when there is something to write."""
+    if not is_elsewhere() and (os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or ".")):
+        raise ConfigError(at, f"unable to open file '{path}': No such file or directory")
+    return context.log_files.open(path)
 
 
 def compile_format(message: SubstitutionFormatString, at: FieldPath) -> TextFormat | JsonFormat:

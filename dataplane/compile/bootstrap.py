@@ -29,7 +29,7 @@ from dataplane.api.access_logger import AccessLogger
 from dataplane.base.address import Address
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.base.version import BUILD_TYPE, ENVOY_VERSION, STATUS, TLS_LIBRARY, revision
-from dataplane.compile.access_log import compile_access_log, compile_access_logs
+from dataplane.compile.access_log import compile_access_log, compile_access_logs, open_log
 from dataplane.compile.config_source import compile_api_config_source, compile_config_source
 from dataplane.compile.context import CompileContext
 from dataplane.compile.default_tags import DEFAULT_TAGS
@@ -40,6 +40,7 @@ from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import seconds_or, wrapped
 from dataplane.compile.watchdogs import compile_watchdogs
 from dataplane.observe import names
+from dataplane.observe.log_file import LogFile
 from dataplane.snapshot.config_source import ApiConfigSource, ConfigSource
 from dataplane.snapshot.overload import OverloadSettings
 from dataplane.snapshot.watchdogs import WatchdogsSettings
@@ -67,7 +68,11 @@ supports(
 )
 ignores(Bootstrap, "enable_dispatcher_stats", because="the event loop is not libevent and has no such statistics")
 ignores(Bootstrap, "deferred_stat_options", because="statistics are cheap to create and shown only where they were used")
-ignores(Bootstrap, "inline_headers", because="they make look-ups in Envoy's header map faster and mean nothing else")
+ignores(
+    Bootstrap,
+    "inline_headers",
+    because="they make look-ups in Envoy's header map faster; fields of one name stay apart: docs/differences.md",
+)
 ignores(Bootstrap, "flags_path", because="Envoy itself stopped reading it")
 ignores(Bootstrap, "perf_tracing_file_path", because="only for builds with Perfetto")
 ignores(Bootstrap, "memory_allocator_manager", because="the interpreter's allocator has no such release rate")
@@ -97,17 +102,13 @@ supports(Bootstrap.ApplicationLogConfig.LogFormat, "text_format", "json_format")
 supports(bootstrap_pb2.Admin, "address", "access_log", "access_log_path")
 ignores(bootstrap_pb2.Admin, "profile_path", because="the CPU profiler of Envoy is its own")
 ignores(bootstrap_pb2.Admin, "ignore_global_conn_limit", because="admin connections are never limited")
-supports(bootstrap_pb2.ClusterManager, "load_stats_config")
+supports(bootstrap_pb2.ClusterManager, "load_stats_config", "outlier_detection")
+supports(bootstrap_pb2.ClusterManager.OutlierDetection, "event_log_path")
 ignores(bootstrap_pb2.ClusterManager, "enable_deferred_cluster_creation", because="pools are always created on first use")
 ignores(
     bootstrap_pb2.ClusterManager,
     "local_cluster_name",
-    because="only zone-aware routing, which is refused where it is asked for, reads it",
-)
-ignores(
-    bootstrap_pb2.ClusterManager,
-    "outlier_detection",
-    because="outlier detection, whose events it logs, is refused where it is asked for",
+    because="zone-aware routing reads it, which there is none of: docs/differences.md",
 )
 supports(TypedExtensionConfig, "name", "typed_config")
 supports(bootstrap_pb2.LayeredRuntime, "layers")
@@ -147,6 +148,7 @@ class BootstrapConfig:
     cds_config: ConfigSource | None = None
     ads_config: ApiConfigSource | None = None
     hds_config: ApiConfigSource | None = None
+    outlier_log: LogFile | None = None  # of ejections
 
 
 def compile_bootstrap(message: bootstrap_pb2.Bootstrap, context: CompileContext) -> BootstrapConfig:
@@ -174,6 +176,10 @@ def compile_bootstrap(message: bootstrap_pb2.Bootstrap, context: CompileContext)
     watchdogs = WatchdogsSettings()
     with problems.collect():
         watchdogs = compile_watchdogs(message, at)
+    outlier_log: LogFile | None = None
+    if path := message.cluster_manager.outlier_detection.event_log_path:
+        with problems.collect():
+            outlier_log = open_log(path, at / "cluster_manager" / "outlier_detection" / "event_log_path", context)
     overload, limit = compile_overload(message.overload_manager, runtime, at / "overload_manager", context)
     lds, cds, ads = _dynamic_resources(message.dynamic_resources, at / "dynamic_resources", context)
     return BootstrapConfig(
@@ -199,6 +205,7 @@ def compile_bootstrap(message: bootstrap_pb2.Bootstrap, context: CompileContext)
         cds_config=cds,
         ads_config=ads,
         hds_config=hds,
+        outlier_log=outlier_log,
     )
 
 

@@ -97,7 +97,7 @@ class Rate:
 class HostRecord:
     """What one host did.  failures: may be those of several processes; see base.failures."""
 
-    __slots__ = ("_settings", "backoff", "changed_at", "ejected", "external", "failures", "jitter", "local")
+    __slots__ = ("_settings", "backoff", "changed_at", "ejected", "ejections", "external", "failures", "jitter", "local")
 
     def __init__(self, settings: OutlierSettings) -> None:
         self._settings = settings
@@ -105,6 +105,7 @@ class HostRecord:
         self.external = Rate()
         self.local = Rate()
         self.ejected = False
+        self.ejections = 0  # how many there ever were
         self.backoff = 0  # how many base times the next ejection lasts, less one
         self.changed_at = 0.0  # when it was last ejected or taken back
         self.jitter = 0.0
@@ -166,6 +167,7 @@ class HostRecord:
     def eject(self, now: float, chance: float) -> None:
         settings = self._settings
         self.ejected = True
+        self.ejections += 1
         self.changed_at = now
         self.jitter = settings.max_ejection_time_jitter * chance
         if settings.base_ejection_time * (self.backoff + 1) < settings.max_ejection_time + settings.base_ejection_time:

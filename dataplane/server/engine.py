@@ -59,7 +59,8 @@ class Engine:
         self.levels = None if self.config.overload is None else _levels(self.config.overload, self.stats)
         self.holder = Holder()
         deadlines = DeadlineWheel(loop.time, loop.call_at)
-        self.clusters = ClusterManager(self.holder, self.stats, loop, deadlines, findings, sink, shared, self.levels)
+        outlier_log = self.config.outlier_log
+        self.clusters = ClusterManager(self.holder, self.stats, loop, deadlines, findings, sink, shared, self.levels, outlier_log)
         if self.config.internal_buffer_size is not None:
             self.clusters.internal_listeners.buffer_size = self.config.internal_buffer_size
         self._context = ServerContext(

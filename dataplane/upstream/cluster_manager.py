@@ -27,6 +27,7 @@ from dataplane.upstream.cluster_stats import ManagerStats, MembershipStats
 from dataplane.upstream.dns_discovery import DnsDiscovery, with_addresses
 from dataplane.upstream.findings import Findings, FindingsSink, ToldNames
 from dataplane.upstream.internal_connection import InternalListeners
+from dataplane.upstream.outlier_log import OutlierLog
 from dataplane.upstream.resolver import Resolver
 from dataplane.upstream.runtime import UpstreamRuntime
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from dataplane.base.address import Address
     from dataplane.base.counts import SharedCounts
     from dataplane.base.deadlines import DeadlineWheel
+    from dataplane.observe.log_file import LogFile
     from dataplane.observe.stats import StatsStore
     from dataplane.snapshot.cluster import Cluster, LoadAssignment
     from dataplane.snapshot.snapshot import Holder, Snapshot
@@ -55,7 +57,7 @@ class ClusterManager:
     """Live clusters by name.  One per event loop.
 
     findings: names and checks are another process's work.  sink: who else is told of those of this process.
-    shared: what other processes count together with this one.
+    shared: what other processes count together with this one.  outlier_log: of ejections.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class ClusterManager:
         sink: FindingsSink | None = None,
         shared: SharedCounts | None = None,
         overload: OverloadLevels | None = None,
+        outlier_log: LogFile | None = None,
     ) -> None:
         self._holder = holder
         self._stats = stats
@@ -86,6 +89,7 @@ class ClusterManager:
             self.internal_listeners,
             shared,
             None if overload is None else overload.points.get(NEW_UPSTREAM_CONNECTION),
+            None if outlier_log is None else OutlierLog(outlier_log),
         )
         self._clusters: dict[str, UpstreamCluster] = {}
         self._retiring: set[UpstreamCluster] = set()

@@ -138,6 +138,8 @@ class HostHealth:
             runtime.chance,
             self._on_ejections,
             self._on_failed,
+            config.name,
+            runtime.outlier_log,
         )
 
     def _watch(self, detector: OutlierDetector | ReportingDetector, hosts: Collection[UpstreamHost]) -> None:

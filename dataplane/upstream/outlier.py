@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
 from dataplane.balancing.hosts import HealthFlag
-from dataplane.resilience.outlier import NOT_CONNECTED, TIMED_OUT, Ejection, HostRecord, OutlierSettings, judge_rates
+from dataplane.resilience.outlier import NOT_CONNECTED, TIMED_OUT, Ejection, HostRecord, Interval, OutlierSettings, judge_rates
 
 if TYPE_CHECKING:
     from dataplane.base.address import Address
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dataplane.base.failures import Failures
     from dataplane.observe.stats import Scope
     from dataplane.upstream.host import UpstreamHost
+    from dataplane.upstream.outlier_log import OutlierLog
     from dataplane.upstream.outlier_reports import OutlierReport
 
 EJECTED: Final = int(HealthFlag.FAILED_OUTLIER_CHECK)
@@ -80,7 +81,7 @@ class HostMonitor:
 
 
 class OutlierDetector:
-    """on_change: some host's flags changed.  on_ejected: this one was ejected just now."""
+    """on_change: some host's flags changed.  on_ejected: this one was ejected just now.  log: None where nobody wants one; cluster: for it."""
 
     def __init__(
         self,
@@ -91,8 +92,13 @@ class OutlierDetector:
         chance: Callable[[], float],
         on_change: Callable[[], None],
         on_ejected: Callable[[UpstreamHost], None],
+        cluster: str = "",
+        log: OutlierLog | None = None,
     ) -> None:
         self.settings = settings
+        self._cluster = cluster
+        self._log = log
+        self._judged: dict[Ejection, Interval] = {}  # the last interval, by what it may eject for
         self.stats = OutlierStats(scope)
         self._deadlines = deadlines
         self._clock = clock
@@ -155,27 +161,39 @@ class OutlierDetector:
             stats.overflow.inc()
         elif self._chance() * 100 < settings.enforced(ejection):
             stats.enforced[ejection].inc()
-            self._eject(monitor)
+            self._eject(monitor, ejection)
+        elif self._log is not None:
+            self._log.ejected(self._cluster, monitor, self._since(monitor), ejection, False, self._judged.get(ejection))
 
-    def _eject(self, monitor: HostMonitor) -> None:
-        stats = self.stats
+    def _eject(self, monitor: HostMonitor, ejection: Ejection) -> None:
+        stats, record = self.stats, monitor.record
         stats.active.inc()
         stats.enforced_total.inc()
         stats.total.inc()
-        monitor.record.eject(self._clock(), self._chance())
+        since = self._since(monitor)
+        record.eject(self._clock(), self._chance())
         monitor.host.flags |= EJECTED
         self._on_ejected(monitor.host)
         self._on_change()
+        if self._log is not None:
+            self._log.ejected(self._cluster, monitor, since, ejection, True, self._judged.get(ejection))
+
+    def _since(self, monitor: HostMonitor) -> float | None:
+        """Seconds since the host was ejected or taken back; None where it never was."""
+        return self._clock() - monitor.record.changed_at if monitor.record.ejections else None
 
     def uneject(self, host: UpstreamHost) -> None:
         """Take a host back, if it is ejected."""
         monitor = self._monitors.get(host)
         if monitor is None or not monitor.record.ejected:
             return
+        since = self._since(monitor)
         monitor.record.uneject(self._clock())
         self.stats.active.dec()
         host.flags &= ~EJECTED
         self._on_change()
+        if self._log is not None:
+            self._log.taken_back(self._cluster, monitor, since)
 
     def on_check_succeeded(self, host: UpstreamHost) -> None:
         if self.settings.successful_active_health_check_uneject_host:
@@ -190,8 +208,10 @@ class OutlierDetector:
                 self.uneject(monitor.host)
         kinds = (Ejection.SUCCESS_RATE, Ejection.FAILURE_PERCENTAGE)
         external = judge_rates([monitor.record.external for monitor in monitors], self.settings, *kinds)
+        self._judged = dict.fromkeys(kinds, external)
         kinds = (Ejection.LOCAL_ORIGIN_SUCCESS_RATE, Ejection.LOCAL_ORIGIN_FAILURE_PERCENTAGE)
         local = judge_rates([monitor.record.local for monitor in monitors], self.settings, *kinds)
+        self._judged |= dict.fromkeys(kinds, local)
         for monitor in monitors:
             monitor.host.success_rate = monitor.record.external.rate
             monitor.host.local_origin_success_rate = monitor.record.local.rate

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dataplane.observe.stats import StatsStore
     from dataplane.upstream.findings import Findings, FindingsSink
     from dataplane.upstream.internal_connection import InternalListeners
+    from dataplane.upstream.outlier_log import OutlierLog
     from dataplane.upstream.tls_dial import Secrets
 
 _NOTHING: Mapping[str, object] = {}
@@ -37,3 +38,4 @@ class UpstreamRuntime:
     internal: InternalListeners | None = None
     shared: SharedCounts | None = None  # None: no other process has these clusters
     shed: LoadShedPoint | None = None  # asked before a connection is made
+    outlier_log: OutlierLog | None = None

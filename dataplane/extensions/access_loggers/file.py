@@ -5,17 +5,15 @@ Not here: files and their writer thread (observe.log_file), formats (observe.for
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import cast
 
 from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
 
 from dataplane.api.registry import extension
-from dataplane.base.errors import ConfigError, FieldPath
-from dataplane.compile.access_log import KIND, compile_format
+from dataplane.base.errors import FieldPath
+from dataplane.compile.access_log import KIND, compile_format, open_log
 from dataplane.compile.context import CompileContext
-from dataplane.compile.elsewhere import is_elsewhere
 from dataplane.compile.support import supports
 from dataplane.compile.units import struct_dict
 from dataplane.extensions.common.line_logger import LineLogger
@@ -27,8 +25,7 @@ supports(FileAccessLog, "path", "format", "json_format", "typed_json_format", "l
 @extension(KIND, FileAccessLog.DESCRIPTOR.full_name)
 def compile_config(config: FileAccessLog, at: FieldPath, context: CompileContext) -> LineLogger:
     line = _format(config, at)
-    _check_path(config.path, at / "path")
-    return LineLogger(line, context.log_files.open(config.path))
+    return LineLogger(line, open_log(config.path, at / "path", context))
 
 
 def _format(config: FileAccessLog, at: FieldPath) -> TextFormat | JsonFormat:
@@ -38,11 +35,3 @@ def _format(config: FileAccessLog, at: FieldPath) -> TextFormat | JsonFormat:
     if kind in ("json_format", "typed_json_format"):
         return JsonFormat(cast("Mapping[str, Json]", struct_dict(getattr(config, kind))), at / kind)
     return TextFormat(config.format or DEFAULT_HTTP_FORMAT, at / "format")
-
-
-def _check_path(path: str, at: FieldPath) -> None:
-    """What can be known without opening it: the file is only made when there is something to write."""
-    if is_elsewhere():
-        return
-    if os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or "."):
-        raise ConfigError(at, f"unable to open file '{path}': No such file or directory")

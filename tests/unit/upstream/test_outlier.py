@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Any, cast
 
 from dataplane.base.address import SocketAddress
 from dataplane.base.deadlines import DeadlineWheel
+from dataplane.observe.log_file import LogFile
 from dataplane.observe.stats import StatsStore
 from dataplane.resilience.outlier import OutlierSettings
 from dataplane.upstream.host import UpstreamHost
 from dataplane.upstream.outlier import OutlierDetector
+from dataplane.upstream.outlier_log import OutlierLog
 from tests.support.upstream_wire import Clock
 
 
@@ -19,6 +22,7 @@ class World:
         self.store = StatsStore()
         self.changes = 0
         self.ejected: list[int] = []
+        self.events: list[dict[str, Any]] = []
         self.hosts = [UpstreamHost(SocketAddress("10.0.0.1", port)) for port in range(hosts)]
         self.detector = OutlierDetector(
             OutlierSettings(**{"max_ejection_percent": 100, **settings}),
@@ -28,11 +32,17 @@ class World:
             lambda: chance,
             self.on_change,
             lambda host: self.ejected.append(self.hosts.index(host)),
+            "app",
+            OutlierLog(cast(LogFile, self)),
         )
         self.detector.follow(self.hosts)
 
     def on_change(self) -> None:
         self.changes += 1
+
+    def write(self, line: bytes) -> None:
+        """As the file of the log of ejections."""
+        self.events.append(json.loads(line))
 
     def answer(self, host: int, *statuses: int) -> None:
         monitor = self.hosts[host].monitor
@@ -135,6 +145,13 @@ def test_the_statistics_of_an_interval_eject() -> None:
     assert world.counted()["ejections_enforced_success_rate"] == 1
     assert world.counted()["ejections_success_rate"] == 1
     assert [host.success_rate for host in world.hosts] == [100, 100, 100, 100, 100, 50]
+    [event] = world.events
+    assert event["type"] == "SUCCESS_RATE"
+    assert event["eject_success_rate_event"] == {
+        "host_success_rate": 50,
+        "cluster_average_success_rate": 91,
+        "cluster_success_rate_ejection_threshold": 56,
+    }
 
 
 def test_local_statistics_only_count_where_they_are_kept_apart() -> None:
@@ -151,6 +168,9 @@ def test_local_statistics_only_count_where_they_are_kept_apart() -> None:
     assert (world.hosts[0].local_origin_success_rate, world.hosts[1].local_origin_success_rate) == (-1.0, -1.0)
     assert world.counted()["ejections_enforced_local_origin_failure_percentage"] == 1
     assert world.ejected == [0]
+    [event] = world.events
+    assert event["type"] == "FAILURE_PERCENTAGE_LOCAL_ORIGIN"
+    assert event["eject_failure_percentage_event"] == {"host_success_rate": 0}
 
 
 def test_a_successful_check_takes_a_host_back() -> None:

@@ -89,10 +89,10 @@ def test_a_library_that_cannot_be_asked_is_not_asked(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.usefixtures("fresh")
 def test_a_connection_that_is_somewhere_else_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    elsewhere = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    another = shake_hands(client(VERSIONS[1]), server()).server
+    address = module.pointer_of(another)
     found = OpenSsl()
-    monkeypatch.setattr(module, "pointer_of", lambda connection: found.pointer(elsewhere) + 8)
-    monkeypatch.setattr(found, "pointer", lambda context: 0)
+    monkeypatch.setattr(module, "pointer_of", lambda connection: address)
     with pytest.raises(UnreachableError):
         Negotiated(found)
     monkeypatch.setattr(module, "library", lambda: found)
