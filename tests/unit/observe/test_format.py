@@ -58,6 +58,21 @@ def test_text(format_string: str, expected: str) -> None:
     assert text(format_string) == expected
 
 
+def test_a_stream_that_began_later_is_printed_with_its_own_second_and_no_duration_before_its_end() -> None:
+    line = TextFormat("%START_TIME% %DURATION% %RESP(:STATUS?X-R)%", AT)
+    first, later = sample(), sample()
+    later[3].start_wall += 1.5
+    later[3].end_at = 0.0
+    assert line.render(*first) == b"2023-11-14T22:13:20.250Z 9 200"
+    assert line.render(later[0], None, later[2], later[3]) == b"2023-11-14T22:13:21.750Z - -"
+
+
+def test_a_field_that_repeats_is_printed_once() -> None:
+    request, response, trailers, info = sample()
+    request.fields += [(b"x-b", b"second")]
+    assert TextFormat("%REQ(X-B)%", AT).render(request, response, trailers, info) == b"beta"
+
+
 def test_missing_values_vanish_when_told_so() -> None:
     assert text("[%REQ(NOPE)%]", omit_empty_values=True) == "[]"
 

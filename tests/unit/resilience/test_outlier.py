@@ -40,6 +40,13 @@ def test_our_own_failures_count_as_a_status_unless_they_are_counted_apart() -> N
     assert apart.on_local_failure(NOT_CONNECTED) == []
     apart.on_connected()
     assert [apart.on_local_failure(NOT_CONNECTED), apart.on_local_failure(TIMED_OUT)] == [[], [LOCAL]]
+    assert apart.take_tally() == (0, 0, 4, 1)
+
+
+def test_connections_count_only_where_failures_of_our_own_making_are_counted_apart() -> None:
+    record = HostRecord(OutlierSettings())
+    record.on_connected()
+    assert record.take_tally() == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,29 @@ def test_it_ends_for_all_and_failures_in_a_row_begin_anew(together: bool) -> Non
     assert one.health == ["healthy"] * 3
 
 
+def test_failures_after_a_host_was_taken_back_count_before_everybody_knows_of_it() -> None:
+    world = World(base_ejection_time=30.0)
+    one, late = world.workers[0], Worker(world)
+    one.answer(1, *[500] * 5)
+    late.findings.tell_ejections("app", world.detector.ejected)
+    world.clock.advance(41.0)
+    one.answer(1, *[500] * 4)
+    late.findings.tell_ejections("app", world.detector.ejected)
+    assert late.health == ["healthy"] * 3
+    one.answer(1, 500)
+    assert one.health[1] == "/failed_outlier_check"
+
+
+def test_failures_of_a_host_that_came_back_are_counted_together_again() -> None:
+    world = World()
+    one, other = world.workers
+    other.detector.follow(other.hosts[:1])
+    other.detector.follow(other.hosts)
+    one.answer(1, *[500] * 4)
+    other.answer(1, 500)
+    assert world.counted("ejections_active") == 1
+
+
 def test_rates_are_those_of_all_together() -> None:
     """No worker alone has the volume that is asked for."""
     world = World(hosts=5, success_rate_request_volume=10, consecutive_5xx=0, enforcing_failure_percentage=0)

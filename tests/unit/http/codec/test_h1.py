@@ -174,6 +174,16 @@ def test_expect_100_continue_is_passed_on_where_configured() -> None:
     assert client.take() == b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
+def test_the_first_interim_response_stands_for_all() -> None:
+    engine = Engine(settings={"proxy_100_continue": True})
+    client = engine.connect()
+    client.send(get(b"/", b"content-length: 3", b"expect: 100-continue", method=b"POST"))
+    for _ in range(2):
+        engine.up.last.receiver.on_informational(ResponseHeaders(100))
+    assert client.take() == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert engine.counter("cluster.up.upstream_rq_100") == 1
+
+
 def test_an_early_response_ends_the_connection_but_not_at_once() -> None:
     engine = Engine(routes=[route(action=DirectResponse(200, b"hello"))])
     client = engine.connect()
