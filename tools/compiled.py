@@ -24,7 +24,7 @@ _STAMP: Final = "SOURCES"
 # What every request passes through, by package; with the bases of its classes, since a compiled class wants compiled ones.
 COMPILED: Final = {
     "api": "transport_socket",
-    "balancing": "host policies",
+    "balancing": "host maglev_entries policies",
     "base": "counts deadlines failures write_queue",
     "extensions/common": "line_logger",
     "extensions/transport_sockets/tls": "facts transport",

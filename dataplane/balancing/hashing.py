@@ -6,8 +6,9 @@ Envoy: ThreadAwareLoadBalancerBase, HashUtil, MurmurHash.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar, cast
+from weakref import WeakValueDictionary
 
 from dataplane.balancing.balancer import BalancerSettings, pick_nothing
 from dataplane.balancing.hosts import Host, HostSet, HostT
@@ -27,13 +28,37 @@ TableT = TypeVar("TableT", bound=Host, covariant=True)
 class Table(Protocol[TableT]):
     """Chooses by hash.  attempt: from 0; the next ones are for requests that did not want the host before."""
 
-    def __call__(self, hash_key: int, attempt: int) -> TableT: ...
+    def pick(self, hash_key: int, attempt: int) -> TableT: ...
 
 
 Weighted = Sequence[tuple[HostT, float]]
 """Hosts with their shares, which add up to 1."""
 
 TableMaker = Callable[[Weighted[HostT]], Table[HostT]]
+
+
+class KeptTables(Generic[HostT]):
+    """Makes a table once for the same hosts with the same shares, as long as a picker has it: it may take long."""
+
+    __slots__ = ("_tables",)
+
+    def __init__(self) -> None:
+        self._tables: WeakValueDictionary[object, Table[HostT]] = WeakValueDictionary()
+
+    def table(self, weighted: Weighted[HostT], config: HashConfig, make: TableMaker[HostT]) -> Table[HostT]:
+        """A host counts as the same while it is hashed by the same key."""
+        made_of = (config, tuple((host, host_key(host, config.use_hostname), share) for host, share in weighted))
+        table = self._tables.get(made_of)
+        if table is None:
+            table = self._tables[made_of] = make(weighted)
+        return table
+
+
+class HashConfig(Hashable, Protocol):
+    """What both kinds of tables have in common."""
+
+    @property
+    def use_hostname(self) -> bool: ...
 
 
 class HashContext(Protocol):
@@ -68,12 +93,12 @@ class _Hashed(Generic[HostT]):
         table = self._tables[priority]
         if table is None:
             return None
-        host = table(hash_key, 0)
+        host = table.pick(hash_key, 0)
         if request is not None:
             for attempt in range(1, request.selection_attempts() + 1):
                 if not request.excluded(host):
                     break
-                host = table(hash_key, attempt)
+                host = table.pick(hash_key, attempt)
         return host
 
 

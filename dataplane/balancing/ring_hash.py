@@ -30,9 +30,9 @@ class RingHash:
 
 
 class Ring(Generic[HostT]):
-    """A table (balancing.hashing.Table) over hosts with their shares."""
+    """A table (balancing.hashing.Table) over hosts with their shares.  places_per_host: the fewest and the most."""
 
-    __slots__ = ("_hosts", "_places")
+    __slots__ = ("__weakref__", "_hosts", "_places", "places_per_host")
 
     def __init__(self, weighted: Weighted[HostT], config: RingHash) -> None:
         hash_of: Callable[[bytes], int] = murmur_hash_2 if config.murmur else xxh64_intdigest
@@ -51,6 +51,8 @@ class Ring(Generic[HostT]):
         ring.sort(key=itemgetter(0))
         self._places = [place for place, _ in ring]
         self._hosts = [host for _, host in ring]
+        counts = Counter(map(id, self._hosts)).values()
+        self.places_per_host = min(counts), max(counts)
 
     def pick(self, hash_key: int, attempt: int) -> HostT:
         size = len(self._hosts)
@@ -60,8 +62,3 @@ class Ring(Generic[HostT]):
     @property
     def size(self) -> int:
         return len(self._hosts)
-
-    def places_per_host(self) -> tuple[int, int]:
-        """The fewest and the most."""
-        counts = Counter(map(id, self._hosts)).values()
-        return min(counts), max(counts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dataplane.balancing import policies
 from dataplane.balancing.balancer import BalancerSettings, build
 from dataplane.balancing.by_priority import ByPriority
-from dataplane.balancing.hashing import Table, TableMaker, Weighted, build_hashed
+from dataplane.balancing.hashing import KeptTables, Table, TableMaker, Weighted, build_hashed
 from dataplane.balancing.hosts import HostSet
 from dataplane.balancing.maglev import Maglev, MaglevTable
 from dataplane.balancing.policies import Chance, Picker, PickerMaker
@@ -29,12 +29,13 @@ Build = Callable[[Sequence[HostSet[UpstreamHost]]], Picker[UpstreamHost]]
 class Balancers:
     """Makes the pickers of one cluster, one after the other, and keeps what is counted across them."""
 
-    __slots__ = ("_chance", "_stats", "_subset_stats")
+    __slots__ = ("_chance", "_stats", "_subset_stats", "_tables")
 
     def __init__(self, stats: ClusterStats, chance: Chance) -> None:
         self._stats = stats
         self._chance = chance
         self._subset_stats: SubsetStats | None = None
+        self._tables: KeptTables[UpstreamHost] = KeptTables()
 
     def picker(self, cluster: Cluster, sets: Sequence[HostSet[UpstreamHost]]) -> Picker[UpstreamHost]:
         """Over the hosts as they stand."""
@@ -64,7 +65,7 @@ class Balancers:
     def _builder(self, cluster: Cluster, how: BalancerSettings) -> Build:
         chance, panics = self._chance, self._stats.membership.lb_healthy_panic
         if cluster.lb_policy in ("RING_HASH", "MAGLEV"):
-            make_table = _table_maker(cluster, self._stats.scope)
+            make_table = _table_maker(cluster, self._tables, self._stats.scope)
             return lambda sets: build_hashed(sets, make_table, how, chance, panics)
         make = policy(cluster, chance)
         return lambda sets: build(sets, make, how, chance, panics)
@@ -90,25 +91,27 @@ def _settings(cluster: Cluster) -> BalancerSettings:
     return BalancerSettings(round(cluster.panic_threshold * 100), cluster.locality_weighted, cluster.fail_traffic_on_panic)
 
 
-def _table_maker(cluster: Cluster, scope: Scope) -> TableMaker[UpstreamHost]:
+def _table_maker(cluster: Cluster, kept: KeptTables[UpstreamHost], scope: Scope) -> TableMaker[UpstreamHost]:
     """Tables show their sizes in the cluster's statistics, as Envoy's do."""
     config = cluster.lb_config
 
     def make_ring(weighted: Weighted[UpstreamHost]) -> Table[UpstreamHost]:
         assert isinstance(config, RingHash)
-        ring = Ring(weighted, config)
+        ring = kept.table(weighted, config, lambda weighted: Ring(weighted, config))
+        assert isinstance(ring, Ring)
         scope.gauge("ring_hash_lb.size").set(ring.size)
-        least, most = ring.places_per_host()
+        least, most = ring.places_per_host
         scope.gauge("ring_hash_lb.min_hashes_per_host").set(least)
         scope.gauge("ring_hash_lb.max_hashes_per_host").set(most)
-        return ring.pick
+        return ring
 
     def make_maglev(weighted: Weighted[UpstreamHost]) -> Table[UpstreamHost]:
         assert isinstance(config, Maglev)
-        table = MaglevTable(weighted, config)
-        least, most = table.entries_per_host()
+        table = kept.table(weighted, config, lambda weighted: MaglevTable(weighted, config))
+        assert isinstance(table, MaglevTable)
+        least, most = table.entries_per_host
         scope.gauge("maglev_lb.min_entries_per_host").set(least)
         scope.gauge("maglev_lb.max_entries_per_host").set(most)
-        return table.pick
+        return table
 
     return make_ring if cluster.lb_policy == "RING_HASH" else make_maglev

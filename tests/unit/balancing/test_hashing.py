@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from xxhash import xxh64_intdigest
 
 from dataplane.balancing.balancer import BalancerSettings
-from dataplane.balancing.hashing import Table, Weighted, build_hashed, host_key, murmur_hash_2
+from dataplane.balancing.hashing import KeptTables, Table, Weighted, build_hashed, host_key, murmur_hash_2
 from dataplane.balancing.hosts import Host, HostSet, LocalityHosts, host_set
 from dataplane.balancing.maglev import Maglev, MaglevTable
 from dataplane.balancing.policies import Picker
@@ -79,7 +79,7 @@ def test_a_ring_gives_every_host_its_share() -> None:
     one, two, three = host("a"), host("b"), host("c", 2)
     ring = Ring([(one, 0.25), (two, 0.25), (three, 0.5)], RingHash())
     assert ring.size == 1024
-    assert ring.places_per_host() == (256, 512)
+    assert ring.places_per_host == (256, 512)
 
 
 def test_a_ring_is_a_ring() -> None:
@@ -94,7 +94,7 @@ def test_a_ring_has_no_more_places_than_its_maximum() -> None:
 
 def test_a_maglev_table_gives_every_host_its_share() -> None:
     table = MaglevTable([(host("a"), 0.25), (host("b"), 0.75)], Maglev(101))
-    least, most = table.entries_per_host()
+    least, most = table.entries_per_host
     assert (least + most, round(most / least)) == (101, 3)
 
 
@@ -119,7 +119,7 @@ def test_removing_a_host_moves_only_its_own_requests(keys: list[int]) -> None:
 
 def build(*sets: HostSet[Host], panics: Counter | None = None, chance: float = 0.0, **settings: bool) -> Picker[Host]:
     def make(weighted: Weighted[Host]) -> Table[Host]:
-        return Ring(weighted, RingHash(64)).pick
+        return Ring(weighted, RingHash(64))
 
     return build_hashed(sets, make, BalancerSettings(**settings), lambda: chance, panics or Counter("p"))
 
@@ -164,3 +164,41 @@ def test_a_retry_goes_on_along_the_ring() -> None:
     assert other is not first
     assert pick(Request(77, (first,), 0)) is first
     assert pick(Request(77, tuple(hosts), 3)) in hosts
+
+
+def test_a_table_is_made_anew_only_for_other_hosts_shares_or_keys() -> None:
+    made: list[object] = []
+    kept: KeptTables[Host] = KeptTables()
+
+    def table(weighted: Weighted[Host], size: int = 13) -> Table[Host]:
+        def make(weighted: Weighted[Host]) -> Table[Host]:
+            made.append(weighted)
+            return MaglevTable(weighted, Maglev(size))
+
+        return kept.table(weighted, Maglev(size), make)
+
+    one, two = host("a"), host("b")
+    first = table([(one, 0.5), (two, 0.5)])
+    assert table([(one, 0.5), (two, 0.5)]) is first
+    others = [
+        table([(one, 0.25), (two, 0.75)]),
+        table([(one, 0.5), (host("b"), 0.5)]),
+        table([(one, 0.5), (two, 0.5)], 17),
+    ]
+    two.metadata = {}
+    others.append(table([(one, 0.5), (two, 0.5)]))
+    assert len({id(each) for each in (first, *others)}) == len(made) == 5
+
+
+def test_a_table_that_no_picker_has_is_not_kept() -> None:
+    kept: KeptTables[Host] = KeptTables()
+    weighted = [(host("a"), 1.0)]
+    made = [0]
+
+    def make(weighted: Weighted[Host]) -> Table[Host]:
+        made[0] += 1
+        return Ring(weighted, RingHash(4))
+
+    for _ in range(2):
+        kept.table(weighted, RingHash(4), make)
+    assert made == [2]
