@@ -8,6 +8,7 @@ from __future__ import annotations
 from envoy.config.core.v3.protocol_pb2 import Http2ProtocolOptions, KeepaliveSettings
 
 from dataplane.base.errors import ConfigError, FieldPath
+from dataplane.compile.http2_settings import compile_custom_settings
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import seconds_or, wrapped
 from dataplane.semantics import h2_options as values
@@ -69,6 +70,7 @@ def compile_http2_options(message: Http2ProtocolOptions, at: FieldPath, stream_e
             message, "override_stream_error_on_invalid_http_message", old if stream_error is None else stream_error
         ),
         keepalive=_keepalive(message, at / "connection_keepalive"),
+        custom_settings=compile_custom_settings(message, at / "custom_settings_parameters"),
     )
 
 

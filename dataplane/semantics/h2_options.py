@@ -43,6 +43,7 @@ class Http2Options:
     stream_reset_burst: int = 1000
     stream_reset_rate: int = 33
     keepalive: KeepaliveSettings = KeepaliveSettings()
+    custom_settings: tuple[tuple[int, int], ...] = ()  # identifiers and values
 
 
 DEFAULT_HTTP2: Final = Http2Options()

@@ -193,7 +193,9 @@ def _configuration(options: Http2Options, max_header_bytes: int, max_header_coun
 
 
 def _settings(options: Http2Options, client: bool) -> dict[int, int]:
+    """As Envoy sends them: a custom value for something that is known by name yields to the name's, even to its default."""
     settings = {
+        **dict(options.custom_settings),
         _SETTINGS["table"]: options.hpack_table_size,
         _SETTINGS["connect"]: int(options.allow_connect),
         _SETTINGS["streams"]: options.max_concurrent_streams,

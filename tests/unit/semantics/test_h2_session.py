@@ -119,3 +119,21 @@ def test_any_split_of_the_input_gives_the_same_events(size: int) -> None:
     if size > 4:
         assert found == expected
     assert [each for each in found if "Data" not in each] == [each for each in expected if "Data" not in each]
+
+
+@pytest.mark.parametrize(("client", "first"), [(False, []), (True, [(2, 0)])])
+def test_custom_settings_come_before_those_that_have_names(client: bool, first: list[tuple[int, int]]) -> None:
+    options = Http2Options(custom_settings=((0x99, 1), (6, 1000), (3, 7)))
+    session = H2Session(options, client=client, max_header_bytes=61440, max_header_count=100)
+    output = session.take_output().removeprefix(frames.PREFACE)
+    told = sent_settings(output)
+    assert told[: len(first) + 2] == [*first, (0x99, 1), (6, 1000)]
+    assert dict(told)[3] == DEFAULT_HTTP2.max_concurrent_streams  # as in Envoy: what is known by name counts
+
+
+def sent_settings(output: bytes) -> list[tuple[int, int]]:
+    """Identifiers and values of the SETTINGS frame that *output* begins with."""
+    first = frames.split(output)[0]
+    assert first.kind == frames.SETTINGS
+    pairs = [first.payload[at : at + 6] for at in range(0, len(first.payload), 6)]
+    return [(int.from_bytes(pair[:2], "big"), int.from_bytes(pair[2:], "big")) for pair in pairs]
