@@ -16,6 +16,7 @@ from typing import Any
 from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog
 from envoy.config.bootstrap.v3 import bootstrap_pb2
 from envoy.config.core.v3 import base_pb2
+from envoy.config.core.v3.address_pb2 import BindConfig
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.metrics.v3 import stats_pb2
 from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
@@ -35,6 +36,7 @@ from dataplane.compile.context import CompileContext
 from dataplane.compile.default_tags import DEFAULT_TAGS
 from dataplane.compile.fields import address, type_name, unpack_typed
 from dataplane.compile.overload import compile_overload
+from dataplane.compile.source_address import compile_source_addresses
 from dataplane.compile.stats_matcher import Rejects, compile_stats_matcher
 from dataplane.compile.support import ignores, supports
 from dataplane.compile.units import seconds_or, wrapped
@@ -102,7 +104,7 @@ supports(Bootstrap.ApplicationLogConfig.LogFormat, "text_format", "json_format")
 supports(bootstrap_pb2.Admin, "address", "access_log", "access_log_path")
 ignores(bootstrap_pb2.Admin, "profile_path", because="the CPU profiler of Envoy is its own")
 ignores(bootstrap_pb2.Admin, "ignore_global_conn_limit", because="admin connections are never limited")
-supports(bootstrap_pb2.ClusterManager, "load_stats_config", "outlier_detection")
+supports(bootstrap_pb2.ClusterManager, "load_stats_config", "outlier_detection", "upstream_bind_config")
 supports(bootstrap_pb2.ClusterManager.OutlierDetection, "event_log_path")
 ignores(bootstrap_pb2.ClusterManager, "enable_deferred_cluster_creation", because="pools are always created on first use")
 ignores(
@@ -141,6 +143,7 @@ class BootstrapConfig:
     admin_access_loggers: tuple[AccessLogger, ...] = ()
     rejects_stat: Rejects | None = None
     connection_limit: int | None = None
+    upstream_bind_config: BindConfig | None = None  # for clusters that say nothing else
     internal_buffer_size: int | None = None  # bytes that wait between us and an internal listener; None: there can be none
     overload: OverloadSettings | None = None
     watchdogs: WatchdogsSettings = field(default_factory=WatchdogsSettings)
@@ -173,6 +176,9 @@ def compile_bootstrap(message: bootstrap_pb2.Bootstrap, context: CompileContext)
     if message.HasField("hds_config"):
         with problems.collect():
             hds = compile_api_config_source(message.hds_config, at / "hds_config")
+    bind: BindConfig | None = None
+    with problems.collect():
+        bind = _upstream_bind_config(message, at / "cluster_manager" / "upstream_bind_config")
     watchdogs = WatchdogsSettings()
     with problems.collect():
         watchdogs = compile_watchdogs(message, at)
@@ -200,6 +206,7 @@ def compile_bootstrap(message: bootstrap_pb2.Bootstrap, context: CompileContext)
         connection_limit=limit,
         overload=overload,
         watchdogs=watchdogs,
+        upstream_bind_config=bind,
         internal_buffer_size=_internal_buffer_size(message, at / "bootstrap_extensions"),
         lds_config=lds,
         cds_config=cds,
@@ -207,6 +214,14 @@ def compile_bootstrap(message: bootstrap_pb2.Bootstrap, context: CompileContext)
         hds_config=hds,
         outlier_log=outlier_log,
     )
+
+
+def _upstream_bind_config(message: bootstrap_pb2.Bootstrap, at: FieldPath) -> BindConfig | None:
+    """It is read with each cluster, and whatever is wrong with it is said once."""
+    if not message.cluster_manager.HasField("upstream_bind_config"):
+        return None
+    compile_source_addresses(message.cluster_manager.upstream_bind_config, at, "Bootstrap")
+    return message.cluster_manager.upstream_bind_config
 
 
 def _internal_buffer_size(message: bootstrap_pb2.Bootstrap, at: FieldPath) -> int | None:

@@ -26,7 +26,7 @@ from dataplane.compile.http_policies import compile_http_policies
 from dataplane.compile.load_balancing import LbPolicy, compile_lb_policy, panic_threshold
 from dataplane.compile.original_dst import compile_original_dst
 from dataplane.compile.outlier_detection import compile_outlier_detection
-from dataplane.compile.source_address import compile_source_address
+from dataplane.compile.source_address import compile_source_addresses
 from dataplane.compile.support import supports
 from dataplane.compile.units import metadata_dict, seconds_or, struct_dict, wrapped
 from dataplane.compile.upstream_http import compile_upstream_http
@@ -40,6 +40,7 @@ from dataplane.snapshot.cluster import (
     HttpProtocolOptions,
     LoadAssignment,
     OriginalDst,
+    SourceAddress,
     TcpKeepalive,
     TransportSocketMatch,
 )
@@ -148,7 +149,7 @@ def compile_cluster(message: ClusterMessage, at: FieldPath, context: CompileCont
         http_policies=policies,
         per_connection_buffer_limit=wrapped(message, "per_connection_buffer_limit_bytes", _BUFFER_LIMIT),
         tcp_keepalive=_keepalive(message),
-        source_address=compile_source_address(message.upstream_bind_config, at / "upstream_bind_config"),
+        source_addresses=_source_addresses(message, at, context),
         wait_for_warm_on_init=wrapped(message, "wait_for_warm_on_init", True),
         metadata=metadata_dict(message.metadata),
         transport_socket=_transport_socket(message, at / "transport_socket", context),
@@ -160,6 +161,13 @@ def compile_cluster(message: ClusterMessage, at: FieldPath, context: CompileCont
         original_dst=original_dst,
         ignore_health_on_host_removal=message.ignore_health_on_host_removal,
     )
+
+
+def _source_addresses(message: ClusterMessage, at: FieldPath, context: CompileContext) -> tuple[SourceAddress, ...]:
+    own = message.upstream_bind_config if message.HasField("upstream_bind_config") else None
+    shared = context.upstream_bind_config
+    owner = "Bootstrap" if own is None else f"Cluster {message.name}"
+    return compile_source_addresses(own, at / "upstream_bind_config", owner, shared)
 
 
 def _discovery(message: ClusterMessage, at: FieldPath) -> DiscoveryType:

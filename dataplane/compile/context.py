@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from envoy.config.core.v3.address_pb2 import BindConfig
+
 from dataplane.base.errors import Problems
 from dataplane.observe.log_file import LogFiles
 from dataplane.snapshot.listener import RdsSource, SrdsSource
@@ -22,6 +24,7 @@ class CompileContext:
     internal_listeners: the process can have some (envoy.bootstrap.internal_listener); True where that is not known.
     rds_sources, srds_sources, cluster_names, secret_references: parts of a listener or a cluster add what they need.
     log_files: where access loggers find their files; nothing is opened before the first line is written.
+    upstream_bind_config: of the cluster manager, for clusters that say nothing else.
     ticket_seed: of the process and its siblings, see snapshot.tls.DownstreamTls.
     """
 
@@ -33,6 +36,7 @@ class CompileContext:
     added_via_api: bool = False
     internal_listeners: bool = True
     log_files: LogFiles = field(default_factory=LogFiles)
+    upstream_bind_config: BindConfig | None = None
     ticket_seed: bytes = field(default=b"", repr=False)
     rds_sources: list[RdsSource] = field(default_factory=list)
     srds_sources: list[SrdsSource] = field(default_factory=list)

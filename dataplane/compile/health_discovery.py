@@ -18,7 +18,7 @@ from dataplane.compile.cluster import compile_socket_matches
 from dataplane.compile.context import CompileContext
 from dataplane.compile.endpoint import compile_endpoint
 from dataplane.compile.health_check import compile_health_check
-from dataplane.compile.source_address import compile_source_address
+from dataplane.compile.source_address import compile_source_addresses
 from dataplane.compile.support import supports
 from dataplane.compile.support_walk import check_support
 from dataplane.compile.units import seconds_or
@@ -75,7 +75,9 @@ def _cluster(message: Any, at: FieldPath, context: CompileContext) -> Cluster:
         load_assignment=LoadAssignment(message.cluster_name, localities),
         connect_timeout=_CONNECT_TIMEOUT,
         per_connection_buffer_limit=_BUFFER_LIMIT,
-        source_address=compile_source_address(message.upstream_bind_config, at / "upstream_bind_config"),
+        source_addresses=compile_source_addresses(
+            message.upstream_bind_config, at / "upstream_bind_config", f"Cluster {message.cluster_name}"
+        ),
         transport_socket_matches=matches,
         health_checks=_checks(message.health_checks, at / "health_checks", context),
         ignore_health_on_host_removal=True,  # a host that is not asked for is not reported

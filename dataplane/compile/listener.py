@@ -6,11 +6,10 @@ Not here: filter chains (filter_chain), access logs (access_log), sockets (liste
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
-from envoy.config.core.v3.socket_option_pb2 import SocketOption, SocketOptionsOverride
+from envoy.config.core.v3.socket_option_pb2 import SocketOptionsOverride
 from envoy.config.listener.v3.listener_components_pb2 import FilterChain as FilterChainMessage
 from envoy.config.listener.v3.listener_pb2 import AdditionalAddress
 from envoy.config.listener.v3.listener_pb2 import Listener as ListenerMessage
@@ -23,11 +22,12 @@ from dataplane.compile.context import CompileContext
 from dataplane.compile.filter_chain import check_distinct, compile_filter_chain
 from dataplane.compile.filter_chain_matcher import compile_filter_chain_matcher
 from dataplane.compile.listener_filters import compile_listener_filters
+from dataplane.compile.socket_options import compile_socket_options
 from dataplane.compile.support import supports
 from dataplane.compile.units import metadata_dict, runtime_count, seconds_or, wrapped
 from dataplane.routing.filter_chain_match import FilterChainIndex, NamedChains
 from dataplane.snapshot.listener import FilterChain, Listener
-from dataplane.snapshot.listener import SocketOption as CompiledOption
+from dataplane.snapshot.socket_option import SocketOption as CompiledOption
 
 supports(
     ListenerMessage,
@@ -62,19 +62,6 @@ supports(ListenerMessage.ConnectionBalanceConfig.ExactBalance)
 supports(ListenerMessage.InternalListenerConfig)
 supports(AdditionalAddress, "address", "socket_options")
 supports(SocketOptionsOverride, "socket_options")
-supports(SocketOption.SocketType, "stream", "datagram")
-supports(SocketOption.SocketType.Stream)
-supports(SocketOption.SocketType.Datagram)
-supports(
-    SocketOption,
-    "level",
-    "name",
-    "int_value",
-    "buf_value",
-    "description",
-    "type",
-    state=("STATE_PREBIND", "STATE_BOUND", "STATE_LISTENING"),
-)
 
 _LISTENER_FILTERS_TIMEOUT: Final = 15.0
 _BUFFER_LIMIT: Final = 1 << 20
@@ -108,7 +95,7 @@ def compile_listener(message: ListenerMessage, at: FieldPath, context: CompileCo
         transparent=wrapped(message, "transparent", False),
         tcp_backlog_size=wrapped(message, "tcp_backlog_size", 0),
         tcp_fast_open_queue_length=wrapped(message, "tcp_fast_open_queue_length", None),
-        socket_options=_socket_options(message.socket_options),
+        socket_options=compile_socket_options(message.socket_options),
         additional_socket_options=_additional_options(message),
         max_connections_to_accept_per_socket_event=wrapped(message, "max_connections_to_accept_per_socket_event", None),
         traffic_direction=message.traffic_direction,
@@ -206,19 +193,5 @@ def _additional_options(message: ListenerMessage) -> tuple[tuple[Address, tuple[
         if each.HasField("socket_options"):
             with suppress(ConfigError):
                 address = fields.address(each.address, FieldPath())
-                compiled.append((address, _socket_options(each.socket_options.socket_options)))
+                compiled.append((address, compile_socket_options(each.socket_options.socket_options)))
     return tuple(compiled)
-
-
-def _socket_options(options: Iterable[SocketOption]) -> tuple[CompiledOption, ...]:
-    """Those of sockets for streams."""
-    return tuple(
-        CompiledOption(
-            option.level,
-            option.name,
-            option.int_value if option.WhichOneof("value") == "int_value" else bytes(option.buf_value),
-            option.state,
-        )
-        for option in options
-        if option.type.HasField("stream") or not option.type.HasField("datagram")
-    )

@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-MODULES: Final[dict[str, str]] = {}
+MODULES: Final[dict[str, str]] = {
+    "envoy.config.upstream.local_address_selector.v3.DefaultLocalAddressSelector": "local_address_selector",
+}

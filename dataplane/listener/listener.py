@@ -25,7 +25,8 @@ from dataplane.listener.limited_accepting import LimitedAccepting
 from dataplane.listener.options import backlog, bound_address, set_options
 from dataplane.listener.stats import ListenerStats, stat_prefix
 from dataplane.routing.filter_chain_match import find_filter_chain
-from dataplane.snapshot.listener import LISTENING, chains_of
+from dataplane.snapshot.listener import chains_of
+from dataplane.snapshot.socket_option import LISTENING
 
 if TYPE_CHECKING:
     from dataplane.api.listener_filter import Inspected

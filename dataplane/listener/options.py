@@ -12,7 +12,8 @@ import stat
 from typing import Final
 
 from dataplane.base.address import Address, PipeAddress, SocketAddress
-from dataplane.snapshot.listener import BOUND, PREBIND, Listener
+from dataplane.snapshot.listener import Listener
+from dataplane.snapshot.socket_option import BOUND, PREBIND
 
 _IP_FREEBIND: Final = 15  # not in the socket module of Python 3.11
 _IP_TRANSPARENT: Final = 19

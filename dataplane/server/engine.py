@@ -111,6 +111,7 @@ class Engine:
             log_files=self.log_files,
             ticket_seed=self._ticket_seed,
             internal_listeners=config.internal_buffer_size is not None,
+            upstream_bind_config=config.upstream_bind_config,
         )
 
     async def flush_stats(self) -> None:

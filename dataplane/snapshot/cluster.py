@@ -21,6 +21,7 @@ from dataplane.snapshot.health_check import HealthCheck
 from dataplane.snapshot.http_policies import HttpPolicies
 from dataplane.snapshot.introduced_socket import AddedTlv
 from dataplane.snapshot.secret import SecretReference
+from dataplane.snapshot.socket_option import SocketOption
 
 _EMPTY: Mapping[str, object] = MappingProxyType({})
 
@@ -123,10 +124,14 @@ class TcpKeepalive:
 
 @dataclass(frozen=True, slots=True)
 class SourceAddress:
-    """What upstream connections are bound to before they dial.  port 0: any.  freebind: also an address that no interface has (yet)."""
+    """What upstream connections are bound to before they dial, and their options.
 
-    address: SocketAddress
+    address: None where nothing is bound.  Its port 0: any.  freebind: also an address that no interface has (yet).
+    """
+
+    address: SocketAddress | None
     freebind: bool = False
+    options: tuple[SocketOption, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +215,7 @@ class Cluster:
     http_policies: HttpPolicies | None = None
     per_connection_buffer_limit: int = 1 << 20
     tcp_keepalive: TcpKeepalive | None = None
-    source_address: SourceAddress | None = None
+    source_addresses: tuple[SourceAddress, ...] = ()  # one of each version of IP; the first unless another has the host's
     eds_fetch_timeout: float = 15.0
     wait_for_warm_on_init: bool = True
     metadata: Mapping[str, object] = field(default_factory=lambda: _EMPTY, hash=False)

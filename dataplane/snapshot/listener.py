@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from dataplane.base.address import Address
 from dataplane.snapshot.config_source import ConfigSource
 from dataplane.snapshot.secret import SecretReference
+from dataplane.snapshot.socket_option import SocketOption
 
 if TYPE_CHECKING:
     from dataplane.api.access_logger import AccessLogger
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from dataplane.routing.filter_chain_match import FilterChainIndex, NamedChains
 
 _EMPTY: Mapping[str, object] = MappingProxyType({})
-
-
-PREBIND, BOUND, LISTENING = range(3)  # SocketOption.SocketState
 
 MODIFY_ONLY: Final = 1
 """Of Listener.DrainType: a health check that is made to fail drains nothing."""
@@ -63,16 +61,6 @@ class SrdsSource:
     source: ConfigSource
     rds_source: ConfigSource
     stat_prefix: str
-
-
-@dataclass(frozen=True, slots=True)
-class SocketOption:
-    """`SocketOption`.  state: PREBIND, BOUND or LISTENING, when it is set."""
-
-    level: int
-    name: int
-    value: int | bytes
-    state: int = PREBIND
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from dataplane.api.upstream import PoolFailure
 from dataplane.base.address import Address, InternalAddress, PipeAddress, SocketAddress
 from dataplane.upstream.internal_connection import NOTHING_PASSED, InternalDial, InternalListeners
-from dataplane.upstream.source_address import BindError, bound_socket
+from dataplane.upstream.source_address import BindError, OptionError, bound_socket, source_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,8 +125,8 @@ class _SocketDial:
         try:
             if isinstance(address, PipeAddress):
                 await self._loop.create_unix_connection(self._the_protocol, _unix_path(address))
-            elif cluster.source_address is not None:
-                await self._connect_bound(bound_socket(cluster.source_address, address), address)
+            elif cluster.source_addresses:
+                await self._connect_bound(bound_socket(source_for(cluster.source_addresses, address), address), address)
             else:
                 await self._loop.create_connection(self._the_protocol, address.host, address.port)
         except OSError as error:
@@ -169,7 +169,7 @@ def _unix_path(address: PipeAddress) -> str:
 
 def describe(error: OSError) -> tuple[PoolFailure, str]:
     """What Envoy calls a failed connect; the details are its transport failure reason."""
-    if isinstance(error, BindError):
+    if isinstance(error, BindError | OptionError):
         return _LOCAL, str(error.strerror)
     when = "immediate" if error.errno in _IMMEDIATE_ERRORS else "delayed"
     what = os.strerror(error.errno) if error.errno else str(error)

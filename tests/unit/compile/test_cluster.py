@@ -19,7 +19,6 @@ from dataplane.snapshot.cluster import (
     LeastRequest,
     LoadAssignment,
     Locality,
-    SourceAddress,
     TcpKeepalive,
 )
 from dataplane.snapshot.config_source import ADS
@@ -407,19 +406,6 @@ def test_independent_errors_come_together() -> None:
         load_balancing_policy={},
     )
     assert len(found) == 4
-
-
-def test_upstream_connections_are_bound_to_a_source_address() -> None:
-    bind = {"source_address": {"address": "127.0.0.6", "port_value": 0}, "freebind": True}
-    assert cluster(upstream_bind_config=bind).source_address == SourceAddress(SocketAddress("127.0.0.6", 0), freebind=True)
-    assert cluster(upstream_bind_config={"freebind": True}).source_address is None
-
-
-def test_a_source_address_is_an_ip_address() -> None:
-    bind = {"source_address": {"address": "localhost", "port_value": 0}}
-    assert errors(message(CLUSTER, {"name": "z", "upstream_bind_config": bind})) == [
-        "upstream_bind_config.source_address.address: malformed IP address: localhost"
-    ]
 
 
 def test_a_health_status_without_a_name_says_nothing() -> None:

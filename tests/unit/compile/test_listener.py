@@ -12,7 +12,8 @@ from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.context import CompileContext
 from dataplane.compile.listener import compile_listener
 from dataplane.routing.filter_chain_match import FilterChainMatch, find_filter_chain
-from dataplane.snapshot.listener import BOUND, LISTENING, Listener, SocketOption
+from dataplane.snapshot.listener import Listener
+from dataplane.snapshot.socket_option import BOUND, LISTENING, SocketOption
 from tests.support.compiling import compiled, errors, message
 
 LISTENER = "envoy.config.listener.v3.Listener"

@@ -10,7 +10,8 @@ import pytest
 
 from dataplane.api.listener_filter import Inspected, Inspection
 from dataplane.base.address import PipeAddress, SocketAddress
-from dataplane.snapshot.listener import BOUND, LISTENING, MODIFY_ONLY, Listener, SocketOption
+from dataplane.snapshot.listener import MODIFY_ONLY, Listener
+from dataplane.snapshot.socket_option import BOUND, LISTENING, SocketOption
 from tests.support.listener_world import ANY_PORT, EchoFactory, World, ask, listener, run
 from tests.support.waiting import wait_until_async
 

@@ -36,7 +36,7 @@ def dialled(source: SourceAddress, bind_errors: Counter) -> tuple[str | None, tu
     async def run() -> tuple[str | None, tuple[PoolFailure, str] | None]:
         loop = asyncio.get_running_loop()
         deadlines = DeadlineWheel(loop.time, loop.call_at)
-        cluster = Cluster("a", DiscoveryType.STATIC, source_address=source)
+        cluster = Cluster("a", DiscoveryType.STATIC, source_addresses=(source,))
         with socket.create_server(("127.0.0.1", 0)) as listening:
             outcome = Outcome()
             connector = SocketConnector(loop, deadlines, cluster, bind_errors)
