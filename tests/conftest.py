@@ -4,6 +4,7 @@ With POINTSMAN_COMPILED=1 the proxies that tests start as processes have the com
 tests call in this process stays interpreted.
 
 Examples of hypothesis have no deadline: how long one takes on a machine that does other work as well says nothing about what is tested.
+They are the same in every run, so that a change is judged by what it changes; `make fuzz` looks for others.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ COMPILED = os.environ.get("POINTSMAN_COMPILED") == "1" and compiled.is_current()
 if COMPILED:
     os.environ.update(compiled.environment())
 
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+IS_FUZZING = bool(os.environ.get("POINTSMAN_FUZZ_EXAMPLES"))
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=not IS_FUZZING)
 settings.load_profile("any machine")
 
 
