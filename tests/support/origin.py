@@ -8,6 +8,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# Until a connection that was accepted in this turn of the loop is among those that are open; before, nobody would close it.
+_TURNS_OF_AN_ACCEPT = 3
+
 
 class _Connection(asyncio.Protocol):
     """Requests without bodies, pipelined or not."""
@@ -55,6 +58,8 @@ class Origin:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        for _ in range(_TURNS_OF_AN_ACCEPT):
+            await asyncio.sleep(0)
         for transport in self.open:
             transport.abort()
         while self.open:  # each is gone in the next round of the loop

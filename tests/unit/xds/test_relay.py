@@ -60,20 +60,15 @@ def test_a_connection_that_comes_at_the_end_leaves_no_socket(turns: int) -> None
 
 
 def test_a_server_that_says_nothing_is_given_up_on() -> None:
-    async def scenario() -> None:
-        accepted: list[asyncio.StreamWriter] = []
-        silent = await asyncio.start_server(lambda _, writer: accepted.append(writer), "127.0.0.1", 0)
-        port = silent.sockets[0].getsockname()[1]
+    async def scenario(port: int) -> None:
         async with relay_to(SocketAddress("127.0.0.1", port), 0.05) as relay:
             _, writer = await asyncio.open_unix_connection("\0" + relay.target.removeprefix("unix-abstract:"))
             await wait_until_async(lambda: relay.failure, "a failure")
             assert relay.failure == "not connected within 0.05 s"
             writer.close()
-        for connection in accepted:
-            connection.close()
-        silent.close()
 
-    asyncio.run(scenario())
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel accepts, and nobody else
+        asyncio.run(scenario(silent.getsockname()[1]))
 
 
 @pytest.mark.parametrize("address", [PipeAddress("/nonexistent/xds"), PipeAddress("@nonexistent-xds")], ids=str)
