@@ -41,7 +41,7 @@ def with_process(directory: Path, test: Callable[[ControlPlane, Client], Awaitab
 def refusal(*arguments: str) -> str:
     """What the process says when it does not start."""
     command = [sys.executable, "-m", "controlplane", "serve", *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=ROOT)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE, cwd=ROOT)
     assert ended.returncode == 1, ended.stderr
     return ended.stderr
 

@@ -33,7 +33,7 @@ from tests.support.xds_resources import eds_cluster, rds_listener, routes
 
 pytestmark = pytest.mark.e2e
 
-VALIDATE_TIMEOUT = 30.0
+VALIDATE_TIMEOUT = 120.0
 
 
 def good_bootstrap() -> dict[str, Any]:

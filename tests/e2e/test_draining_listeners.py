@@ -162,7 +162,7 @@ def follow(peers: dict[str, Asking], leaving: set[str]) -> tuple[dict[str, str],
         return all(last[name] == GONE for name in leaving)
 
     told = dict.fromkeys(peers, False)
-    wait_until(over, f"{leaving} are gone, {last}", timeout=DRAIN_TIME + 5)
+    wait_until(over, f"{leaving} are gone, {last}")
     assert {name for name, answer in last.items() if answer == GONE} == leaving
     return {name: TOLD if told[name] else OK for name in peers}, time.monotonic() - started
 

@@ -167,7 +167,7 @@ def test_every_worker_takes_up_a_session(tmp_path: Path) -> None:
         assert proxy.admin.stats("ssl.session_reused")["listener.127.0.0.1_0.ssl.session_reused"] == 32
         for victim in wait_workers(proxy, 2):
             os.kill(victim, signal.SIGKILL)
-        wait_until(lambda: are_new(proxy), "new workers", timeout=30.0)
+        wait_until(lambda: are_new(proxy), "new workers")
         assert client.resumes(port)
 
 

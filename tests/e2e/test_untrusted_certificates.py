@@ -18,6 +18,7 @@ from tests.support.origin import Origin, in_a_thread
 from tests.support.proxy_process import ProxyProcess
 from tests.support.subject import subject_process
 from tests.support.tls_config import TLS, pair
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.e2e
 
@@ -61,7 +62,7 @@ def client_context(peer: KeyPair | None) -> ssl.SSLContext:
 def told(port: int, context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> tuple[str, ssl.SSLSession | None]:
     """What the proxy knows of the client's names, and the session."""
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as plain,
         context.wrap_socket(plain, server_hostname="a.test", session=session) as secure,
     ):
         assert secure.session_reused is (session is not None)
@@ -129,7 +130,7 @@ def cluster(name: str, port: int, validation: dict[str, Any], **context: Any) ->
 
 
 def status(port: int, path: str) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
         client.sendall(f"GET /{path} HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\r\n".encode())
         answer = b""
         while data := client.recv(65536):

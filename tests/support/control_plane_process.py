@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 
 from tests.support import child_process
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
-START_TIMEOUT = 60.0
+START_TIMEOUT = 2 * PATIENCE
 _SERVING = re.compile(r"serving: api=\S+:(\d+) grpc=\S+:(\d+) xds=\S+:(\d+)")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.support.load import Answer
 from tests.support.origin import Origin
-from tests.support.waiting import wait_until_async
+from tests.support.waiting import PATIENCE, wait_until_async
 from tests.support.xds_resources import eds_cluster, endpoints, rds_listener, routes
 
 LISTENER_NAME = "moving"
@@ -37,7 +37,7 @@ class Witness:
         self._origins = origins
         self.revisions: set[int] = set()
 
-    async def sees(self, revision: int, timeout: float = 30.0) -> None:
+    async def sees(self, revision: int, timeout: float = PATIENCE) -> None:
         """Return once an answer came from *revision*."""
         await wait_until_async(lambda: revision in self.revisions, f"revision {revision} in use", timeout)
 

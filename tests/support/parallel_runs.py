@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 _DIFFERENTIAL = "tests/differential/test_differential.py::test_same_as_envoy"
 ALONE = (
     *(f"{_DIFFERENTIAL}{way}[{topic}/" for way in ("", "_over_ads") for topic in ("listener_filters", "overload", "timeouts")),
+    *(
+        f"tests/e2e/test_draining_listeners.py::test_{name}["
+        for name in (
+            "only_the_connections_of_changed_chains_end",
+            "a_removed_listener_ends_all_and_accepts_no_more",
+            "connections_are_asked_spread_over_the_drain_time",
+        )
+    ),
     "tests/e2e/test_endless_floods.py",
     "tests/e2e/test_slow_clients.py",
 )

@@ -20,7 +20,7 @@ from tests.support.admin_client import AdminClient
 from tests.support.waiting import PATIENCE, POLL_INTERVAL, NotInTimeError, wait_until
 
 # A busy machine starts an interpreter slowly; a proxy that refuses its bootstrap exits and is noticed at once.
-START_TIMEOUT = 60.0
+START_TIMEOUT = 2 * PATIENCE
 STOP_TIMEOUT = PATIENCE
 
 

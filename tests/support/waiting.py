@@ -9,7 +9,7 @@ from typing import TypeVar
 
 POLL_INTERVAL = 0.02
 # Only a failing test waits so long; a busy machine lets a process wait for seconds before it runs at all.
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 T = TypeVar("T")
 
