@@ -32,7 +32,7 @@ COMPILED: Final = {
     "response_headers stats stream stream_response stream_state stream_times",
     "http/codec": "h1 h1_response h2 h2_held h2_stream",
     "listener": "connection listener",
-    "observe": "format http2_stats log_file stats stream_info text_pieces timestamps",
+    "observe": "format formatter_context http2_stats log_file stats stream_info text_pieces timestamps",
     "resilience": "circuit retry",
     "router": "attempt balancing config request_plan response retries router scheme state timers virtual_clusters",
     "routing": "actions route table",

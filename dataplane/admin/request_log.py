@@ -17,6 +17,7 @@ from aiohttp.web import BaseRequest, StreamResponse
 from dataplane.api.access_logger import AccessLogger
 from dataplane.base.address import Address, PipeAddress, SocketAddress
 from dataplane.http.local_address import local_address
+from dataplane.observe.formatter_context import FormatterContext
 from dataplane.observe.stream_info import StreamInfo
 from dataplane.semantics.header_map import RequestHeaders, ResponseHeaders
 
@@ -34,11 +35,11 @@ def request_log(loggers: Sequence[AccessLogger]) -> type[AbstractAccessLogger]:
             self.connection_id = next(connections)
 
         def log(self, request: BaseRequest, response: StreamResponse, time: float) -> None:
-            head, answer = _request_headers(request), _response_headers(response)
             info = _facts(request, response, time)
             info.connection_id = self.connection_id
+            context = FormatterContext(info, _request_headers(request), _response_headers(response))
             for logger in loggers:
-                logger.log(head, answer, None, info)
+                logger.log(context)
 
     return RequestLog
 

@@ -50,7 +50,7 @@ def compile_access_log(log: AccessLog, at: FieldPath, context: CompileContext) -
     logger: AccessLogger = compile_config(config, at_config, context)
     if not log.HasField("filter"):
         return logger
-    return FilteredLogger(logger, compile_log_filter(log.filter, at / "filter", context))
+    return FilteredLogger(logger.log, compile_log_filter(log.filter, at / "filter", context))
 
 
 def open_log(path: str, at: FieldPath, context: CompileContext) -> LogFile:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from envoy.config.accesslog.v3.accesslog_pb2 import (
     AccessLogFilter,
@@ -30,10 +30,6 @@ from dataplane.compile.matcher import compile_header_matcher
 from dataplane.compile.support import supports
 from dataplane.observe import flags
 from dataplane.observe.access_log import LogPredicate
-
-if TYPE_CHECKING:
-    from dataplane.observe.stream_info import StreamInfo
-    from dataplane.semantics.header_map import RequestHeaders, ResponseHeaders
 
 supports(
     AccessLogFilter,
@@ -75,32 +71,32 @@ def compile_log_filter(message: AccessLogFilter, at: FieldPath, context: Compile
 
 def _status_code(message: Any, at: FieldPath, context: CompileContext) -> LogPredicate:
     holds = _comparison(message.comparison, at / "comparison", context)
-    return lambda request, response, info: holds(info.response_code)
+    return lambda logged: holds(logged.info.response_code)
 
 
 def _duration(message: Any, at: FieldPath, context: CompileContext) -> LogPredicate:
     holds = _comparison(message.comparison, at / "comparison", context)
-    return lambda request, response, info: holds(int((info.end_at - info.start_at) * 1000))
+    return lambda logged: holds(int((logged.info.end_at - logged.info.start_at) * 1000))
 
 
 def _not_health_check(message: Any, at: FieldPath, context: CompileContext) -> LogPredicate:
     """No filter marks a request as a health check, so none is one."""
-    return lambda request, response, info: True
+    return lambda logged: True
 
 
 def _and(message: Any, at: FieldPath, context: CompileContext) -> LogPredicate:
     parts = tuple(compile_log_filter(each, at / "filters" / index, context) for index, each in enumerate(message.filters))
-    return lambda request, response, info: all(part(request, response, info) for part in parts)
+    return lambda logged: all(part(logged) for part in parts)
 
 
 def _or(message: Any, at: FieldPath, context: CompileContext) -> LogPredicate:
     parts = tuple(compile_log_filter(each, at / "filters" / index, context) for index, each in enumerate(message.filters))
-    return lambda request, response, info: any(part(request, response, info) for part in parts)
+    return lambda logged: any(part(logged) for part in parts)
 
 
 def _header(message: Any, at: FieldPath, context: CompileContext) -> LogPredicate:
     matches = compile_header_matcher(message.header, at / "header")
-    return lambda request, response, info: request is not None and matches(request)
+    return lambda logged: logged.request is not None and matches(logged.request)
 
 
 def _response_flag(message: Any, at: FieldPath, context: CompileContext) -> LogPredicate:
@@ -109,18 +105,14 @@ def _response_flag(message: Any, at: FieldPath, context: CompileContext) -> LogP
     if unknown:
         raise ConfigError(at / "flags", f"unknown response flag {unknown[0]!r}")
     wanted = sum(flags.named(name) for name in set(message.flags)) or -1
-
-    def holds(request: RequestHeaders | None, response: ResponseHeaders | None, info: StreamInfo) -> bool:
-        return bool(info.response_flags & wanted)
-
-    return holds
+    return lambda logged: bool(logged.info.response_flags & wanted)
 
 
 def _log_type(message: Any, at: FieldPath, context: CompileContext) -> LogPredicate:
     """By the moment that is logged; exclude: all others."""
     types = frozenset(AccessLogType.Name(each) for each in message.types)
     excluded = message.exclude
-    return lambda request, response, info: ((info.access_log_type or "NotSet") in types) is not excluded
+    return lambda logged: ((logged.info.access_log_type or "NotSet") in types) is not excluded
 
 
 def _comparison(message: ComparisonFilter, at: FieldPath, context: CompileContext) -> Callable[[int], bool]:

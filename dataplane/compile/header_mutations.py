@@ -21,8 +21,7 @@ from dataplane.routing.header_mutations import APPEND_IF_EXISTS_OR_ADD, OVERWRIT
 from dataplane.routing.route import HeaderAddition, HeaderMutations
 
 if TYPE_CHECKING:
-    from dataplane.observe.stream_info import StreamInfo
-    from dataplane.semantics.header_map import RequestHeaders, ResponseHeaders
+    from dataplane.observe.formatter_context import FormatterContext
 
 supports(HeaderValue, "key", "value", "raw_value")
 supports(HeaderValueOption, "header", "append", "append_action", "keep_empty_value")
@@ -31,7 +30,7 @@ supports(HeaderValueOption, "header", "append", "append_action", "keep_empty_val
 _METADATA_LIST: Final = re.compile(r"%((?:UPSTREAM|DYNAMIC)_METADATA)\(\s*\[(.*?)\]\s*\)%")
 _PER_REQUEST_STATE: Final = re.compile(r"%PER_REQUEST_STATE\((.*?)\)%")
 
-HeaderFormat = Callable[["RequestHeaders", "ResponseHeaders | None", "StreamInfo"], bytes]
+HeaderFormat = Callable[["FormatterContext"], bytes]
 
 
 class Mutated(Protocol):
@@ -89,10 +88,7 @@ def compile_header_format(text: str, at: FieldPath) -> bytes | HeaderFormat:
     text = _METADATA_LIST.sub(_flatten_path, text)
     text = _PER_REQUEST_STATE.sub(r"%FILTER_STATE(\1:PLAIN)%", text)
     compiled = TextFormat(text, at, omit_empty_values=True)
-    if compiled.constant is not None:
-        return compiled.constant
-    render = compiled.render
-    return lambda request, response, info: render(request, response, None, info)
+    return compiled.render if compiled.constant is None else compiled.constant
 
 
 def _flatten_path(found: re.Match[str]) -> str:

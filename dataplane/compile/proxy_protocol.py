@@ -14,6 +14,7 @@ from envoy.config.core.v3.proxy_protocol_pb2 import PerHostConfig, ProxyProtocol
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.access_log import compile_format
 from dataplane.compile.support import supports
+from dataplane.observe.formatter_context import FormatterContext
 from dataplane.snapshot.introduced_socket import AddedTlv
 
 supports(ProxyProtocolConfig, "version")
@@ -51,4 +52,4 @@ def _tlv(entry: TlvEntry, at: FieldPath) -> AddedTlv:
     if entry.value:
         raise ConfigError(at, "Invalid TLV configuration: only one of 'value' or 'format_string' can be set")
     render = compile_format(entry.format_string, at / "format_string").render
-    return entry.type, lambda info: render(None, None, None, info)
+    return entry.type, lambda info: render(FormatterContext(info))

@@ -21,11 +21,10 @@ from dataplane.semantics.h2_options import DEFAULT_HTTP2, Http2Options
 if TYPE_CHECKING:
     from dataplane.api.access_logger import AccessLogger
     from dataplane.api.original_ip import IpDetector
-    from dataplane.observe.stream_info import StreamInfo
+    from dataplane.observe.formatter_context import FormatterContext
     from dataplane.routing.route import HeaderAddition, RouteConfiguration
     from dataplane.routing.scopes import ScopedRoutes
     from dataplane.routing.trace_sampling import TraceSampling
-    from dataplane.semantics.header_map import RequestHeaders, ResponseHeaders
 
 
 class CodecType(Enum):
@@ -111,15 +110,11 @@ class UpgradeConfig:
     enabled: bool = True
 
 
-# As the values of header additions: built from request, response and facts of the stream.
-ReplyText = Callable[["RequestHeaders", "ResponseHeaders | None", "StreamInfo"], bytes]
-
-
 @dataclass(frozen=True, slots=True)
 class ReplyFormat:
     """A `SubstitutionFormatString` for bodies of local replies."""
 
-    text: ReplyText
+    text: Callable[[FormatterContext], bytes]
     content_type: bytes = b"text/plain"
 
 
@@ -127,7 +122,7 @@ class ReplyFormat:
 class ReplyMapper:
     """`ResponseMapper`: the first whose filter says yes changes the reply."""
 
-    matches: Callable[[RequestHeaders | None, ResponseHeaders | None, StreamInfo], bool]
+    matches: Callable[[FormatterContext], bool]
     status_code: int | None = None
     body: bytes | None = None
     body_format: ReplyFormat | None = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from dataplane.observe.formatter_context import FormatterContext
 from dataplane.routing.header_mutations import apply_additions
 from dataplane.semantics.grpc import is_grpc
 from dataplane.semantics.header_map import Field, RequestHeaders, ResponseHeaders
@@ -24,7 +25,6 @@ _GRPC: Final = b"application/grpc"
 _GRPC_STATUS: Final = {400: b"13", 401: b"16", 403: b"7", 404: b"12", 429: b"14", 502: b"14", 503: b"14", 504: b"14"}
 _GRPC_UNKNOWN: Final = b"2"
 _NOT_IN_GRPC_MESSAGE: Final = re.compile(rb"[^\x20-\x24\x26-\x7e]")
-_NOBODY: Final = RequestHeaders(b"", b"", b"")  # what format strings read when not even a head arrived
 
 
 def make(
@@ -45,7 +45,7 @@ def make(
     info.response_code = status
     info.local_reply_body = body
     if config is not None:
-        body, content_type = _rewrite(config, request, headers, info, body)
+        body, content_type = _rewrite(config, FormatterContext(info, request, headers), headers, body)
     if request is not None and is_grpc(request):
         return _as_grpc(request, headers, body, grpc_status), b""
     if body:
@@ -55,25 +55,23 @@ def make(
     return headers, body
 
 
-def _rewrite(
-    config: LocalReplyConfig, request: RequestHeaders | None, headers: ResponseHeaders, info: StreamInfo, body: bytes
-) -> tuple[bytes, bytes]:
+def _rewrite(config: LocalReplyConfig, context: FormatterContext, headers: ResponseHeaders, body: bytes) -> tuple[bytes, bytes]:
     """Apply the first mapper that matches, then the format."""
     reply_format: ReplyFormat | None = config.body_format
     for mapper in config.mappers:
-        if not mapper.matches(request, headers, info):
+        if not mapper.matches(context):
             continue
         if mapper.body is not None:
             body = mapper.body
-        apply_additions(mapper.headers_to_add, headers, request or _NOBODY, headers, info)
+        apply_additions(mapper.headers_to_add, headers, context)
         if mapper.status_code is not None:
-            headers.status = info.response_code = mapper.status_code
+            headers.status = context.info.response_code = mapper.status_code
         reply_format = mapper.body_format or reply_format
         break
     if reply_format is None:
         return body, _PLAIN_TEXT
-    info.local_reply_body = body
-    return reply_format.text(request or _NOBODY, headers, info), reply_format.content_type
+    context.info.local_reply_body = body
+    return reply_format.text(context), reply_format.content_type
 
 
 def _as_grpc(request: RequestHeaders, headers: ResponseHeaders, body: bytes, grpc_status: int | None) -> ResponseHeaders:

@@ -127,7 +127,7 @@ class RequestPreparation:
         shown = None if tls is None or certificate is None else element(tls, certificate, self._config.client_cert_details)
         peer = Peer(remote, told, self._is_internal(remote), port, b"http" if tls is None else b"https", shown)
         peer.introduction = self._introduction(peer)
-        peer.noticed = noticed.among(noticed.REQUEST, peer.introduction)
+        peer.noticed = noticed.among(noticed.REQUEST, list(peer.introduction))
         return peer
 
     def _introduction(self, peer: Peer) -> tuple[Field, ...]:

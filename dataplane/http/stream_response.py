@@ -7,15 +7,11 @@ Envoy: ConnectionManagerImpl::ActiveStream::encodeHeaders, sendLocalReply.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dataplane.api.http_filter import STOP, FilterStatus
 from dataplane.http import local_reply, log_moments, upgrade
 from dataplane.http.stream_state import StreamState
+from dataplane.observe.formatter_context import FormatterContext
 from dataplane.semantics.header_map import Field, HeaderMap, ResponseHeaders
-
-if TYPE_CHECKING:
-    pass
 
 _CONTINUE_HEAD = ResponseHeaders(100)
 
@@ -207,9 +203,13 @@ class ResponseSide(StreamState):
         if self._route is not None and not self.upstream_cluster:
             self._name_cluster()
         of_the_end, self.access_log_type = self.access_log_type, kind
-        for logger in self.manager.loggers:
-            logger.log(self.request_headers, self.response_headers, self.response_trailers, self)
+        self._log()
         self.access_log_type = of_the_end
+
+    def _log(self) -> None:
+        context = FormatterContext(self, self.request_headers, self.response_headers, self.response_trailers)
+        for logger in self.manager.loggers:
+            logger.log(context)
 
     def _finish(self, reset: bool) -> None:
         """The end, whatever brought it.  reset: one direction was not complete."""
@@ -234,6 +234,6 @@ class ResponseSide(StreamState):
             manager.stats.rq_rx_reset.inc()
             if self.encoder.closes_with_header:
                 self.connection.closing = True
-        for logger in manager.loggers:
-            logger.log(self.request_headers, self.response_headers, self.response_trailers, self)
+        if manager.loggers:
+            self._log()
         self.connection.end_stream(self, delay_close=reset or not self.close_after)

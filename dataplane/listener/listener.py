@@ -24,6 +24,7 @@ from dataplane.listener.connection_limit import ConnectionLimit, Unwanted
 from dataplane.listener.limited_accepting import LimitedAccepting
 from dataplane.listener.options import backlog, bound_address, set_options
 from dataplane.listener.stats import ListenerStats, stat_prefix
+from dataplane.observe.formatter_context import FormatterContext
 from dataplane.routing.filter_chain_match import find_filter_chain
 from dataplane.snapshot.listener import chains_of
 from dataplane.snapshot.socket_option import LISTENING
@@ -233,7 +234,7 @@ class ActiveListener:
         if connection.is_established:
             self._count_end(connection)
         for logger in connection.listener.access_log:
-            logger.log(None, None, None, connection)
+            logger.log(FormatterContext(connection))
         self._forget(connection)
 
     def _count_end(self, connection: Connection) -> None:

@@ -3,42 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dataplane.observe.stream_info import StreamInfo
-    from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
+    from dataplane.observe.formatter_context import FormatterContext
 
-LogPredicate = Callable[["RequestHeaders | None", "ResponseHeaders | None", "StreamInfo"], bool]
-
-
-class Logger(Protocol):
-    """As api.access_logger.AccessLogger."""
-
-    def log(
-        self,
-        request: RequestHeaders | None,
-        response: ResponseHeaders | None,
-        trailers: HeaderMap | None,
-        info: StreamInfo,
-    ) -> None: ...
+LogPredicate = Callable[["FormatterContext"], bool]
 
 
 class FilteredLogger:
-    """Logs what *wanted* holds for."""
+    """Implements api.access_logger.AccessLogger: logs what *wanted* holds for."""
 
     __slots__ = ("_log", "_wanted")
 
-    def __init__(self, logger: Logger, wanted: LogPredicate) -> None:
-        self._log = logger.log
+    def __init__(self, log: Callable[[FormatterContext], None], wanted: LogPredicate) -> None:
+        self._log = log
         self._wanted = wanted
 
-    def log(
-        self,
-        request: RequestHeaders | None,
-        response: ResponseHeaders | None,
-        trailers: HeaderMap | None,
-        info: StreamInfo,
-    ) -> None:
-        if self._wanted(request, response, info):
-            self._log(request, response, trailers, info)
+    def log(self, context: FormatterContext) -> None:
+        if self._wanted(context):
+            self._log(context)

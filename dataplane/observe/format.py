@@ -10,16 +10,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.observe import operators
+from dataplane.observe.formatter_context import FormatterContext
 from dataplane.observe.operator_kinds import OfAll, OfInfo, Operator, header_reader, wire
-from dataplane.observe.text_pieces import Constant, Header, Line, Piece, Read, RequestPseudo, Status, Told
-
-if TYPE_CHECKING:
-    from dataplane.observe.stream_info import StreamInfo
-    from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
+from dataplane.observe.text_pieces import Either, Header, Line, Piece, Read, RequestPseudo, Status, Told
 
 Part = str | Operator
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
@@ -66,61 +63,51 @@ def _parse(text: str, at: FieldPath) -> list[Part]:
 class _Pieces:
     """Makes the pieces of one line, and remembers which headers they ask for."""
 
-    def __init__(self, missing: bytes) -> None:
-        self._missing = missing
+    def __init__(self) -> None:
         self.slots: Final[dict[str, dict[bytes, int]]] = {"request": {}, "response": {}, "trailers": {}}
 
-    def of(self, part: Part) -> Piece:
-        if isinstance(part, str):
-            return Constant(part.encode("latin-1"))
-        if isinstance(part, OfInfo):
-            return Told(part.read, self._missing) if part.piece is None else part.piece(self._missing)
-        if isinstance(part, OfAll):
-            return Read(part.read, self._missing)
-        if part.length is not None:
-            return Read(header_reader(part), self._missing)
-        otherwise: Piece = Constant(self._missing)
-        if part.alternative is not None:
-            otherwise = self._header(part.side, part.alternative, otherwise)
-        return self._header(part.side, part.main, otherwise)
+    def of(self, operator: Operator) -> Piece:
+        if isinstance(operator, OfInfo):
+            return Told(operator.read) if operator.piece is None else operator.piece()
+        if isinstance(operator, OfAll):
+            return Read(operator.read)
+        if operator.length is not None:
+            return Read(header_reader(operator))
+        main = self._header(operator.side, operator.main)
+        return main if operator.alternative is None else Either(main, self._header(operator.side, operator.alternative))
 
-    def _header(self, side: str, name: bytes, otherwise: Piece) -> Piece:
+    def _header(self, side: str, name: bytes) -> Piece:
         if side == "request" and name in _PSEUDO:
-            return RequestPseudo(name, otherwise)
+            return RequestPseudo(name)
         if side == "response" and name == b":status":
-            return Status(otherwise)
+            return Status()
         slots = self.slots[side]
         if name not in slots:
             slots[name] = sum(map(len, self.slots.values()))
-        return Header(slots[name], otherwise)
+        return Header(slots[name])
 
 
-class TextFormat:
-    """A compiled format string.  Shared, immutable."""
+class TextFormat(Line):
+    """A compiled format string; a missing value prints as `-`, as nothing with omit_empty_values.  Shared, immutable."""
 
-    __slots__ = ("_line", "constant")
+    __slots__ = ("constant",)
 
     def __init__(self, text: str, at: FieldPath, *, omit_empty_values: bool = False) -> None:
-        parts = _parse(text, at)
-        pieces = _Pieces(b"" if omit_empty_values else b"-")
-        self._line: Final = Line([pieces.of(part) for part in parts], **pieces.slots)
-        self.constant: bytes | None = None
+        pieces = _Pieces()
+        made: list[Piece] = []
+        constants = [b""]
+        for part in _parse(text, at):
+            if isinstance(part, str):
+                constants[-1] = part.encode("latin-1")
+            else:
+                made.append(pieces.of(part))
+                constants.append(b"")
+        super().__init__(constants, made, b"" if omit_empty_values else b"-", **pieces.slots)
+        self.constant: bytes | None = None if made else constants[0]
         """The whole result where no operator takes part, else None."""
-        if all(isinstance(part, str) for part in parts):
-            self.constant = "".join(part for part in parts if isinstance(part, str)).encode("latin-1")
-
-    def render(
-        self,
-        request: RequestHeaders | None,
-        response: ResponseHeaders | None,
-        trailers: HeaderMap | None,
-        info: StreamInfo,
-    ) -> bytes:
-        """The text; a missing value prints as `-` (as nothing with omit_empty_values)."""
-        return self._line.render(request, response, trailers, info)
 
 
-_Build = Callable[["RequestHeaders | None", "ResponseHeaders | None", "HeaderMap | None", "StreamInfo"], Json]
+_Build = Callable[[FormatterContext], Json]
 
 
 class JsonFormat:
@@ -135,15 +122,9 @@ class JsonFormat:
     def __init__(self, shape: Mapping[str, Json], at: FieldPath, *, omit_empty_values: bool = False) -> None:
         self._build = _compile_json(shape, at, omit_empty_values)
 
-    def render(
-        self,
-        request: RequestHeaders | None,
-        response: ResponseHeaders | None,
-        trailers: HeaderMap | None,
-        info: StreamInfo,
-    ) -> bytes:
+    def render(self, context: FormatterContext) -> bytes:
         """One line of JSON with its newline."""
-        value = self._build(request, response, trailers, info)
+        value = self._build(context)
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True).encode("utf-8", "replace") + b"\n"
 
 
@@ -151,22 +132,30 @@ def _compile_json(shape: Json, at: FieldPath, omit: bool) -> _Build:
     if isinstance(shape, str):
         return _compile_json_text(shape, at, omit)
     if isinstance(shape, Mapping):
-        fields = [(key, _compile_json(shape[key], at / key, omit)) for key in sorted(shape)]
-
-        def build_object(request, response, trailers, info):  # type: ignore[no-untyped-def]  # the signature is _Build
-            built = ((key, build(request, response, trailers, info)) for key, build in fields)
-            return {key: value for key, value in built if not (omit and _is_empty(value))}
-
-        return build_object
+        return _compile_json_object(shape, at, omit)
     if isinstance(shape, Sequence):
-        items = [_compile_json(item, at / index, omit) for index, item in enumerate(shape)]
+        return _compile_json_list(shape, at, omit)
+    return lambda context: shape
 
-        def build_list(request, response, trailers, info):  # type: ignore[no-untyped-def]  # the signature is _Build
-            built = (build(request, response, trailers, info) for build in items)
-            return [value for value in built if not (omit and _is_empty(value))]
 
-        return build_list
-    return lambda request, response, trailers, info: shape
+def _compile_json_object(shape: Mapping[str, Json], at: FieldPath, omit: bool) -> _Build:
+    fields = [(key, _compile_json(shape[key], at / key, omit)) for key in sorted(shape)]
+
+    def build(context: FormatterContext) -> Json:
+        built = {key: build_field(context) for key, build_field in fields}
+        return {key: value for key, value in built.items() if not _is_empty(value)} if omit else built
+
+    return build
+
+
+def _compile_json_list(shape: Sequence[Json], at: FieldPath, omit: bool) -> _Build:
+    items = [_compile_json(item, at / index, omit) for index, item in enumerate(shape)]
+
+    def build(context: FormatterContext) -> Json:
+        built = [build_item(context) for build_item in items]
+        return [value for value in built if not _is_empty(value)] if omit else built
+
+    return build
 
 
 def _is_empty(value: Json) -> bool:
@@ -178,22 +167,18 @@ def _compile_json_text(text: str, at: FieldPath, omit: bool) -> _Build:
     parts = _parse(text, at)
     if len(parts) == 1 and not isinstance(parts[0], str):
         return _single(parts[0])
-    compiled = TextFormat(text, at, omit_empty_values=omit)
-    return lambda request, response, trailers, info: compiled.render(request, response, trailers, info).decode("utf-8", "replace")
+    render = TextFormat(text, at, omit_empty_values=omit).render
+    return lambda context: render(context).decode("utf-8", "replace")
 
 
 def _single(operator: Operator) -> _Build:
-    if isinstance(operator, OfInfo) and operator.whole is not None:
-        whole = operator.whole
-        return lambda request, response, trailers, info: cast("Json", whole(info))
     if isinstance(operator, OfInfo):
-        fact = operator.read
-        return lambda request, response, trailers, info: _unwire(fact(info))
-    if isinstance(operator, OfAll):
-        read = operator.read
-        return lambda request, response, trailers, info: _unwire(read(request, response, trailers, info))
-    header = header_reader(operator)
-    return lambda request, response, trailers, info: _unwire(header(request, response, trailers, info))
+        whole, fact = operator.whole, operator.read
+        if whole is not None:
+            return lambda context: cast("Json", whole(context.info))
+        return lambda context: _unwire(fact(context.info))
+    read = operator.read if isinstance(operator, OfAll) else header_reader(operator)
+    return lambda context: _unwire(read(context))
 
 
 def _unwire(value: Json) -> Json:

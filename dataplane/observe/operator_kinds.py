@@ -10,28 +10,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
-
 if TYPE_CHECKING:
+    from dataplane.observe.formatter_context import FormatterContext
     from dataplane.observe.stream_info import StreamInfo
     from dataplane.observe.text_pieces import Piece
 
 Value = str | int | None
 Fact = Callable[["StreamInfo"], Value]
-Reader = Callable[["RequestHeaders | None", "ResponseHeaders | None", "HeaderMap | None", "StreamInfo"], Value]
+Reader = Callable[["FormatterContext"], Value]
 
 
 @dataclass(frozen=True, slots=True)
 class OfInfo:
     """An operator that reads only the stream's facts.
 
-    piece: makes the operator's own piece of a line from what stands for a missing value, for operators of the default format, whose call
-    costs more than their work.
+    piece: makes the operator's own piece of a line, for operators of the default format, whose call costs more than their work.
     whole: what a JSON format takes in its place where the value may be more than text; None: the same.
     """
 
     read: Fact
-    piece: Callable[[bytes], Piece] | None = None
+    piece: Callable[[], Piece] | None = None
     whole: Callable[[StreamInfo], object] | None = None
 
 
@@ -64,10 +62,8 @@ def header_reader(operator: OfHeader) -> Reader:
     """The operator by itself."""
     side, main, alternative, length = operator.side, operator.main, operator.alternative, operator.length
 
-    def read(
-        request: RequestHeaders | None, response: ResponseHeaders | None, trailers: HeaderMap | None, info: StreamInfo
-    ) -> Value:
-        headers = request if side == "request" else response if side == "response" else trailers
+    def read(context: FormatterContext) -> Value:
+        headers = context.request if side == "request" else context.response if side == "response" else context.trailers
         if headers is None:
             return None
         value = headers.pseudo(main) or headers.get(main)

@@ -19,9 +19,9 @@ from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.observe import flags, metadata_operators, text_pieces, tls_operators
 from dataplane.observe.operator_kinds import Fact, OfAll, OfHeader, OfInfo, Operator, Value, wire
 from dataplane.observe.timestamps import TimeFormat, compile_time_format, iso_milliseconds
-from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
 
 if TYPE_CHECKING:
+    from dataplane.observe.formatter_context import FormatterContext
     from dataplane.observe.stream_info import StreamInfo
 
 _Builder = Callable[[str, "int | None", FieldPath], Operator]
@@ -140,7 +140,8 @@ def _path(argument: str, length: int | None, at: FieldPath) -> Operator:
         raise ConfigError(at, f"Invalid PATH option: '{source}', only 'ORIG'/'PATH'/'ORIG_OR_PATH' are allowed")
     keep_query = query_option != "NQ"
 
-    def read(request: RequestHeaders | None, response: object, trailers: object, info: StreamInfo) -> Value:
+    def read(context: FormatterContext) -> Value:
+        request = context.request
         if request is None:
             return None
         path = request.path
@@ -159,7 +160,8 @@ def _query_parameter(argument: str, length: int | None, at: FieldPath) -> Operat
         raise ConfigError(at, "QUERY_PARAM needs the name of a parameter")
     name = argument.encode()
 
-    def read(request: RequestHeaders | None, response: object, trailers: object, info: object) -> Value:
+    def read(context: FormatterContext) -> Value:
+        request = context.request
         if request is None:
             return None
         for pair in request.path.partition(b"?")[2].partition(b"#")[0].split(b"&"):
@@ -198,10 +200,8 @@ def _grpc_status(argument: str, length: int | None, at: FieldPath) -> Operator:
     if argument not in ("", "CAMEL_STRING", "SNAKE_STRING", "NUMBER"):
         raise ConfigError(at, f"GRPC_STATUS only supports CAMEL_STRING, SNAKE_STRING or NUMBER, not {argument!r}")
 
-    def read(
-        request: RequestHeaders | None, response: ResponseHeaders | None, trailers: HeaderMap | None, info: StreamInfo
-    ) -> Value:
-        number = _grpc_number(request, response, trailers, info)
+    def read(context: FormatterContext) -> Value:
+        number = _grpc_number(context)
         if number is None or argument == "NUMBER":
             return number
         if not 0 <= number < len(_GRPC_NAMES):
@@ -214,17 +214,16 @@ def _grpc_status(argument: str, length: int | None, at: FieldPath) -> Operator:
     return OfAll(read)
 
 
-def _grpc_number(
-    request: RequestHeaders | None, response: ResponseHeaders | None, trailers: HeaderMap | None, info: StreamInfo
-) -> int | None:
+def _grpc_number(context: FormatterContext) -> int | None:
     """The status of a gRPC request: from trailers, headers, or what the HTTP status stands for.  None for other requests."""
+    request, code = context.request, context.info.response_code
     if request is None or not (request.get(b"content-type") or b"").startswith(b"application/grpc"):
         return None
-    for headers in (trailers, response):
+    for headers in (context.trailers, context.response):
         value = None if headers is None else headers.get(b"grpc-status")
         if value is not None:
             return int(value) if value.isdigit() else -1
-    return _GRPC_OF_HTTP.get(info.response_code, 2) if info.response_code else None
+    return _GRPC_OF_HTTP.get(code, 2) if code else None
 
 
 # -- time --------------------------------------------------------------------------------------------------------------
@@ -365,7 +364,7 @@ _FACTS: Final[dict[str, Fact]] = {
 
 
 # Of the default format.
-_PIECES: Final[dict[str, Callable[[bytes], text_pieces.Piece]]] = {
+_PIECES: Final[dict[str, type[text_pieces.Piece]]] = {
     "DURATION": text_pieces.Duration,
     "BYTES_RECEIVED": text_pieces.BytesReceived,
     "BYTES_SENT": text_pieces.BytesSent,

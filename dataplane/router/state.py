@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from dataplane.observe.formatter_context import FormatterContext
 from dataplane.router.answers import RouterStats
 from dataplane.router.config import RouterConfig
 from dataplane.router.virtual_clusters import CountersOfBoth, VirtualClusterStats
@@ -136,5 +137,6 @@ class RequestState:
         loggers = self._bound.config.upstream_log
         if loggers and attempt is not None and not attempt.logged:
             attempt.logged = True
+            context = FormatterContext(self.info, self.headers, attempt.response)
             for logger in loggers:
-                logger.log(self.headers, attempt.response, None, self.info)
+                logger.log(context)

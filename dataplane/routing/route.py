@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dataplane.matching.criteria import Criteria
     from dataplane.matching.path import PathSpecifier
-    from dataplane.observe.stream_info import StreamInfo
+    from dataplane.observe.formatter_context import FormatterContext
     from dataplane.routing.hash_policy import HashPolicy
     from dataplane.routing.mirror import MirrorPolicy
     from dataplane.routing.stream_duration import GrpcTimeout, StreamDuration
     from dataplane.routing.trace_sampling import TraceSampling
-    from dataplane.semantics.header_map import RequestHeaders, ResponseHeaders
+    from dataplane.semantics.header_map import RequestHeaders
 
 NO_CONFIG: Mapping[str, object] = MappingProxyType({})
 
@@ -29,7 +29,7 @@ class HeaderAddition:
     """One `HeaderValueOption`.  append_action: the enum's number (0 append or add, 1 add if absent, 2 overwrite or add, 3 overwrite)."""
 
     name: bytes
-    value: bytes | Callable[[RequestHeaders, ResponseHeaders | None, StreamInfo], bytes]
+    value: bytes | Callable[[FormatterContext], bytes]
     append_action: int = 0
     keep_empty_value: bool = False
 

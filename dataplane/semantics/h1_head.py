@@ -179,7 +179,7 @@ class RequestHeadParser:
             if len(self._blocks) >= _MAX_BLOCKS:
                 self._blocks.clear()
             fields = tuple(headers.fields)
-            self._blocks[block] = (headers.authority, fields, noticed.among(noticed.REQUEST, fields))
+            self._blocks[block] = (headers.authority, fields, noticed.among(noticed.REQUEST, list(fields)))
 
 
 class ResponseHeadParser:

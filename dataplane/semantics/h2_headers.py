@@ -25,13 +25,14 @@ _NOT_IN_TUNNELS: Final = _OF_UPGRADES | {b"content-length"}
 def request_headers(received: tuple[Field, ...]) -> tuple[RequestHeaders, int]:
     """A request's head, and its size as Envoy counts it: names and values."""
     headers = RequestHeaders(b"", b"", b"", b"http", [])
-    fields, size, special = headers.fields, 0, False
+    fields, size, special = headers.fields, 0, []
     for field in received:
         name, value = field
         size += len(name) + len(value)
         if name[0] != _COLON:
             fields.append(field)
-            special = special or name in _SPECIAL
+            if name in _SPECIAL:
+                special.append(name)
         elif name == b":path":
             headers.path = value
         elif name == b":method":
@@ -45,8 +46,8 @@ def request_headers(received: tuple[Field, ...]) -> tuple[RequestHeaders, int]:
     if special:
         _take_host(headers)
         _join_cookies(headers)
-    else:
-        headers.noticed = ()
+        special = [name for name in special if name in noticed.REQUEST]
+    headers.noticed = tuple(special)
     return headers, size
 
 
@@ -65,8 +66,8 @@ def _join_cookies(headers: HeaderMap) -> None:
 
 def response_headers(received: tuple[Field, ...]) -> ResponseHeaders:
     """A response's head.  `:status` comes first; the library checked that it is a number of three digits."""
-    status = received[0][1]
-    return ResponseHeaders(_CODES.get(status) or int(status), list(received[1:]))
+    status, fields = received[0][1], list(received[1:])
+    return ResponseHeaders(_CODES.get(status) or int(status), fields, noticed.among(noticed.RESPONSE, fields))
 
 
 def header_bytes(received: tuple[Field, ...]) -> int:
@@ -121,6 +122,7 @@ def as_switching(headers: ResponseHeaders, protocol: bytes) -> None:
     """The success of an extended CONNECT becomes the answer to the upgrade it was made of.  protocol: what was asked for."""
     if headers.status == 200:
         headers.status = 101
+        headers.noticed = None
         headers.fields += ((b"upgrade", protocol), (b"connection", b"upgrade"))
 
 

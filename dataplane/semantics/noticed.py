@@ -1,13 +1,13 @@
 """Names of fields that a proxy acts on.
 
 A head without any of them needs nothing but additions.  Who knows which of these a head has says so (`noticed` of RequestHeaders and
-ResponseHeaders), so that nobody has to look again: parsers for the field blocks that they remember, the connection manager for what it adds.
+ResponseHeaders), so that nobody has to look again: HTTP/1 parsers for the field blocks that they remember, HTTP/2 for every head, the
+connection manager for what it adds.
 Not here: what is done about them (http.request_headers, http.response_headers, router.request_plan).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from dataplane.semantics import forwarded, hop_by_hop
@@ -34,6 +34,6 @@ REQUEST: Final = (
 RESPONSE: Final = hop_by_hop.RESPONSE_NAMES | {b"date", b"server", b"x-envoy-upstream-canary", b"x-envoy-upstream-service-time"}
 
 
-def among(names: frozenset[bytes], fields: Iterable[Field]) -> tuple[bytes, ...]:
+def among(names: frozenset[bytes], fields: list[Field]) -> tuple[bytes, ...]:
     """Which of *names* the fields have, in their order."""
     return tuple([name for name, _ in fields if name in names])

@@ -19,6 +19,7 @@ from dataplane.http.config import HttpConnectionManagerConfig, HttpFilterEntry
 from dataplane.http.connection_factory import HttpConnectionManagerFactory
 from dataplane.listener.connection import Connection
 from dataplane.listener.listener import ActiveListener
+from dataplane.observe.formatter_context import FormatterContext
 from dataplane.observe.stats import StatsStore
 from dataplane.observe.stream_info import StreamInfo
 from dataplane.resilience.circuit import Breakers
@@ -256,9 +257,9 @@ class LogLines:
         self.entries: list[StreamInfo] = []
         self.requests: list[RequestHeaders | None] = []
 
-    def log(self, request: RequestHeaders | None, response: object, trailers: object, info: StreamInfo) -> None:
-        self.entries.append(info)
-        self.requests.append(request)
+    def log(self, context: FormatterContext) -> None:
+        self.entries.append(context.info)
+        self.requests.append(context.request)
 
     @property
     def last(self) -> StreamInfo:

@@ -8,8 +8,7 @@ from dataplane.observe.format import JsonFormat, TextFormat
 from dataplane.observe.log_file import LogFile
 
 if TYPE_CHECKING:
-    from dataplane.observe.stream_info import StreamInfo
-    from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
+    from dataplane.observe.formatter_context import FormatterContext
 
 
 class LineLogger:
@@ -21,11 +20,5 @@ class LineLogger:
         self._line = line
         self._file = file
 
-    def log(
-        self,
-        request: RequestHeaders | None,
-        response: ResponseHeaders | None,
-        trailers: HeaderMap | None,
-        info: StreamInfo,
-    ) -> None:
-        self._file.write(self._line.render(request, response, trailers, info))
+    def log(self, context: FormatterContext) -> None:
+        self._file.write(self._line.render(context))

@@ -76,10 +76,12 @@ class ResponseWriter:
         self._chunked = False
         if headers.case is not None or self._spell is not None:
             return self._spelt_head(line, headers, end_stream)
-        head = _JOIN_LINES((line, *map(_COLON, headers.fields), *_END))
-        if b"\r\ncontent-length: " not in head:
-            head = head[:-2] + _JOIN_LINES(self._framing(status, end_stream))
-        return head
+        lines, has_length = [line], False
+        for name, value in headers.fields:
+            lines.append(b"%b: %b" % (name, value))
+            has_length = has_length or name == b"content-length"
+        lines.extend(_END if has_length else self._framing(status, end_stream))
+        return _JOIN_LINES(lines)
 
     def _spelt_head(self, line: bytes, headers: ResponseHeaders, end_stream: bool) -> bytes:
         """The head of a response whose names are not just in lower case: its own spelling counts before the configured one."""

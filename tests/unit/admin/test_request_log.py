@@ -11,8 +11,7 @@ from dataplane.admin.request_log import request_log
 from dataplane.base.errors import FieldPath
 from dataplane.http.local_address import local_address
 from dataplane.observe.format import TextFormat
-from dataplane.observe.stream_info import StreamInfo
-from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
+from dataplane.observe.formatter_context import FormatterContext
 
 
 class Lines:
@@ -22,14 +21,8 @@ class Lines:
         self._render = TextFormat(text, FieldPath()).render
         self.lines: list[str] = []
 
-    def log(
-        self,
-        request: RequestHeaders | None,
-        response: ResponseHeaders | None,
-        trailers: HeaderMap | None,
-        info: StreamInfo,
-    ) -> None:
-        self.lines.append(self._render(request, response, trailers, info).decode("latin-1"))
+    def log(self, context: FormatterContext) -> None:
+        self.lines.append(self._render(context).decode("latin-1"))
 
 
 Asked = tuple[str, str, bytes | None, dict[str, str]]  # method, path, body, headers

@@ -12,6 +12,7 @@ from dataplane.compile.access_log import compile_access_logs, compile_format
 from dataplane.compile.access_log_filter import compile_log_filter
 from dataplane.compile.context import CompileContext
 from dataplane.observe import flags
+from dataplane.observe.formatter_context import FormatterContext
 from dataplane.observe.log_file import LogFiles
 from dataplane.observe.stream_info import StreamInfo
 from dataplane.semantics.header_map import RequestHeaders
@@ -33,7 +34,7 @@ def wants(filter_: dict[str, Any], made: StreamInfo, runtime: dict[str, object] 
     compiled = compile_log_filter(
         message("envoy.config.accesslog.v3.AccessLogFilter", filter_), AT, CompileContext(runtime=runtime or {})
     )
-    return compiled(REQUEST, None, made)
+    return compiled(FormatterContext(made, REQUEST))
 
 
 def comparison(op: str, value: int) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def test_without_a_request_no_header_is_there() -> None:
     made = message(
         "envoy.config.accesslog.v3.AccessLogFilter", {"header_filter": {"header": {"name": "x", "present_match": False}}}
     )
-    assert not compile_log_filter(made, AT, CompileContext())(None, None, info())
+    assert not compile_log_filter(made, AT, CompileContext())(FormatterContext(info()))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def logged(tmp_path: Path, *, filter_: dict[str, Any] | None = None, made: Strea
     context = CompileContext(log_files=LogFiles())
     (logger,) = compile_access_logs([message("envoy.config.accesslog.v3.AccessLog", log)], AT, context)
     assert context.problems.errors == []
-    logger.log(REQUEST, None, None, made or info())
+    logger.log(FormatterContext(made or info(), REQUEST))
     context.log_files.close()
     return path.read_bytes() if path.exists() else b""
 
@@ -143,7 +144,7 @@ def test_standard_streams(capfd: pytest.CaptureFixture[str]) -> None:
         for kind in ("Stdout", "Stderr")
     ]
     for logger in compile_access_logs([message("envoy.config.accesslog.v3.AccessLog", log) for log in logs], AT, context):
-        logger.log(REQUEST, None, None, info())
+        logger.log(FormatterContext(info(), REQUEST))
     context.log_files.close()
     assert capfd.readouterr() == ("to Stdout\n", "to Stderr\n")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from dataplane.compile.bootstrap import BootstrapConfig, compile_bootstrap
 from dataplane.compile.context import CompileContext
+from dataplane.observe.formatter_context import FormatterContext
 from dataplane.observe.stream_info import StreamInfo
 from dataplane.resilience.watchdog import WatchdogSettings
 from dataplane.snapshot.watchdogs import WatchdogsSettings
@@ -44,7 +45,7 @@ def test_requests_to_the_admin_endpoint_are_logged_to_every_file(tmp_path: Path)
     info = StreamInfo()
     info.response_code = 405
     for logger in config.admin_access_loggers:
-        logger.log(None, None, None, info)
+        logger.log(FormatterContext(info))
     context.log_files.close()
     assert (tmp_path / "a").read_text() == "405\n"
     assert ' 405 - 0 0 - - "-"' in (tmp_path / "b").read_text()

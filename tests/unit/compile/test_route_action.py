@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dataplane.compile.context import CompileContext
+from dataplane.observe.formatter_context import FormatterContext
 from dataplane.observe.stream_info import StreamInfo
 from dataplane.resilience.retry import WORDS, RateLimitedBackOff, ResetHeader, RetryPolicy
 from dataplane.routing.rewrite import rewrite_target
@@ -296,7 +297,7 @@ def test_header_values_with_operators(text: str, expected: bytes) -> None:
     assert not isinstance(value, bytes)
     info = StreamInfo()
     info.dynamic_metadata = {"a": {"b": "1"}}
-    assert value(RequestHeaders(b"GET", b"/p", b"h"), None, info) == expected
+    assert value(FormatterContext(info, RequestHeaders(b"GET", b"/p", b"h"))) == expected
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataplane.http.config import AccessLogOptions
-from dataplane.observe.stream_info import StreamInfo
+from dataplane.observe.formatter_context import FormatterContext
 from tests.support.engine import Engine, LogLines, get
 
 
@@ -14,7 +14,8 @@ class Types(LogLines):
         super().__init__()
         self.lines: list[tuple[str, int, str]] = []
 
-    def log(self, request: object, response: object, trailers: object, info: StreamInfo) -> None:
+    def log(self, context: FormatterContext) -> None:
+        info = context.info
         self.lines.append((info.access_log_type, info.response_code, info.upstream_cluster))
 
 

@@ -182,12 +182,12 @@ class TestDraining:
 class TestLocalReplies:
     def test_mapped_and_formatted(self) -> None:
         mapper = ReplyMapper(
-            matches=lambda request, response, info: info.response_code == 404,
+            matches=lambda context: context.info.response_code == 404,
             status_code=418,
             body=b"mapped",
             headers_to_add=(HeaderAddition(b"foo", b"bar"),),
         )
-        text = ReplyFormat(lambda request, response, info: b"X " + info.local_reply_body, b"text/html")
+        text = ReplyFormat(lambda context: b"X " + context.info.local_reply_body, b"text/html")
         engine = Engine(routes=[route(b"/none")], settings={"local_reply": LocalReplyConfig((mapper,), text)})
         client = engine.connect()
         client.send(get())
@@ -198,7 +198,7 @@ class TestLocalReplies:
         assert engine.log.last.response_code == 418
 
     def test_format_of_codec_errors(self) -> None:
-        text = ReplyFormat(lambda request, response, info: b"X " + info.local_reply_body)
+        text = ReplyFormat(lambda context: b"X " + context.info.local_reply_body)
         client = Engine(settings={"local_reply": LocalReplyConfig((), text)}).connect()
         client.send(b"garbage\r\n\r\n")
         assert client.take_response()[2] == b"X Bad Request"

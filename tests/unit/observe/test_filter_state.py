@@ -7,6 +7,7 @@ import pytest
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.observe.filter_state import Shown, keep, text_map
 from dataplane.observe.format import JsonFormat, TextFormat
+from dataplane.observe.formatter_context import FormatterContext
 from dataplane.observe.stream_info import StreamInfo
 
 AT = FieldPath() / "format"
@@ -25,7 +26,7 @@ class OfStream(StreamInfo):
 
 
 def printed(text: str, info: StreamInfo) -> bytes:
-    return TextFormat(text, AT).render(None, None, None, info)
+    return TextFormat(text, AT).render(FormatterContext(info))
 
 
 def test_an_object_is_printed_as_json_as_text_and_by_field() -> None:
@@ -39,7 +40,7 @@ def test_an_object_is_printed_as_json_as_text_and_by_field() -> None:
 def test_json_formats_take_the_object_itself() -> None:
     info = StreamInfo()
     keep(info, "k", Shown({"b": [1], "a": None}))
-    line = JsonFormat({"whole": "%FILTER_STATE(k)%", "plain": "%FILTER_STATE(k:PLAIN)%"}, AT).render(None, None, None, info)
+    line = JsonFormat({"whole": "%FILTER_STATE(k)%", "plain": "%FILTER_STATE(k:PLAIN)%"}, AT).render(FormatterContext(info))
     assert line == b'{"plain":null,"whole":{"a":null,"b":[1]}}\n'
 
 

@@ -10,6 +10,7 @@ from dataplane.base.address import PipeAddress, SocketAddress
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.observe import flags
 from dataplane.observe.format import DEFAULT_HTTP_FORMAT, JsonFormat, TextFormat
+from dataplane.observe.formatter_context import FormatterContext
 from dataplane.observe.stream_info import StreamInfo
 from dataplane.observe.timestamps import compile_time_format, iso_milliseconds
 from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHeaders
@@ -17,7 +18,7 @@ from dataplane.semantics.header_map import HeaderMap, RequestHeaders, ResponseHe
 AT = FieldPath("AccessLog") / "format"
 
 
-def sample() -> tuple[RequestHeaders, ResponseHeaders, HeaderMap, StreamInfo]:
+def sample() -> FormatterContext:
     info = StreamInfo()
     info.start_wall = 1_700_000_000.25
     info.start_at, info.request_end_at, info.response_begin_at, info.end_at = 10.0, 10.002, 10.0051, 10.009
@@ -25,11 +26,11 @@ def sample() -> tuple[RequestHeaders, ResponseHeaders, HeaderMap, StreamInfo]:
     info.downstream_remote_address = SocketAddress("10.1.2.3", 4711)
     info.upstream_host = SocketAddress("::1", 8080)
     request = RequestHeaders(b"GET", b"/a/b?x=1&y=2", b"example.com", fields=[(b"user-agent", b"caf\xc3\xa9"), (b"x-b", b"beta")])
-    return request, ResponseHeaders(200, [(b"x-r", b"r")]), HeaderMap([(b"grpc-status", b"5")]), info
+    return FormatterContext(info, request, ResponseHeaders(200, [(b"x-r", b"r")]), HeaderMap([(b"grpc-status", b"5")]))
 
 
 def text(format_string: str, **options: bool) -> str:
-    return TextFormat(format_string, AT, **options).render(*sample()).decode("latin-1")
+    return TextFormat(format_string, AT, **options).render(sample()).decode("latin-1")
 
 
 @pytest.mark.parametrize(
@@ -61,16 +62,18 @@ def test_text(format_string: str, expected: str) -> None:
 def test_a_stream_that_began_later_is_printed_with_its_own_second_and_no_duration_before_its_end() -> None:
     line = TextFormat("%START_TIME% %DURATION% %RESP(:STATUS?X-R)%", AT)
     first, later = sample(), sample()
-    later[3].start_wall += 1.5
-    later[3].end_at = 0.0
-    assert line.render(*first) == b"2023-11-14T22:13:20.250Z 9 200"
-    assert line.render(later[0], None, later[2], later[3]) == b"2023-11-14T22:13:21.750Z - -"
+    later.info.start_wall += 1.5
+    later.info.end_at = 0.0
+    later.response = None
+    assert line.render(first) == b"2023-11-14T22:13:20.250Z 9 200"
+    assert line.render(later) == b"2023-11-14T22:13:21.750Z - -"
 
 
 def test_a_field_that_repeats_is_printed_once() -> None:
-    request, response, trailers, info = sample()
-    request.fields += [(b"x-b", b"second")]
-    assert TextFormat("%REQ(X-B)%", AT).render(request, response, trailers, info) == b"beta"
+    context = sample()
+    assert context.request is not None
+    context.request.fields += [(b"x-b", b"second")]
+    assert TextFormat("%REQ(X-B)%", AT).render(context) == b"beta"
 
 
 def test_missing_values_vanish_when_told_so() -> None:
@@ -78,7 +81,12 @@ def test_missing_values_vanish_when_told_so() -> None:
 
 
 def test_header_bytes_pass_unchanged() -> None:
-    assert TextFormat("é %REQ(USER-AGENT)%", AT).render(*sample()) == "é café".encode()
+    assert TextFormat("é %REQ(USER-AGENT)%", AT).render(sample()) == "é café".encode()
+
+
+def test_a_percent_sign_is_written_twice() -> None:
+    assert text("100%% %RESPONSE_CODE%%%b") == "100% 200%b"
+    assert TextFormat("100%%b", AT).constant == b"100%b"
 
 
 def test_the_default_format_is_one_line() -> None:
@@ -94,29 +102,30 @@ def test_json_keeps_types_and_sorts_keys() -> None:
         "a": {"who": "%REQ(USER-AGENT)%", "gone": "%REQ(NOPE)%"},
         "c": ["x-%BYTES_SENT%", 7, True, None],
     }
-    line = JsonFormat(shape, AT).render(*sample())
+    line = JsonFormat(shape, AT).render(sample())
     assert line.endswith(b"\n")
     assert list(json.loads(line)) == ["a", "b", "c"]
     assert json.loads(line) == {"a": {"gone": None, "who": "café"}, "b": 200, "c": ["x-43", 7, True, None]}
 
 
 def test_json_leaves_out_missing_values_when_told_so() -> None:
-    line = JsonFormat({"gone": "%REQ(NOPE)%", "code": "%RESPONSE_CODE%"}, AT, omit_empty_values=True).render(*sample())
+    line = JsonFormat({"gone": "%REQ(NOPE)%", "code": "%RESPONSE_CODE%"}, AT, omit_empty_values=True).render(sample())
     assert json.loads(line) == {"code": 200}
 
 
 def test_json_leaves_out_objects_without_fields_but_not_empty_lists_and_texts() -> None:
     gone = "%REQ(NOPE)%"
     shape = {"a": [gone, 1, {}, {"x": gone}, [gone]], "b": {}, "c": {"d": {"e": gone}}, "n": None, "l": [], "s": ""}
-    line = JsonFormat(shape, AT, omit_empty_values=True).render(*sample())
+    line = JsonFormat(shape, AT, omit_empty_values=True).render(sample())
     assert json.loads(line) == {"a": [1, []], "l": [], "s": ""}
 
 
 def test_grpc_status_comes_from_trailers_in_three_spellings() -> None:
-    request, response, trailers, info = sample()
-    request.set(b"content-type", b"application/grpc")
+    context = sample()
+    assert context.request is not None
+    context.request.set(b"content-type", b"application/grpc")
     compiled = TextFormat("%GRPC_STATUS% %GRPC_STATUS(SNAKE_STRING)% %GRPC_STATUS_NUMBER%", AT)
-    assert compiled.render(request, response, trailers, info) == b"NotFound NOT_FOUND 5"
+    assert compiled.render(context) == b"NotFound NOT_FOUND 5"
 
 
 @pytest.mark.parametrize(
@@ -150,7 +159,7 @@ def test_a_pipe_has_no_port() -> None:
     info = StreamInfo()
     info.upstream_host = PipeAddress("/run/app.sock")
     render = TextFormat("%UPSTREAM_HOST% %UPSTREAM_REMOTE_PORT%", AT).render
-    assert render(None, None, None, info) == b"/run/app.sock -"
+    assert render(FormatterContext(info)) == b"/run/app.sock -"
 
 
 def test_time_formats() -> None:

@@ -7,6 +7,7 @@ import pytest
 from dataplane.base.address import SocketAddress
 from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.observe.format import TextFormat
+from dataplane.observe.formatter_context import FormatterContext
 from dataplane.observe.stream_info import StreamInfo
 from dataplane.snapshot.cluster import Cluster, DiscoveryType
 from dataplane.snapshot.listener import Listener
@@ -28,7 +29,7 @@ class Stream(StreamInfo):
 
 
 def printed(text: str, info: StreamInfo) -> str:
-    return TextFormat(text, FieldPath()).render(None, None, None, info).decode()
+    return TextFormat(text, FieldPath()).render(FormatterContext(info)).decode()
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ class TestWithoutUpstream:
 
 class TestRequestHeaders:
     def test_order_and_rewrites(self) -> None:
-        mutations = HeaderMutations(request_add=(HeaderAddition(b"x-a", lambda request, response, info: request.path),))
+        mutations = HeaderMutations(request_add=(HeaderAddition(b"x-a", lambda context: context.request.path),))
         action = ForwardAction(
             cluster="up", host_rewrite=b"foo.bar", append_x_forwarded_host=True, rewrite_path=replace_prefix(b"/zz", 3)
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dataplane.observe.formatter_context import FormatterContext
 from dataplane.observe.stream_info import StreamInfo
 from dataplane.routing.header_mutations import (
     ADD_IF_ABSENT,
@@ -49,8 +50,9 @@ def test_overwrites_come_before_additions_and_go_to_the_end() -> None:
 
 
 def test_values_are_computed_from_the_headers_as_they_were() -> None:
-    def current(request: RequestHeaders, response: ResponseHeaders | None, info: StreamInfo) -> bytes:
-        return request.get(b"x") or b"none"
+    def current(context: FormatterContext) -> bytes:
+        assert context.request is not None
+        return context.request.get(b"x") or b"none"
 
     mutations = HeaderMutations(
         request_add=(HeaderAddition(b"x", b"n", OVERWRITE_IF_EXISTS_OR_ADD), HeaderAddition(b"copy", current))

@@ -398,8 +398,4 @@ def _reply_format(message: Any, field: str, at: FieldPath) -> values.ReplyFormat
     source = getattr(message, field)
     compiled = compile_format(source, at / field)
     default = "application/json" if isinstance(compiled, JsonFormat) else "text/plain"
-    render = compiled.render
-    return values.ReplyFormat(
-        text=lambda request, response, info: render(request, response, None, info),
-        content_type=(source.content_type or default).encode(),
-    )
+    return values.ReplyFormat(compiled.render, (source.content_type or default).encode())

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from dataplane.api.upstream import NoHealthyHost, PoolFailure
 from dataplane.extensions.filters.network.tcp_proxy.tunnel import Tunnel
 from dataplane.observe import flags
+from dataplane.observe.formatter_context import FormatterContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -305,5 +306,5 @@ class ProxiedConnection:
         info = self._info
         info.access_log_type = kind
         for logger in self._config.access_log:
-            logger.log(None, None, None, info)
+            logger.log(FormatterContext(info))
         info.access_log_type = ""  # the listener's log has no type

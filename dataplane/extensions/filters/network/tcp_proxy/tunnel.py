@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from dataplane.api.upstream import PoolFailure, StreamReset
 from dataplane.observe.filter_state import Shown, keep
+from dataplane.observe.formatter_context import FormatterContext
 from dataplane.routing.header_mutations import apply_additions
 from dataplane.semantics.header_map import RequestHeaders
 
@@ -51,7 +52,7 @@ class TunnelConfig:
     def request(self, info: StreamInfo) -> RequestHeaders:
         method = b"POST" if self.post_path else b"CONNECT"
         headers = RequestHeaders(method, self.post_path, self.hostname(info))
-        apply_additions(self.headers_to_add, headers, headers, None, info)
+        apply_additions(self.headers_to_add, headers, FormatterContext(info, headers))
         return headers
 
 

@@ -13,6 +13,7 @@ from dataplane.compile.header_mutations import compile_additions
 from dataplane.compile.support import supports
 from dataplane.extensions.filters.network.tcp_proxy.tunnel import TunnelConfig
 from dataplane.observe.format import TextFormat
+from dataplane.observe.formatter_context import FormatterContext
 
 if TYPE_CHECKING:
     from dataplane.observe.stream_info import StreamInfo
@@ -42,4 +43,4 @@ def _hostname(text: str, at: FieldPath) -> Callable[[StreamInfo], bytes]:
         constant = compiled.constant
         return lambda info: constant
     render = compiled.render
-    return lambda info: render(None, None, None, info)
+    return lambda info: render(FormatterContext(info))

@@ -11,6 +11,7 @@ from dataplane.base.errors import ConfigError, FieldPath
 from dataplane.compile.context import CompileContext
 from dataplane.extensions.filters.network.http_connection_manager import compile_manager
 from dataplane.http import config as values
+from dataplane.observe.formatter_context import FormatterContext
 from dataplane.observe.stream_info import StreamInfo
 from dataplane.router.router import RouterFactory
 from dataplane.semantics.h1_options import Http1Options
@@ -240,15 +241,15 @@ def test_local_replies() -> None:
     assert (mapper.status_code, mapper.body, [each.name for each in mapper.headers_to_add]) == (599, b"sorry", [b"x"])
     info = StreamInfo()
     info.response_code, info.local_reply_body = 503, b"b"
-    assert mapper.matches(None, None, info)
-    request = RequestHeaders(b"GET", b"/", b"h")
+    assert mapper.matches(FormatterContext(info))
+    context = FormatterContext(info, RequestHeaders(b"GET", b"/", b"h"))
     assert mapper.body_format is not None
-    assert (mapper.body_format.text(request, None, info), mapper.body_format.content_type) == (
+    assert (mapper.body_format.text(context), mapper.body_format.content_type) == (
         b'{"m":"b"}\n',
         b"application/json",
     )
     assert made.body_format is not None
-    assert (made.body_format.text(request, None, info), made.body_format.content_type) == (b"503", b"text/x")
+    assert (made.body_format.text(context), made.body_format.content_type) == (b"503", b"text/x")
 
 
 def test_errors_of_parts_come_together() -> None:
