@@ -102,7 +102,15 @@ class TextFormat(Line):
             else:
                 made.append(pieces.of(part))
                 constants.append(b"")
-        super().__init__(constants, made, b"" if omit_empty_values else b"-", **pieces.slots)
+        slots = pieces.slots
+        super().__init__(
+            constants,
+            made,
+            b"" if omit_empty_values else b"-",
+            request=slots["request"],
+            response=slots["response"],
+            trailers=slots["trailers"],
+        )
         self.constant: bytes | None = None if made else constants[0]
         """The whole result where no operator takes part, else None."""
 

@@ -79,6 +79,18 @@ def test_none_is_no_default_of_a_class(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
+def test_nothing_is_unpacked_into_a_call_by_super(module: str) -> None:
+    """The compiler gives every keyword the whole mapping."""
+    found = [
+        ast.unparse(node)
+        for node in ast.walk(tree_of(module))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("super().")
+        if any(keyword.arg is None for keyword in node.keywords) or any(isinstance(each, ast.Starred) for each in node.args)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_no_slice_asks_a_question(module: str) -> None:
     """The bounds of a slice are worked out twice where the sliced type is not known: `view[os.write(fd, view) :]` writes twice."""
     slices = [
