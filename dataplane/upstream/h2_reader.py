@@ -165,7 +165,11 @@ class H2Reader(H2Writer):
     def _begin_turn(self) -> None:
         if self._events and self._state == OPEN:
             events, self._events = self._events, []
-            self._take(events)
+            try:
+                self._take(events)
+            except Exception:
+                self.transport.abort()  # as the loop does where a mistake of ours ends a read, and logs it
+                raise
         if self._state == OPEN and not self._events:
             self.transport.resume_reading()
 

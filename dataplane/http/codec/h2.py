@@ -122,7 +122,11 @@ class Http2Codec(HeldResponses):
         if self._closed:
             return
         events, self._events = self._events, []
-        self._take(events)
+        try:
+            self._take(events)
+        except Exception:
+            self._connection.downstream.reset()  # a mistake of ours, which the loop logs; it would not be read again
+            raise
         if not self._events:
             self._connection.downstream.resume_reading()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from dataplane.api.upstream import RequestEncoder
 from dataplane.base.reading_turns import A_TURN, LARGE_READ
 from dataplane.base.write_queue import WriteQueue
@@ -161,6 +163,20 @@ def test_a_client_of_many_small_frames_may_be_gone_before_its_next_turn() -> Non
     engine.loop.run_soon()
     assert upload.was_reset
     assert len(upload.body) < A_TURN
+
+
+def test_a_mistake_of_ours_in_a_later_turn_ends_the_connection() -> None:
+    engine = Engine()
+    client = engine.connect()
+    client.connection.data_received(GREETING + wire.headers(1, wire.request_block(), False) + frames_of_a_byte())
+
+    def stumble(data: bytes, end_stream: bool) -> None:
+        raise ArithmeticError
+
+    engine.up.last.encode_data = stumble  # type: ignore[method-assign]
+    with pytest.raises(ArithmeticError):
+        engine.loop.run_soon()
+    assert client.closed
 
 
 def test_a_host_of_many_small_frames_goes_on_in_the_next_passes() -> None:
