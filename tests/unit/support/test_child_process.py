@@ -16,8 +16,10 @@ ROOT = Path(__file__).parents[3]
 
 # Two children of a thread that ends; one of them ends, too.
 RUN = """
-import subprocess, threading, time
+import signal, threading, time
 from tests.support import child_process
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background may ignore it
 
 def children():
     forever = child_process.start(["sleep", "1000"])
