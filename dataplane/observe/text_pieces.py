@@ -184,7 +184,7 @@ class Line:
     request, response, trailers: the names of the fields that pieces ask for, each with its slot.
     """
 
-    __slots__ = ("_begin", "_behind", "_missing", "_pieces", "_request", "_response", "_slots", "_trailers")
+    __slots__ = ("_pieces", "_request", "_response", "_slots", "_template", "_trailers")
 
     def __init__(
         self,
@@ -196,10 +196,10 @@ class Line:
         response: dict[bytes, int],
         trailers: dict[bytes, int],
     ) -> None:
-        self._begin = constants[0]
-        self._behind = list(constants[1:])
+        self._template = [constants[0]]  # what a line is where every value is missing; the values' places are the odd ones
+        for constant in constants[1:]:
+            self._template += (missing, constant)
         self._pieces = list(pieces)
-        self._missing = missing
         self._request = request
         self._response = response
         self._trailers = trailers
@@ -214,11 +214,12 @@ class Line:
             _look(context.response.fields, self._response, found)
         if context.trailers is not None and self._trailers:
             _look(context.trailers.fields, self._trailers, found)
-        missing, parts = self._missing, [self._begin]
-        for piece, constant in zip(self._pieces, self._behind, strict=False):
+        parts, place = self._template.copy(), 1
+        for piece in self._pieces:
             value = piece.text(context, found)
-            parts.append(missing if value is None else value)
-            parts.append(constant)
+            if value is not None:
+                parts[place] = value
+            place += 2
         return b"".join(parts)
 
 
