@@ -51,6 +51,8 @@ async def run_group(
         try:
             await asyncio.to_thread(process.start)
             listener_ports = await asyncio.to_thread(process.wait_listeners, [case.key for case in cases])
+            # A limit of the whole process counts the admin connection that this took until the proxy has seen its end.
+            await asyncio.to_thread(_wait_rest, process)
             outcomes = await _talk_all(talks, listener_ports, process)
             stats = await asyncio.to_thread(_final_stats, process)
         finally:
@@ -95,8 +97,12 @@ def _final_stats(process: ProxyProcess) -> dict[str, int]:
 
     with contextlib.suppress(NotInTimeError):
         wait_until(is_over, "the end of all connections", KEPT)
-    wait_until(lambda: not process.is_busy(), "a proxy that rests")
+    _wait_rest(process)
     return process.admin.stats()
+
+
+def _wait_rest(process: ProxyProcess) -> None:
+    wait_until(lambda: not process.is_busy(), "a proxy that rests")
 
 
 def _sorted_log(path: Path) -> list[str]:
