@@ -18,20 +18,21 @@ from envoy.extensions.load_balancing_policies.round_robin.v3.round_robin_pb2 imp
 from envoy.extensions.transport_sockets.raw_buffer.v3.raw_buffer_pb2 import RawBuffer
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
 from google.protobuf.message import Message
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from dataplane.base.errors import ConfigError, InvalidResource
 from dataplane.compile.message_types import type_url_of
 from dataplane.compile.resource import CompiledResource, compile_resource
 from tests.support.arbitrary_messages import messages
+from tests.support.fuzzing import fuzzed
 
 ANYS = (HttpConnectionManager, Router, FileAccessLog, StdoutAccessLog, RoundRobin, RawBuffer, HttpProtocolOptions, FilterConfig)
 RESOURCES: tuple[type[Message], ...] = (Cluster, ClusterLoadAssignment, RouteConfiguration, Listener)
 
 
 @pytest.mark.parametrize("kind", RESOURCES, ids=lambda kind: kind.__name__)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@fuzzed(150, accepts=[HealthCheck.data_too_large])
 @given(data=st.data())
 def test_any_message(kind: type[Message], data: st.DataObject) -> None:
     message = data.draw(messages(kind, ANYS))
@@ -45,7 +46,7 @@ def test_any_message(kind: type[Message], data: st.DataObject) -> None:
         assert again.name == compiled.name
 
 
-@settings(max_examples=200, deadline=None)
+@fuzzed(200)
 @given(st.sampled_from(RESOURCES), st.binary(max_size=40))
 def test_any_bytes(kind: type[Message], data: bytes) -> None:
     compiled, errors = outcome(kind, data)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataplane.base.address import SocketAddress
 from dataplane.routing.filter_chain_match import ConnectionFacts, FilterChainIndex, FilterChainMatch
 from dataplane.snapshot.listener import FilterChain
+from tests.support.fuzzing import fuzzed
 
 HOSTS = ["10.0.0.1", "10.0.9.9", "127.0.0.1", "127.0.0.2"]
 NETWORKS = [ip_network(text) for text in ("0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/16", "10.0.0.1/32", "127.0.0.0/8")]
@@ -85,7 +86,7 @@ def _source_type(wanted: int, local: str, source: str) -> int:
     return 0 if not wanted else 1 if wanted == (1 if is_local else 2) else -1
 
 
-@settings(max_examples=400)
+@fuzzed(400)
 @given(st.lists(MATCHES, min_size=1, max_size=6), FACTS)
 def test_the_chain_is_the_greatest_that_there_is(matches: list[FilterChainMatch], facts: ConnectionFacts) -> None:
     chains = [FilterChain(str(number), (), match) for number, match in enumerate(matches)]

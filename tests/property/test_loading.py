@@ -9,7 +9,7 @@ from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from google.protobuf import json_format
 from google.protobuf.message import Message
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataplane.base.errors import ConfigError, FieldPath, InvalidResource, Problems
@@ -22,6 +22,7 @@ from dataplane.compile.from_tree import Conversion, fill
 from dataplane.compile.support_walk import check_support
 from dataplane.compile.tree import plain, value_of
 from dataplane.validation import check_resources, parse_resources
+from tests.support.fuzzing import fuzzed
 
 CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 TYPES = (
@@ -115,21 +116,21 @@ def refused(read: Callable[[], object]) -> str:
     return ""
 
 
-@settings(max_examples=50, deadline=None)
+@fuzzed(50)
 @given(st.text(max_size=60) | st.binary(max_size=60), st.sampled_from(["a.yaml", "a.json", "a"]))
 def test_any_text_is_read_or_refused(content: str | bytes, path: str) -> None:
     encoded = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     assert refused(lambda: parse_text(encoded, path)) != "an error without words"
 
 
-@settings(max_examples=50, deadline=None)
+@fuzzed(50)
 @given(st.text(st.sampled_from("{}[]:,-&*!|>'\"#%@\n\t abc01~?"), max_size=40))
 def test_any_text_of_yaml_characters_is_read_or_refused(content: str) -> None:
     assert refused(lambda: parse_yaml(content)) != "an error without words"
     assert refused(lambda: parse_json(content)) != "an error without words"
 
 
-@settings(max_examples=50, deadline=None)
+@fuzzed(50)
 @given(objects)
 def test_any_object_becomes_a_message_or_errors(content: dict[str, object]) -> None:
     for message in (Bootstrap(), Cluster()):
@@ -137,7 +138,7 @@ def test_any_object_becomes_a_message_or_errors(content: dict[str, object]) -> N
         assert all(str(error) for error in problems.errors)
 
 
-@settings(max_examples=50, deadline=None)
+@fuzzed(50)
 @given(objects)
 def test_what_was_converted_can_be_checked(content: dict[str, object]) -> None:
     bootstrap = Bootstrap()
@@ -148,14 +149,14 @@ def test_what_was_converted_can_be_checked(content: dict[str, object]) -> None:
     assert all(str(error) for error in problems.errors)
 
 
-@settings(max_examples=50, deadline=None)
+@fuzzed(50)
 @given(objects)
 def test_loading_raises_one_kind_of_error(content: dict[str, object]) -> None:
     text = json.dumps(content) if _is_json(content) else repr(content)
     assert refused(lambda: load(yaml_text=text)) != "an error without words"
 
 
-@settings(max_examples=50, deadline=None)
+@fuzzed(50)
 @given(objects, st.sampled_from(TYPES))
 def test_any_resource_gets_a_verdict(content: dict[str, object], type_url: str) -> None:
     if not _is_json(content):
@@ -174,7 +175,7 @@ def _is_json(content: object) -> bool:
     return True
 
 
-@settings(max_examples=50, deadline=None)
+@fuzzed(50)
 @given(plain_data)
 def test_json_means_the_same_to_both_readers(content: object) -> None:
     text = json.dumps(content, ensure_ascii=False)
@@ -182,7 +183,7 @@ def test_json_means_the_same_to_both_readers(content: object) -> None:
     assert plain(parse_json(json.dumps(content))) == content
 
 
-@settings(max_examples=50, deadline=None)
+@fuzzed(50)
 @given(objects)
 def test_strict_input_means_the_same_as_to_json_format(content: dict[str, object]) -> None:
     cluster = Cluster()

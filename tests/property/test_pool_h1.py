@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from dataplane.semantics.header_map import RequestHeaders
+from tests.support.fuzzing import fuzzed
 from tests.support.upstream_wire import Peer, Recorder, Wire
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -167,4 +167,4 @@ class Pool(RuleBasedStateMachine):
 
 
 TestPool = Pool.TestCase
-TestPool.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestPool.settings = fuzzed(150, steps=60)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataplane.matching import path as path_rules
@@ -13,6 +13,7 @@ from dataplane.matching.regex import Regex
 from dataplane.routing.table import find_route, find_virtual_host, first_match
 from dataplane.semantics.header_map import RequestHeaders
 from tests.support.compiling import route_configuration, virtual_host
+from tests.support.fuzzing import fuzzed
 
 # Few letters, so that prefixes, duplicates and near misses are common.
 PATHS = st.lists(st.sampled_from(["/", "a", "b", "A", "1"]), max_size=5).map(lambda parts: "/" + "".join(parts))
@@ -53,7 +54,7 @@ REQUESTS = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@fuzzed(300)
 @given(st.lists(MATCHES, max_size=12), st.lists(REQUESTS, min_size=1, max_size=8))
 def test_the_index_finds_what_a_scan_finds(matches: list[dict[str, Any]], requests: list[RequestHeaders]) -> None:
     config = route_configuration({"virtual_hosts": [virtual_host(*({"match": m, "route": {"cluster": "c"}} for m in matches))]})
@@ -87,7 +88,7 @@ def naive_domain(domains: list[str], host: str) -> str | None:
     return "*" if "*" in domains else None
 
 
-@settings(max_examples=300, deadline=None)
+@fuzzed(300)
 @given(st.lists(DOMAINS, unique=True, min_size=1, max_size=8), HOSTS)
 def test_the_most_specific_domain_wins(domains: list[str], host: str) -> None:
     config = route_configuration({"virtual_hosts": [{"name": domain, "domains": [domain]} for domain in domains]})
@@ -95,7 +96,7 @@ def test_the_most_specific_domain_wins(domains: list[str], host: str) -> None:
     assert (None if found is None else found.name) == naive_domain(domains, host)
 
 
-@settings(max_examples=300, deadline=None)
+@fuzzed(300)
 @given(PATTERNS, PATHS)
 def test_regexes_match_as_python_does_and_keep_their_bounds(pattern: str, path: str) -> None:
     expected = re.fullmatch(pattern, path, re.ASCII) is not None
@@ -105,7 +106,7 @@ def test_regexes_match_as_python_does_and_keep_their_bounds(pattern: str, path: 
     assert not expected or path.encode().startswith(specifier.literal)
 
 
-@settings(max_examples=300, deadline=None)
+@fuzzed(300)
 @given(
     st.sampled_from(["a", "ab?", "[ab]+", "(a)(b)?", "^a", "b$", "."]),
     st.sampled_from(["", "x", r"<\0>", r"\1\1"]),

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
@@ -20,6 +19,7 @@ from dataplane.xds.subscription import STAR, WILDCARD
 from dataplane.xds.subscription_stats import SubscriptionStats
 from dataplane.xds.types import ResourceType
 from dataplane.xds.watch import Watch
+from tests.support.fuzzing import fuzzed
 from tests.support.xds_decoder import TYPE, TextDecoder, nameless, raw
 
 NAMES = ("a", "b", "c")
@@ -232,4 +232,4 @@ class Exchange(RuleBasedStateMachine):
 @pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 def test_both_sides_end_up_with_the_same(delta: bool, wildcard: bool) -> None:
     kind = type("Exchange", (Exchange,), {"delta": delta, "wildcard": wildcard})
-    run_state_machine_as_test(kind, settings=settings(max_examples=60, stateful_step_count=40, deadline=None))  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(kind, settings=fuzzed(60, steps=40))  # type: ignore[no-untyped-call]

@@ -11,7 +11,6 @@ from collections import deque
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.config.route.v3 import route_pb2
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
@@ -23,6 +22,7 @@ from controlplane.delivery.order import Patience
 from controlplane.delivery.sotw import SotwRequest
 from controlplane.delivery.status import NodeFacts, StreamKind
 from controlplane.delivery.stream import XdsStream
+from tests.support.fuzzing import fuzzed
 from tests.support.xds_model import FULL_STATE, DeltaClient, SotwClient
 
 NAMES = ("a", "b", "c", "d")
@@ -239,4 +239,4 @@ class DeltaConversation(Conversation):
 
 TestSotw = SotwConversation.TestCase
 TestDelta = DeltaConversation.TestCase
-TestSotw.settings = TestDelta.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestSotw.settings = TestDelta.settings = fuzzed(150, steps=40)

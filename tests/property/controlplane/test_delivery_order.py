@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import deque
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.base.resource import DEFAULT_GROUP, Resource, ResourceSet, Revision
 from controlplane.delivery.hub import Hub
 from controlplane.delivery.status import NodeFacts, StreamKind
 from tests.support.envoy_model import DeltaEnvoy, EnvoyModel, SotwEnvoy, cluster, endpoints, listener, route_config
+from tests.support.fuzzing import fuzzed
 
 NOW = 100.0
 CLIENTS = {StreamKind.ADS_SOTW: SotwEnvoy, StreamKind.ADS_DELTA: DeltaEnvoy}
@@ -81,7 +82,7 @@ class Line:
 
 @pytest.mark.parametrize("kind", CLIENTS, ids=lambda kind: kind.value)
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@fuzzed(150)
 def test_a_route_in_use_always_finds_its_cluster(kind: StreamKind, data: st.DataObject) -> None:
     line = Line(kind)
     moves = (line.server_reads, line.server_writes, line.client_reads)

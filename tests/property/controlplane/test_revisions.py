@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.base.group import Group, Selector
@@ -19,6 +19,7 @@ from controlplane.revisions.effective import resource_sets
 from controlplane.revisions.history import History
 from controlplane.revisions.record import RevisionInfo
 from controlplane.store.sqlite import SqliteStore
+from tests.support.fuzzing import fuzzed
 
 GROUPS = [DEFAULT_GROUP, GroupName("edge"), GroupName("inner")]
 
@@ -102,7 +103,7 @@ def test_a_group_gets_exactly_its_own_over_what_it_inherits(configuration: Confi
         assert found == expected
 
 
-@settings(max_examples=25, deadline=None)
+@fuzzed(25)
 @given(st.lists(configurations, min_size=1, max_size=5), st.data())
 def test_history_gives_back_every_revision_and_a_roll_back_equals_its_target(
     made: list[Configuration], data: st.DataObject
