@@ -34,6 +34,10 @@ class WriteQueue:
         waiting.append(writer)
 
     def _run(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for writer in waiting:
-            writer.flush()
+        waiting, self._waiting = iter(self._waiting), []
+        try:
+            for writer in waiting:
+                writer.flush()
+        finally:
+            for writer in waiting:  # one has failed, which the loop tells: it takes nobody else's turn
+                self.add(writer)

@@ -1,8 +1,9 @@
-"""Files that access logs write to: lines are gathered and written in large pieces by a thread of their own.
+"""Files that access logs write to: lines are gathered and written in large pieces by a thread for each file.
 
 Here: one `LogFile` per path, shared by all loggers that name it; flushing by size and by time; reopening after a rotation.
 Not here: what a line looks like (observe.format), when one is written (extensions.access_loggers).
-A slow disk or a full pipe never stops the event loop: what cannot be kept (more than MAX_BACKLOG) is dropped and counted.
+A slow disk or a pipe that nobody reads stops neither the event loop nor the other files: what cannot be kept (more than MAX_BACKLOG) is
+dropped and counted.
 Envoy: --file-flush-interval-msec, --file-flush-min-size-kb, stats `filesystem.*`.
 """
 
@@ -14,6 +15,7 @@ import queue
 import select
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -24,46 +26,135 @@ _log = logging.getLogger("file")
 MAX_BACKLOG: Final = 64 << 20
 """Bytes of one file that may wait for the disk; beyond it lines are dropped, since memory is worth more than a log."""
 
+CLOSING_LIMIT: Final = 5.0
+"""Seconds that the end of the process waits for files to be written: a pipe without a reader would hold it up for ever."""
+
 _PIPE_BUF: Final = select.PIPE_BUF
 """What goes into a pipe in one piece: more is mixed with the lines of other workers, which write to it, too."""
 
 _STREAMS: Final = {"/dev/stdout": 1, "/dev/stderr": 2}
 
 
+class LogStats:
+    """`filesystem.`, of all files."""
+
+    def __init__(self, stats: StatsStore) -> None:
+        self.dropped: Final = stats.counter("filesystem.write_dropped")
+        self.completed: Final = stats.counter("filesystem.write_completed")
+        self.buffered: Final = stats.counter("filesystem.write_buffered")
+        self.failed: Final = stats.counter("filesystem.write_failed")
+        self.reopen_failed: Final = stats.counter("filesystem.reopen_failed")
+        self.flushed_by_timer: Final = stats.counter("filesystem.flushed_by_timer")
+
+
 class LogFile:
-    """One file.  `write` is called in the event loop, everything else of it happens in the writer thread."""
+    """One file.  What has a name without underscore is called in the event loop; its thread runs `_run`.  Opened with its first piece."""
 
-    __slots__ = ("_files", "_handed", "_lines", "_size", "descriptor", "path", "reopen", "written")
+    __slots__ = (
+        "_descriptor",
+        "_flush_size",
+        "_handed",
+        "_is_failing",
+        "_lines",
+        "_moved",
+        "_size",
+        "_stats",
+        "_work",
+        "_writer",
+        "_written",
+        "path",
+    )
 
-    def __init__(self, path: str, files: LogFiles) -> None:
+    def __init__(self, path: str, flush_size: int, stats: LogStats) -> None:
         self.path = path
-        self._files = files
+        self._flush_size = flush_size
+        self._stats = stats
         self._lines: list[bytes] = []
         self._size = 0
+        self._moved = False  # somebody has moved the file away: the next piece belongs into a new one
         self._handed = 0  # bytes given to the thread; only the loop writes it
-        self.written = 0  # bytes the thread is done with; only the thread writes it
-        self.descriptor: int | None = None
-        self.reopen = False
+        self._written = 0  # bytes the thread is done with; only the thread writes it
+        self._descriptor: int | None = None  # the thread's
+        self._is_failing = False  # the thread's
+        self._work: queue.SimpleQueue[tuple[bytes, bool] | None] = queue.SimpleQueue()
+        self._writer: threading.Thread | None = None
 
     def write(self, line: bytes) -> None:
         """Take one line, with its newline."""
         self._lines.append(line)
         self._size += len(line)
-        if self._size >= self._files.flush_size:
+        if self._size >= self._flush_size:
             self.flush()
 
     def flush(self) -> None:
-        """Hand what was gathered to the writer."""
+        """Hand what was gathered to the thread."""
         if not self._lines:
             return
         piece = b"".join(self._lines)
         self._lines.clear()
         self._size = 0
-        if self._handed - self.written + len(piece) > MAX_BACKLOG:
-            self._files.count_dropped(piece.count(b"\n"))
+        if self._handed - self._written + len(piece) > MAX_BACKLOG:
+            self._stats.dropped.inc(piece.count(b"\n"))
             return
+        if self._writer is None:
+            self._writer = threading.Thread(target=self._run, name="log writer", daemon=True)
+            self._writer.start()
         self._handed += len(piece)
-        self._files.submit(self, piece)
+        self._stats.buffered.inc()
+        self._work.put((piece, self._moved))
+        self._moved = False
+
+    def reopen(self) -> None:
+        self.flush()
+        self._moved = True
+
+    def finish(self) -> None:
+        """Let the thread end when everything is written."""
+        self.flush()
+        if self._writer is not None:
+            self._work.put(None)
+
+    def join(self, limit: float) -> None:
+        """Wait for the end of the thread.  limit: seconds."""
+        if self._writer is not None:
+            self._writer.join(limit)
+            if not self._writer.is_alive():
+                self._writer = None
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            piece, moved = work
+            try:
+                _write_all(self._open(moved), piece)
+            except (OSError, ValueError) as error:  # ValueError: a path that no file can have
+                self._stats.failed.inc()
+                if not self._is_failing:
+                    _log.warning("cannot write to %s: %s", self.path, error)
+                self._is_failing = True
+            else:
+                self._stats.completed.inc()
+                self._is_failing = False
+            self._written += len(piece)
+
+    def _open(self, moved: bool) -> int:
+        before = self._descriptor
+        if before is not None and not moved:
+            return before
+        known = _STREAMS.get(self.path)
+        if known is not None:
+            self._descriptor = known
+            return known
+        try:
+            opened = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except OSError:
+            if before is None:
+                raise
+            self._stats.reopen_failed.inc()  # rather the old file than none
+            return before
+        if before is not None:
+            os.close(before)
+        self._descriptor = opened
+        return opened
 
 
 class LogFiles:
@@ -73,87 +164,35 @@ class LogFiles:
     """
 
     def __init__(self, flush_size: int = 64 << 10, stats: StatsStore | None = None) -> None:
-        self.flush_size = flush_size
-        stats = stats or StatsStore()
-        self._dropped = stats.counter("filesystem.write_dropped")
-        self._completed = stats.counter("filesystem.write_completed")
-        self._buffered = stats.counter("filesystem.write_buffered")
-        self._failed = stats.counter("filesystem.write_failed")
-        self._reopen_failed = stats.counter("filesystem.reopen_failed")
-        self._flushed_by_timer = stats.counter("filesystem.flushed_by_timer")
+        self._flush_size = flush_size
+        self._stats = LogStats(stats or StatsStore())
         self._by_path: dict[str, LogFile] = {}
-        self._work: queue.SimpleQueue[tuple[LogFile, bytes] | None] = queue.SimpleQueue()
-        self._writer: threading.Thread | None = None
 
     def open(self, path: str) -> LogFile:
         """The file of that path; the same object for everybody who asks."""
         found = self._by_path.get(path)
         if found is None:
-            found = self._by_path[path] = LogFile(path, self)
+            found = self._by_path[path] = LogFile(path, self._flush_size, self._stats)
         return found
 
     def flush(self) -> None:
         """Write out what waits in every file."""
-        self._flushed_by_timer.inc()
+        self._stats.flushed_by_timer.inc()
         for file in self._by_path.values():
             file.flush()
 
     def reopen(self) -> None:
         """Open every file anew before its next piece: somebody has moved the old ones away."""
         for file in self._by_path.values():
-            file.flush()
-            file.reopen = True
+            file.reopen()
 
     def close(self) -> None:
-        """Write everything and wait for it.  The end of the process."""
-        self.flush()
-        if self._writer is not None:
-            self._work.put(None)
-            self._writer.join()
-            self._writer = None
-
-    def submit(self, file: LogFile, piece: bytes) -> None:
-        if self._writer is None:
-            self._writer = threading.Thread(target=self._run, name="log writer", daemon=True)
-            self._writer.start()
-        self._buffered.inc()
-        self._work.put((file, piece))
-
-    def count_dropped(self, lines: int) -> None:
-        self._dropped.inc(lines)
-
-    def _run(self) -> None:
-        while (work := self._work.get()) is not None:
-            file, piece = work
-            try:
-                _write_all(self._descriptor(file), piece)
-                self._completed.inc()
-            except OSError as error:
-                self._failed.inc()
-                _log.warning("cannot write to %s: %s", file.path, error)
-            finally:
-                file.written += len(piece)
-
-    def _descriptor(self, file: LogFile) -> int:
-        if file.descriptor is not None and not file.reopen:
-            return file.descriptor
-        known = _STREAMS.get(file.path)
-        if known is not None:
-            file.descriptor = known
-            return known
-        try:
-            opened = os.open(file.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        except OSError:
-            if file.descriptor is None:
-                raise
-            self._reopen_failed.inc()  # rather the old file than none
-            return file.descriptor
-        finally:
-            file.reopen = False
-        if file.descriptor is not None:
-            os.close(file.descriptor)
-        file.descriptor = opened
-        return opened
+        """Write everything and wait for it, but not longer than CLOSING_LIMIT.  The end of the process."""
+        for file in self._by_path.values():
+            file.finish()
+        deadline = time.monotonic() + CLOSING_LIMIT
+        for file in self._by_path.values():
+            file.join(max(0.0, deadline - time.monotonic()))
 
 
 def _write_all(descriptor: int, piece: bytes) -> None:

@@ -72,6 +72,65 @@ def test_what_the_disk_cannot_keep_up_with_is_dropped_and_counted(tmp_path: Path
     assert not (tmp_path / "access.log").exists()
 
 
+def test_a_pipe_that_nobody_reads_holds_up_no_other_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_file, "CLOSING_LIMIT", 0.05)
+    files = LogFiles()
+    pipe, path = tmp_path / "pipe", tmp_path / "access.log"
+    os.mkfifo(pipe)
+    files.open(str(pipe)).write(b"to nobody\n")
+    files.flush()
+    other = files.open(str(path))
+    other.write(b"to the disk\n")
+    other.finish()
+    other.join(30)
+    assert path.read_bytes() == b"to the disk\n"
+    files.close()  # does not wait for the pipe, either
+    with pipe.open("rb") as reader:
+        assert reader.readline() == b"to nobody\n", "whoever comes late still gets what was kept"
+    files.open(str(pipe)).join(30)
+
+
+def test_a_failure_is_told_when_it_begins(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    stats = StatsStore()
+    files = LogFiles(flush_size=1, stats=stats)
+    path = tmp_path / "removed" / "access.log"
+    for line in (b"lost\n", b"lost\n"):
+        files.open(str(path)).write(line)
+    files.close()
+    assert stats.counter("filesystem.write_failed").value == 2
+    assert len(caplog.records) == 1
+    path.parent.mkdir()
+    files.open(str(path)).write(b"kept\n")
+    files.close()
+    assert path.read_bytes() == b"kept\n"
+    assert stats.counter("filesystem.write_completed").value == 1
+
+
+def test_a_path_that_no_file_can_have_costs_its_own_lines(tmp_path: Path) -> None:
+    stats = StatsStore()
+    files = LogFiles(flush_size=1, stats=stats)
+    for _ in range(2):
+        files.open("nul\0").write(b"lost\n")
+    files.close()
+    assert stats.counter("filesystem.write_failed").value == 2
+
+
+def test_without_a_new_file_the_old_one_is_written_on(tmp_path: Path) -> None:
+    stats = StatsStore()
+    files = LogFiles(flush_size=1, stats=stats)
+    path = tmp_path / "logs" / "access.log"
+    path.parent.mkdir()
+    files.open(str(path)).write(b"one\n")
+    files.close()
+    path.parent.rename(tmp_path / "moved")
+    files.reopen()
+    for line in (b"two\n", b"three\n"):
+        files.open(str(path)).write(line)
+    files.close()
+    assert (tmp_path / "moved" / "access.log").read_bytes() == b"one\ntwo\nthree\n"
+    assert stats.counter("filesystem.reopen_failed").value == 1
+
+
 @given(st.lists(st.binary(max_size=30).map(lambda line: line.replace(b"\n", b"") + b"\n")), st.integers(1, 40))
 def test_parts_for_a_pipe_are_whole_lines(lines: list[bytes], limit: int) -> None:
     parts = list(log_file.whole_lines(b"".join(lines), limit))
