@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from dataplane.observe.timestamps import iso_milliseconds
@@ -32,10 +33,11 @@ _TYPES: Final = {
 class OutlierLog:
     """Of all clusters of a process."""
 
-    __slots__ = ("_file",)
+    __slots__ = ("_file", "_wall")
 
-    def __init__(self, file: LogFile) -> None:
+    def __init__(self, file: LogFile, wall: Callable[[], float] = time.time) -> None:
         self._file = file
+        self._wall = wall
 
     def ejected(
         self, cluster: str, monitor: HostMonitor, since: float | None, ejection: Ejection, enforced: bool, judged: Interval | None
@@ -57,7 +59,7 @@ class OutlierLog:
         enforced: bool,
         reason: dict[str, object],
     ) -> None:
-        line: dict[str, object] = {"type": kind, "timestamp": iso_milliseconds(time.time()).replace(".000Z", "Z")}
+        line: dict[str, object] = {"type": kind, "timestamp": iso_milliseconds(self._wall()).replace(".000Z", "Z")}
         if since is not None:
             line["secs_since_last_action"] = str(int(since))
         line |= {"cluster_name": cluster, "upstream_url": monitor.host.address.text, "action": action}

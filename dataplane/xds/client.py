@@ -123,7 +123,8 @@ class XdsClient:
         assert key not in self._watches, "subscribed already: use set_names"
         kind = resource_type(type_url)
         full_state = kind.full_state and self._speaks_sotw(source)
-        watch = Watch(kind, source, initial_fetch_timeout, SubscriptionStats(scope_of), full_state=full_state)
+        stats = SubscriptionStats(scope_of, is_file=isinstance(source, PathSource))
+        watch = Watch(kind, source, initial_fetch_timeout, stats, full_state=full_state)
         watch.replace(names, self._clock.now())
         feed = self._feed_for(watch)
         self._watches[key] = watch

@@ -44,12 +44,16 @@ class _Bound:
 
 
 class SubscriptionStats:
-    """scope_of: the scope of a wanted name; the wildcard is asked for as `*`."""
+    """scope_of: the scope of a wanted name; the wildcard is asked for as `*`.
 
-    __slots__ = ("_bound", "_scope_of")
+    is_file: as in Envoy, only reading it is an attempt, and how long that took is not recorded.
+    """
 
-    def __init__(self, scope_of: ScopeOf) -> None:
+    __slots__ = ("_bound", "_is_file", "_scope_of")
+
+    def __init__(self, scope_of: ScopeOf, *, is_file: bool = False) -> None:
         self._scope_of = scope_of
+        self._is_file = is_file
         self._bound: dict[str, _Bound] = {}
 
     def scope(self, name: str) -> Scope:
@@ -57,7 +61,8 @@ class SubscriptionStats:
 
     def wanted(self, names: Iterable[str]) -> None:
         for stats in self._of(names):
-            stats.attempt.inc()
+            if not self._is_file:
+                stats.attempt.inc()
 
     def accepted(self, names: Iterable[str], version_info: str, wall: float, took: float) -> None:
         """wall: calendar time.  took: seconds from the arrival of the response."""
@@ -68,7 +73,8 @@ class SubscriptionStats:
             stats.time.set(int(wall * 1000))
             stats.version.set(version_hash)
             stats.version_text.set(version_info)
-            stats.duration.record(round(took * 1000))
+            if not self._is_file:
+                stats.duration.record(round(took * 1000))
 
     def reloaded(self, names: Iterable[str], wall: float) -> None:
         """An accepted response changed something."""

@@ -21,6 +21,7 @@ from dataplane.snapshot.cluster import (
 from dataplane.snapshot.snapshot import EMPTY, Holder, Snapshot
 from dataplane.upstream.cluster import UpstreamCluster
 from dataplane.upstream.cluster_manager import ClusterManager
+from dataplane.upstream.findings import FindingsSink
 from tests.support.fake_resolver import settle
 from tests.support.upstream_wire import Recorder
 from tests.support.waiting import wait_until_async
@@ -40,10 +41,10 @@ def static(name: str, *ports: int, **more: Any) -> Cluster:
 class World:
     """A manager and the generations it went through."""
 
-    def __init__(self) -> None:
+    def __init__(self, sink: FindingsSink | None = None) -> None:
         loop = asyncio.get_running_loop()
         self.stats = StatsStore()
-        self.manager = ClusterManager(Holder(), self.stats, loop, DeadlineWheel(loop.time, loop.call_at))
+        self.manager = ClusterManager(Holder(), self.stats, loop, DeadlineWheel(loop.time, loop.call_at), sink=sink)
         self.current = EMPTY
 
     def apply(self, *clusters: Cluster, **assignments: LoadAssignment) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 from dataplane.api.upstream import NoHealthyHost
 from dataplane.resilience.health import CheckIntervals
 from dataplane.resilience.outlier import OutlierSettings
+from dataplane.server.workers.board import Board
+from dataplane.server.workers.publish import FindingsPublisher
+from dataplane.server.workers.shared_failures import FailureBlocks, FailureTable
 from dataplane.snapshot.cluster import (
     Cluster,
     DiscoveryType,
@@ -123,3 +127,28 @@ def test_an_ejected_host_gets_no_traffic() -> None:
             world.manager.stop()
 
     run(test)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_new_settings_of_outlier_detection_begin_failures_in_a_row_anew(workers: int) -> None:
+    """workers: who count together; 0 where one process is all there are."""
+
+    async def test() -> None:
+        blocks = FailureBlocks(FailureTable.create(workers))
+        world = World(FindingsPublisher(Board(), blocks, lambda: None, lambda stat_name: False) if workers else None)
+        settings = OutlierSettings(consecutive_5xx=2, max_ejection_percent=100)
+
+        def fail() -> str:
+            (host,) = world.cluster().hosts
+            assert host.monitor is not None
+            host.monitor.on_status(500)
+            return host.describe_health()
+
+        world.apply(static("c", 1, outlier_detection=settings))
+        assert fail() == "healthy"
+        world.apply(static("c", 1, outlier_detection=replace(settings, interval=20.0)))
+        assert fail() == "healthy", "the first one of a new row"
+        assert fail() == "/failed_outlier_check"
+        world.manager.stop()
+
+    asyncio.run(test())

@@ -33,7 +33,7 @@ class World:
             self.on_change,
             lambda host: self.ejected.append(self.hosts.index(host)),
             "app",
-            OutlierLog(cast(LogFile, self)),
+            OutlierLog(cast(LogFile, self), self.clock.time),
         )
         self.detector.follow(self.hosts)
 
@@ -147,6 +147,7 @@ def test_the_statistics_of_an_interval_eject() -> None:
     assert [host.success_rate for host in world.hosts] == [100, 100, 100, 100, 100, 50]
     [event] = world.events
     assert event["type"] == "SUCCESS_RATE"
+    assert event["timestamp"] == "1970-01-01T00:16:50.001Z"
     assert event["eject_success_rate_event"] == {
         "host_success_rate": 50,
         "cluster_average_success_rate": 91,

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, Final
 
 from dataplane.extensions.transport_sockets.tls.negotiated import negotiated, pointer_of
-from dataplane.extensions.transport_sockets.tls.openssl import OpenSsl, UnreachableError, library
+from dataplane.extensions.transport_sockets.tls.openssl import OpenSsl, UnreachableError, library, made_with_library
 from dataplane.extensions.transport_sockets.tls.verdict import Verdict
 
 _Callback = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p)
@@ -50,8 +50,8 @@ class Untrusted:
 
     def __init__(self, found: OpenSsl) -> None:
         """Raises UnreachableError."""
-        if negotiated() is None:
-            raise UnreachableError("a connection is not where it was expected")
+        if isinstance(connections := negotiated(), UnreachableError):
+            raise connections
         self._library = found
         self._verify = found.declare("X509_verify_cert", c_int, c_void_p)
         self._result = found.declare("SSL_get_verify_result", c_long, c_void_p)
@@ -74,13 +74,7 @@ class Untrusted:
 @cache
 def untrusted() -> Untrusted | UnreachableError:
     """It lives as long as the process: the library may ask at any time."""
-    found = library()
-    if isinstance(found, UnreachableError):
-        return found
-    try:
-        return Untrusted(found)
-    except UnreachableError as error:
-        return error
+    return made_with_library(Untrusted)
 
 
 def lenient_verdict(connection: ssl.SSLObject, has_authority: bool) -> Verdict | None:

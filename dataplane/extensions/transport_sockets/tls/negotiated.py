@@ -13,7 +13,7 @@ from ctypes import c_int, c_long, c_void_p
 from functools import cache
 from typing import Any, Final
 
-from dataplane.extensions.transport_sockets.tls.openssl import OpenSsl, UnreachableError, check_readable, library
+from dataplane.extensions.transport_sockets.tls.openssl import OpenSsl, UnreachableError, check_readable, made_with_library
 
 _GET_GROUP: Final = 134  # SSL_CTRL_GET_NEGOTIATED_GROUP
 _GET_PEER_HASH: Final = 108  # SSL_CTRL_GET_PEER_SIGNATURE_NID
@@ -50,12 +50,9 @@ class Negotiated:
 
     def __init__(self, found: OpenSsl) -> None:
         """Raises UnreachableError."""
-        try:
-            self._control: Final[Any] = found.declare("SSL_ctrl", c_long, c_void_p, c_int, c_long, c_void_p)
-            self._type: Final[Any] = found.declare("SSL_get_peer_signature_type_nid", c_int, c_void_p, c_void_p)
-            context_of = found.declare("SSL_get_SSL_CTX", c_void_p, c_void_p)
-        except AttributeError as error:
-            raise UnreachableError(str(error)) from error
+        self._control: Final[Any] = found.declare("SSL_ctrl", c_long, c_void_p, c_int, c_long, c_void_p)
+        self._type: Final[Any] = found.declare("SSL_get_peer_signature_type_nid", c_int, c_void_p, c_void_p)
+        context_of = found.declare("SSL_get_SSL_CTX", c_void_p, c_void_p)
         for _ in range(2):
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             tried = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
@@ -86,12 +83,6 @@ def pointer_of(connection: ssl.SSLObject) -> int:
 
 
 @cache
-def negotiated() -> Negotiated | None:
-    """None where the library cannot be asked.  Tried out once for the process."""
-    found = library()
-    if isinstance(found, UnreachableError):
-        return None
-    try:
-        return Negotiated(found)
-    except UnreachableError:
-        return None
+def negotiated() -> Negotiated | UnreachableError:
+    """Tried out once for the process."""
+    return made_with_library(Negotiated)

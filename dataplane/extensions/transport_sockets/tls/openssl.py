@@ -14,6 +14,7 @@ import ctypes
 import ssl
 import sys
 import weakref
+from collections.abc import Callable
 from ctypes import c_char_p, c_int, c_long, c_size_t, c_uint64, c_ulong, c_void_p
 from functools import cache
 from typing import Any, Final, Generic, TypeVar
@@ -63,15 +64,18 @@ class OpenSsl:
             self.functions: Final = ctypes.CDLL(path)
             for name, (result, *arguments) in _FUNCTIONS.items():
                 self.declare(name, result, *arguments)
-        except (OSError, AttributeError) as error:
+        except OSError as error:
             raise UnreachableError(str(error)) from error
         if self.functions.OpenSSL_version_num() != ssl.OPENSSL_VERSION_NUMBER:
             raise UnreachableError("another OpenSSL answered")
         self._try_out()
 
     def declare(self, name: str, result: Any, *arguments: Any) -> Any:
-        """The function *name*.  Raises AttributeError where the library does not have it."""
-        function = getattr(self.functions, name)
+        """The function *name*.  Raises UnreachableError where the library does not have it."""
+        try:
+            function = getattr(self.functions, name)
+        except AttributeError as error:
+            raise UnreachableError(str(error)) from error
         function.restype, function.argtypes = result, arguments
         return function
 
@@ -178,6 +182,17 @@ def library() -> OpenSsl | UnreachableError:
     """Tried out once for the process."""
     try:
         return OpenSsl()
+    except UnreachableError as error:
+        return error
+
+
+def made_with_library(make: Callable[[OpenSsl], T]) -> T | UnreachableError:
+    """What *make*, which may raise UnreachableError, makes of the library."""
+    found = library()
+    if isinstance(found, UnreachableError):
+        return found
+    try:
+        return make(found)
     except UnreachableError as error:
         return error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import Final
 
-from dataplane.extensions.transport_sockets.tls.negotiated import negotiated
+from dataplane.extensions.transport_sockets.tls.negotiated import Negotiated, negotiated
 from dataplane.extensions.transport_sockets.tls.verdict import Verdict
 from dataplane.observe.stats import Counter, Scope
 from dataplane.observe.tls_facts import TlsFacts
@@ -35,7 +35,7 @@ class TlsStats:
             self.session_reused.inc()
         self._kind("versions", facts.version).inc()
         self._kind("ciphers", facts.cipher).inc()
-        if (asked := negotiated()) is not None:
+        if isinstance(asked := negotiated(), Negotiated):
             group, signature = asked.of(connection)
             self._count_named("curves", group)
             self._count_named("sigalgs", signature)

@@ -10,6 +10,7 @@ import pytest
 from dataplane.base.errors import FieldPath
 from dataplane.compile.cipher_suites import DEFAULT_CIPHERS
 from dataplane.extensions.transport_sockets.tls import negotiated as module
+from dataplane.extensions.transport_sockets.tls import openssl
 from dataplane.extensions.transport_sockets.tls.contexts import server_context
 from dataplane.extensions.transport_sockets.tls.facts import ConnectionFacts
 from dataplane.extensions.transport_sockets.tls.negotiated import Negotiated, negotiated
@@ -79,8 +80,8 @@ def test_who_requires_a_certificate_and_verifies_none_asks_for_none() -> None:
 
 @pytest.mark.usefixtures("fresh")
 def test_a_library_that_cannot_be_asked_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "library", lambda: UnreachableError("no"))
-    assert negotiated() is None
+    monkeypatch.setattr(openssl, "library", lambda: UnreachableError("no"))
+    assert isinstance(negotiated(), UnreachableError)
     store = StatsStore()
     tls = shake_hands(client(VERSIONS[1]), server()).client
     TlsStats(store.scope("ssl.")).on_handshake(tls, ConnectionFacts(tls, "", "", None, True))
@@ -95,5 +96,5 @@ def test_a_connection_that_is_somewhere_else_is_not_asked(monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "pointer_of", lambda connection: address)
     with pytest.raises(UnreachableError):
         Negotiated(found)
-    monkeypatch.setattr(module, "library", lambda: found)
-    assert negotiated() is None
+    monkeypatch.setattr(openssl, "library", lambda: found)
+    assert isinstance(negotiated(), UnreachableError)
