@@ -131,8 +131,13 @@ class ProxiedConnection:
         return Tunnel(config.tunnel, self._info, self).open(cluster, context)
 
     def _refuse(self, flag: int, reason: str) -> None:
+        """As in Envoy, which leaves them to the kernel, bytes that the client sent and nobody took make it a reset."""
         self._info.response_flags |= flag
-        self._close_both(reason)
+        if self._early:
+            self._info.local_close_reason = reason
+            self._connection.reset()
+        else:
+            self._close_both(reason)
 
     @property
     def stream_info(self) -> StreamInfo:
