@@ -36,7 +36,9 @@ class Attempt:
         "deadline",
         "duration",
         "encoder",
+        "heard_at",
         "host",
+        "idle",
         "logged",
         "pending",
         "response",
@@ -49,6 +51,8 @@ class Attempt:
         self.pending: Pending | None = None
         self.host: LiveHost | None = None
         self.deadline: Deadline | None = None  # of this try
+        self.idle: Deadline | None = None  # of its silence, since heard_at at the latest
+        self.heard_at = 0.0
         self.duration: Deadline | None = None  # of its exchange with the upstream, the response's body included
         self.response: ResponseHeaders | None = None
         self.logged = False  # in the router's own access log
@@ -89,6 +93,8 @@ class Attempt:
         self._router.on_informational(headers)
 
     def on_headers(self, headers: ResponseHeaders, end_stream: bool) -> None:
+        if self.idle is not None:
+            self.heard_at = self._router.now()
         if end_stream:
             self.encoder = None
             self.on_write_ready()
@@ -96,6 +102,8 @@ class Attempt:
 
     def on_data(self, data: bytes, end_stream: bool) -> None:
         router = self._router
+        if self.idle is not None:
+            self.heard_at = router.now()
         if end_stream:
             self.encoder = None
             router.on_response_end()
@@ -134,10 +142,10 @@ class Attempt:
     # From our side
 
     def disarm(self) -> None:
-        for deadline in (self.deadline, self.duration):
+        for deadline in (self.deadline, self.idle, self.duration):
             if deadline is not None:
                 deadline.cancel()
-        self.deadline = self.duration = None
+        self.deadline = self.idle = self.duration = None
 
     def abandon(self) -> None:
         """Give the try up; nothing is heard of it any more."""

@@ -81,13 +81,13 @@ def take_wishes(
     spoke = not _NOTICED.isdisjoint(names)
     if not spoke and not tells_grpc and not hides_route and (policy is None or not policy.retriable_request_headers):
         return _nothing_asked(action, policy)
+    per_try, idle = _times(policy)
     policy = policy_for(policy, headers)
-    per_try = 0.0 if policy is None else policy.per_try_timeout
     if not spoke:
-        return RequestWishes(decide_timeouts(timeout, per_try), policy, tells_grpc=tells_grpc)
+        return RequestWishes(decide_timeouts(timeout, per_try, per_try_idle=idle), policy, tells_grpc=tells_grpc)
     asked = headers.get(_EXPECTED) if respect_expected else None
     wishes = RequestWishes(
-        decide_timeouts(timeout, per_try, asked or headers.get(_TOTAL), headers.get(_PER_TRY)),
+        decide_timeouts(timeout, per_try, asked or headers.get(_TOTAL), headers.get(_PER_TRY), idle),
         policy,
         (headers.get(ALT_STAT_NAME) or b"").decode("latin-1"),
         ALT_RESPONSE in headers,
@@ -99,11 +99,17 @@ def take_wishes(
     return wishes
 
 
+def _times(policy: RetryPolicy | None) -> tuple[float, float]:
+    """How long one try, and its silence, may last."""
+    return (0.0, 0.0) if policy is None else (policy.per_try_timeout, policy.per_try_idle_timeout)
+
+
 def _nothing_asked(action: ForwardAction, policy: RetryPolicy | None) -> RequestWishes:
     """Kept by the action alone: a cache of ours would hold actions of earlier revisions."""
     known: RequestWishes | None = action.unasked  # type: ignore[assignment]  # routing does not know it
     if known is None:
-        known = RequestWishes(decide_timeouts(action.timeout, 0.0 if policy is None else policy.per_try_timeout), policy)
+        per_try, idle = _times(policy)
+        known = RequestWishes(decide_timeouts(action.timeout, per_try, per_try_idle=idle), policy)
         object.__setattr__(action, "unasked", known)
     return known
 

@@ -112,9 +112,17 @@ class ResponseSide(RequestState):
             headers.noticed = None
             headers.fields += [(b"set-cookie", cookie) for cookie in self._set_cookies]
         self._started = True
-        if granted and self._deadline is not None:  # as Envoy: what was upgraded has only the idle timeout
+        if granted:
+            self._let_tunnel_last(attempt)
+
+    def _let_tunnel_last(self, attempt: Attempt) -> None:
+        """As Envoy: what was upgraded has only the stream's idle timeout."""
+        if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+        if attempt.idle is not None:
+            attempt.idle.cancel()
+            attempt.idle = None
 
     def _count_for_host(self, attempt: Attempt, headers: ResponseHeaders) -> None:
         host, status = attempt.host, headers.status
@@ -147,7 +155,7 @@ class ResponseSide(RequestState):
     def _take_end(self, now: float) -> None:
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
-            if attempt.deadline is not None or attempt.duration is not None:
+            if attempt.deadline is not None or attempt.idle is not None or attempt.duration is not None:
                 attempt.disarm()
             self._log_attempt(attempt)
         self.info.upstream_response_end_at = now

@@ -267,10 +267,12 @@ class RouterStream(BalancedRequest):
             self._send_with_body(encoder)
         else:
             encoder.encode_headers(self.headers, self.request_complete)
-        if self.request_complete and attempt.encoder is not None:
+        if attempt.encoder is None:
+            return
+        if self.request_complete:
             info.upstream_request_end_at = now
-            if self._wishes.times.per_try:
-                self._arm_per_try(attempt)
+        if self.request_complete or self._awaits_tunnel:
+            self._arm_per_try(attempt)
 
     def _send_with_body(self, encoder: RequestEncoder) -> None:
         body = self._held()

@@ -1,7 +1,8 @@
-"""The router's deadlines: of the whole response, of each try, and of each exchange with the upstream.
+"""The router's deadlines: of the whole response, of each try and of its silence, and of each exchange with the upstream.
 
-The first two start when the request is complete: until then the client is the slow one.  The last starts with the connection.
-Envoy: RouteAction.timeout, RetryPolicy.per_try_timeout, a cluster's HttpProtocolOptions.max_stream_duration; 504, UT or UMSDR.
+All but the last start when the request is complete: until then the client is the slow one.  The last starts with the connection.
+Envoy: RouteAction.timeout, RetryPolicy.per_try_timeout and per_try_idle_timeout, a cluster's HttpProtocolOptions.max_stream_duration;
+504, UT or UMSDR.
 """
 
 from __future__ import annotations
@@ -34,9 +35,15 @@ class TimedRequest(ResponseSide):
             self._deadline = self._bound.deadlines.arm(total, self._on_timeout)
 
     def _arm_per_try(self, attempt: Attempt) -> None:
-        per_try = self._wishes.times.per_try
-        if per_try and attempt.deadline is None:
-            attempt.deadline = self._bound.deadlines.arm(per_try, self._on_per_try_timeout)
+        times = self._wishes.times
+        if times.per_try and attempt.deadline is None:
+            attempt.deadline = self._bound.deadlines.arm(times.per_try, self._on_per_try_timeout)
+        if times.per_try_idle and attempt.idle is None:
+            attempt.heard_at = self.now()
+            attempt.idle = self._bound.deadlines.arm(times.per_try_idle, self._on_idle_try)
+
+    def now(self) -> float:
+        return self._bound.clock()
 
     def _on_timeout(self) -> None:
         """The whole response took too long."""
@@ -48,15 +55,32 @@ class TimedRequest(ResponseSide):
 
     def _on_per_try_timeout(self) -> None:
         attempt = self._attempt
-        if attempt is None or self._started:
+        if attempt is None or self._started or self._was_informed:
             return
         self.cluster.stats.request.rq_per_try_timeout.inc()
         attempt.deadline = None
+        self._give_up_try(attempt, "upstream_per_try_timeout")
+
+    def _on_idle_try(self) -> None:
+        """Unlike the time of a try, that of its silence goes on while a response is passed on."""
+        attempt = self._attempt
+        if attempt is None:
+            return
+        left = attempt.heard_at + self._wishes.times.per_try_idle - self.now()
+        if left > 0:
+            attempt.idle = self._bound.deadlines.arm(left, self._on_idle_try)
+            return
+        attempt.idle = None
+        self.cluster.stats.request.rq_per_try_idle_timeout.inc()
+        self._give_up_try(attempt, "upstream_per_try_idle_timeout")
+
+    def _give_up_try(self, attempt: Attempt, details: str) -> None:
         failure = Failure(504, flags.UPSTREAM_REQUEST_TIMEOUT, "per try timeout")
         self._count_host_timeout()
-        if self._retries is not None and self._again(self._retries.after_failure(failure, attempt.sent), attempt):
+        retries = None if self._started else self._retries
+        if retries is not None and self._again(retries.after_failure(failure, attempt.sent), attempt):
             return
-        self._give_up("upstream_per_try_timeout")
+        self._give_up(details)
 
     def on_duration_over(self, attempt: Attempt) -> None:
         """The exchange with the upstream took longer than its cluster allows.  As Envoy: a reset of ours, and no answer of the cluster's."""

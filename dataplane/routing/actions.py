@@ -45,10 +45,15 @@ class Timeouts(NamedTuple):
     total: float
     per_try: float
     expected_ms: int
+    per_try_idle: float = 0.0  # between two signs of life of one try
 
 
 def decide_timeouts(
-    route_timeout: float, per_try_timeout: float, asked_total_ms: bytes | None = None, asked_per_try_ms: bytes | None = None
+    route_timeout: float,
+    per_try_timeout: float,
+    asked_total_ms: bytes | None = None,
+    asked_per_try_ms: bytes | None = None,
+    per_try_idle: float = 0.0,
 ) -> Timeouts:
     """Combine the route's times with the request's own wishes.
 
@@ -59,7 +64,7 @@ def decide_timeouts(
     per_try = _or_default(asked_per_try_ms, per_try_timeout)
     if total and per_try >= total:
         per_try = 0.0
-    return Timeouts(total, per_try, int((per_try or total) * 1000 + _ROUNDING))
+    return Timeouts(total, per_try, int((per_try or total) * 1000 + _ROUNDING), per_try_idle)
 
 
 def expected_after(times: Timeouts, spent_ms: int) -> int:

@@ -140,6 +140,7 @@ def test_retry_policy() -> None:
             "retry_on": "5xx,reset",
             "num_retries": 0,
             "per_try_timeout": "1s",
+            "per_try_idle_timeout": "2s",
             "retriable_status_codes": [418],
             "retry_back_off": {"base_interval": "0.0001s", "max_interval": "1s"},
             "retriable_headers": [{"name": "x", "present_match": True}],
@@ -147,7 +148,7 @@ def test_retry_policy() -> None:
     ).retry_policy
     assert isinstance(policy, RetryPolicy)
     assert policy.retry_on == WORDS["5xx"] | WORDS["reset"]
-    assert (policy.num_retries, policy.per_try_timeout) == (0, 1)
+    assert (policy.num_retries, policy.per_try_timeout, policy.per_try_idle_timeout) == (0, 1, 2)
     assert (policy.base_interval, policy.max_interval) == (0.001, 1)
     assert policy.retriable_status_codes == {418}
     assert len(policy.retriable_headers) == 1

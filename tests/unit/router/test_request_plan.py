@@ -25,7 +25,7 @@ def test_requests_of_one_action_that_ask_for_nothing_share_what_they_get() -> No
     action = ForwardAction("c", timeout=3.0, retry_policy=RetryPolicy(retry_on=1, per_try_timeout=1.0))
     first, second = take_wishes(action, request(), False), take_wishes(action, request(), False)
     assert first is second
-    assert (first.policy, first.times) == (action.retry_policy, (3.0, 1.0, 1000))
+    assert (first.policy, first.times) == (action.retry_policy, (3.0, 1.0, 1000, 0.0))
 
 
 def test_nothing_of_an_earlier_revision_is_kept() -> None:

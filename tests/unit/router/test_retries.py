@@ -6,9 +6,8 @@ from dataplane.api.upstream import PoolFailure, StreamReset
 from dataplane.observe import flags
 from dataplane.resilience.retry import RetryPolicy, parse_retry_on
 from dataplane.router.config import RouterConfig
-from dataplane.routing.route import (
-    ForwardAction,
-)
+from dataplane.routing.route import ForwardAction
+from dataplane.semantics.header_map import ResponseHeaders
 from tests.support.engine import Engine, LogLines, get, route
 
 
@@ -120,6 +119,44 @@ class TestRetries:
         wanted = flags.UPSTREAM_RETRY_LIMIT_EXCEEDED | flags.UPSTREAM_REQUEST_TIMEOUT
         assert (engine.log.last.response_flags, engine.log.last.response_code_details) == (wanted, "upstream_per_try_timeout")
         assert engine.counter("cluster.up.upstream_rq_per_try_timeout") == 2
+
+    def test_a_try_that_is_silent_for_too_long_makes_room_for_the_next(self) -> None:
+        engine = Engine(routes=[route(action=retrying(num_retries=1, per_try_idle_timeout=0.2))])
+        client = engine.connect()
+        client.send(get())
+        assert engine.up.last.field(b"x-envoy-expected-rq-timeout-ms") == b"15000"
+        engine.loop.advance(0.3)
+        assert [exchange.was_reset for exchange in engine.up.exchanges] == [True, False]
+        engine.up.last.respond(200)
+        assert client.take_response()[0] == 200
+        assert engine.counter("cluster.up.upstream_rq_per_try_idle_timeout") == 1
+
+    def test_each_sign_of_life_of_a_try_begins_its_silence_anew(self) -> None:
+        engine = Engine(routes=[route(action=retrying(num_retries=1, per_try_idle_timeout=0.2))])
+        client = engine.connect()
+        client.send(get())
+        engine.loop.advance(0.15)
+        receiver = engine.up.last.receiver
+        receiver.on_headers(ResponseHeaders(200, []), False)
+        for _ in range(4):
+            engine.loop.advance(0.15)
+            receiver.on_data(b"x", False)
+        assert engine.counter("cluster.up.upstream_rq_per_try_idle_timeout") == 0
+        engine.loop.advance(0.3)
+        assert engine.up.last.was_reset
+        assert engine.log.last.response_code_details == "upstream_per_try_idle_timeout"
+        assert engine.log.last.response_flags == flags.UPSTREAM_REQUEST_TIMEOUT
+        assert engine.counter("cluster.up.upstream_rq_per_try_idle_timeout") == 1
+
+    def test_a_response_that_ends_in_time_leaves_no_deadline_behind(self) -> None:
+        engine = Engine(routes=[route(action=retrying(num_retries=1, per_try_idle_timeout=0.2))])
+        client = engine.connect()
+        client.send(get())
+        engine.up.last.receiver.on_headers(ResponseHeaders(200, []), False)
+        engine.up.last.receiver.on_data(b"x", True)
+        engine.loop.advance(1.0)
+        assert not client.closed
+        assert engine.counter("cluster.up.upstream_rq_per_try_idle_timeout") == 0
 
     def test_the_expected_time_shrinks_with_each_try(self) -> None:
         engine = Engine(routes=[route(action=retrying(num_retries=1))])
