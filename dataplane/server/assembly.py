@@ -258,11 +258,12 @@ class Server:
             self._load_stream = LoadStream(source.service, self.config.node, reports, stats)
             self._load_stream.start()
 
-    async def _read_clusters(self) -> list[ClusterFacts]:
+    async def _read_clusters(self, names: Iterable[str] | None) -> list[ClusterFacts]:
+        """names: of those that are wanted, None for all."""
         if self._crew is None:
-            return self._engine.clusters.facts()
+            return self._engine.clusters.facts(names)
         await self._crew.ask("clusters")
-        return self._crew.clusters()
+        return self._crew.clusters(names)
 
     def _subscribe(self, type_url: str, source: ConfigSource | None, prefix: str) -> None:
         if source is None or self._client is None:

@@ -6,8 +6,9 @@ Envoy: LoadStatsReporterImpl; config.endpoint.v3.ClusterStats.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from envoy.config.endpoint.v3.load_report_pb2 import ClusterStats
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 # A server that asks for reports without a pause gets them with one.
 _SHORTEST_INTERVAL: Final = 0.05
 
-ReadClusters = Callable[[], Awaitable[Sequence["ClusterFacts"]]]
+ReadClusters = Callable[[Iterable[str] | None], Awaitable[Sequence["ClusterFacts"]]]
+"""Names, or None for all clusters → those of them that there are."""
 
 
 class LoadReports:
@@ -36,27 +38,31 @@ class LoadReports:
         self._tally = LoadTally()
         self._names: tuple[str, ...] | None = ()  # None: all
         self._by_endpoint = False
+        self._turn = asyncio.Lock()  # a report must not end with clusters that were read for other names than those wanted now
 
     async def take(self, wish: Any) -> float:
         interval = seconds_or(wish, "load_reporting_interval", 0.0, FieldPath())
-        clusters = await self._clusters()
-        self._names = None if wish.send_all_clusters else tuple(wish.clusters)
-        self._by_endpoint = wish.report_endpoint_granularity
-        self._follow(clusters)
+        names = None if wish.send_all_clusters else tuple(dict.fromkeys(wish.clusters))
+        async with self._turn:
+            clusters = await self._clusters(names)
+            self._names = names
+            self._by_endpoint = wish.report_endpoint_granularity
+            self._follow(clusters)
         return max(interval, _SHORTEST_INTERVAL)
 
     async def report(self) -> list[ClusterStats]:
-        clusters = await self._clusters()
-        loads = self._tally.report(clusters, self._clock())
-        self._follow(clusters)
+        async with self._turn:
+            clusters = await self._clusters(self._names)
+            loads = self._tally.report(clusters, self._clock())
+            self._follow(clusters)
         return [_cluster_stats(load, self._by_endpoint) for load in loads]
 
     def _follow(self, clusters: Mapping[str, ClusterFacts]) -> None:
         """Of a cluster that is new among all, the time before it was noticed is not reported."""
         self._tally.follow(clusters if self._names is None else self._names, clusters, self._clock())
 
-    async def _clusters(self) -> dict[str, ClusterFacts]:
-        return {cluster.name: cluster for cluster in await self._read()}
+    async def _clusters(self, names: Iterable[str] | None) -> dict[str, ClusterFacts]:
+        return {cluster.name: cluster for cluster in await self._read(names)}
 
 
 def _cluster_stats(load: ClusterLoad, by_endpoint: bool) -> ClusterStats:

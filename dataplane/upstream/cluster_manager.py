@@ -282,11 +282,10 @@ class ClusterManager:
             for priority in (0, 1):
                 cluster.breakers(priority).show()
 
-    def facts(self) -> list[ClusterFacts]:
-        """Of every cluster, in no particular order."""
-        for name in list(self._unmade):
-            self.get(name)
-        return [cluster.facts() for cluster in self._clusters.values()]
+    def facts(self, names: Iterable[str] | None = None) -> list[ClusterFacts]:
+        """Of those clusters of these names that there are; None: of every cluster, in no particular order."""
+        wanted = (*self._clusters, *self._unmade) if names is None else names
+        return [cluster.facts() for name in wanted if (cluster := self.get(name)) is not None]
 
     def stop(self) -> None:
         """The process ends: stop asking, close everything."""

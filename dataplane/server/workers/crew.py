@@ -6,7 +6,7 @@ Here: how board, fleet, sockets and sums are tied together.  Not here: what each
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from dataplane.compile.bootstrap import Bootstrap
@@ -68,8 +68,9 @@ class Crew:
             await asyncio.sleep(self.engine.config.stats_flush_interval)
             await self.fleet.ask("stats")
 
-    def clusters(self) -> list[ClusterFacts]:
-        return merged_clusters(self.engine.clusters.facts(), self.fleet.clusters)
+    def clusters(self, names: Iterable[str] | None = None) -> list[ClusterFacts]:
+        """As `ClusterManager.facts`, with what the workers have told."""
+        return merged_clusters(self.engine.clusters.facts(names), self.fleet.clusters)
 
     def show_shared(self) -> None:
         """Bring the gauges of what the workers count together up to date."""

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -25,10 +25,12 @@ class World:
     def __init__(self) -> None:
         self.now = 0.0
         self.clusters: list[ClusterFacts] = []
+        self.read: list[Iterable[str] | None] = []  # what was asked for
         self.reports = LoadReports(self._read, lambda: self.now)
 
-    async def _read(self) -> Sequence[ClusterFacts]:
-        return self.clusters
+    async def _read(self, names: Iterable[str] | None) -> Sequence[ClusterFacts]:
+        self.read.append(names)
+        return self.clusters if names is None else [each for each in self.clusters if each.name in names]
 
     def take(self, **wish: Any) -> float:
         return asyncio.run(self.reports.take(json_format.ParseDict(wish, lrs_pb2.LoadStatsResponse())))
@@ -81,6 +83,46 @@ def test_among_all_clusters_a_new_one_is_reported_from_when_it_was_noticed() -> 
     [a, b] = world.report()
     assert "upstreamLocalityStats" not in a
     assert b["upstreamLocalityStats"][0]["totalIssuedRequests"] == "2"
+
+
+def test_only_clusters_that_a_server_wants_to_hear_of_are_looked_at() -> None:
+    world = World()
+    world.clusters = [cluster("a", 1), cluster("b", 1)]
+    world.take(clusters=["b", "absent", "b"], load_reporting_interval="1s")
+    assert [each["clusterName"] for each in world.report()] == ["b"]
+    assert world.read == [("b", "absent")] * 2
+    world.take(send_all_clusters=True, load_reporting_interval="1s")
+    assert [each["clusterName"] for each in world.report()] == ["a", "b"]
+    assert world.read[2:] == [None, None]
+
+
+def test_a_wish_that_comes_during_a_report_is_followed_after_it() -> None:
+    """Or the report would take a cluster that is wanted since for one that is not there, and the next would tell all it ever did."""
+    world = World()
+    world.clusters = [cluster("a", 1), cluster("b", 5)]
+
+    async def both() -> None:
+        may_read = asyncio.Event()
+        read = world.reports._read
+
+        async def slow(names: Iterable[str] | None) -> Sequence[ClusterFacts]:
+            await may_read.wait()
+            return await read(names)
+
+        world.reports._read = slow
+        report = asyncio.create_task(world.reports.report())
+        await asyncio.sleep(0)
+        world.reports._read = read
+        wish = asyncio.create_task(world.reports.take(lrs_pb2.LoadStatsResponse(clusters=["b"])))
+        await asyncio.sleep(0)
+        may_read.set()
+        await asyncio.gather(report, wish)
+
+    world.take(clusters=["a"])
+    asyncio.run(both())
+    [b] = world.report()
+    assert b["clusterName"] == "b"
+    assert "upstreamLocalityStats" not in b
 
 
 def test_an_interval_of_nothing_is_a_short_one() -> None:
