@@ -28,7 +28,7 @@ METHODS: Final = frozenset(
     b"PROPFIND PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND UNLINK UNLOCK UNSUBSCRIBE".split()
 )
 _PLAIN_METHODS: Final = METHODS - {b"CONNECT"}  # whose target is a path
-# Envoy refuses a request (codec_error) as soon as its first byte begins no method: TLS on a clear port is not waited for.
+# With these a request line that has control characters is told of them, with any other it is a codec_error, as in Envoy.
 FIRST_BYTES_OF_METHODS: Final = frozenset(method[0] for method in METHODS)
 
 HTTP_10: Final = "HTTP/1.0"

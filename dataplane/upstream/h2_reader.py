@@ -283,6 +283,8 @@ class H2Reader(H2Writer):
             self._http2.rx_reset.inc()
             self._resets.add(event.stream_id)
             self.fail(stream, reason_of(event.error_code))
+        elif event.stream_id in self._resets:  # the host was faster than ours, which stays unsaid
+            self._http2.rx_reset.inc()
 
     def _on_stream_closed(self, event: h2_session.StreamClosed) -> None:
         """Told last of each stream; for one that is still ours it tells a broken rule, or that a GOAWAY left it out."""

@@ -35,6 +35,7 @@ _TUNNEL: Final = 5  # no HTTP any more
 # As much as a client may send ahead while a response is under way.
 _MAX_AHEAD: Final = 64 * 1024
 _LINE_ENDS: Final = b"\r\n"
+_BLANK: Final = 32
 # Mistakes that are seen when the version is known.
 _OF_READ_HEADS: Final = frozenset(
     {"http1.content_length_and_chunked_not_allowed", "http1.invalid_transfer_encoding", "http1.body_disallowed"}
@@ -160,7 +161,7 @@ class Http1Codec(ResponseWriter):
 
     def _check_first_line(self, data: bytes) -> bool:
         """Refuse what cannot become a request without waiting for the rest.  Returns whether the line is complete."""
-        if not data[:1].isalpha() and not self._manager.config.http1.allow_custom_methods:
+        if data[0] <= _BLANK:  # as Envoy: TLS on a clear port is not waited for
             raise ProtocolError(400, "http1.codec_error")
         line, end, _ = data.partition(b"\n")
         if end:

@@ -204,6 +204,17 @@ def test_a_request_given_up_is_reset() -> None:
     assert len(wire.peers) == 1
 
 
+def test_a_host_that_ends_its_answer_before_the_request_and_resets_the_stream_is_counted_so() -> None:
+    wire = open_wire()
+    request = wire.ask(Recorder(head=head(), end_stream=False))
+    wire.accept().peer.send(frames.headers(1, frames.block((b":status", b"200"))) + frames.reset(1, 0) * 2)
+    assert request.events == ["ready", "headers 200 end"]
+    assert {name: wire.counted()[name] for name in ("http2.rx_reset", "http2.tx_reset")} == {
+        "http2.rx_reset": 1,
+        "http2.tx_reset": 1,
+    }
+
+
 def test_goaway_lets_accepted_streams_end_and_refuses_the_rest() -> None:
     wire = open_wire()
     first, second = wire.ask(), wire.ask()

@@ -34,6 +34,22 @@ def test_a_request_goes_up_and_its_response_comes_down_in_one_write() -> None:
     assert not client.closed
 
 
+@pytest.mark.parametrize("opening", [b"\0", b"\x16\x03", b" GET", b"\r\n\t"])
+def test_an_opening_that_is_no_text_is_answered_at_once(opening: bytes) -> None:
+    client = Engine().connect()
+    client.send(opening)
+    assert client.take().startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+@pytest.mark.parametrize("opening", [b"!", b"@ET", b"\x80", b"\r\n\xff"])
+def test_an_opening_that_is_no_method_is_answered_with_its_line(opening: bytes) -> None:
+    client = Engine().connect()
+    client.send(opening)
+    assert client.take() == b""
+    client.send(b" / HTTP/1.1\r\n")
+    assert client.take().startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
 def test_pipelined_requests_are_answered_in_order_and_one_at_a_time() -> None:
     engine = Engine()
     client = engine.connect()
