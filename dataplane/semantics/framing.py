@@ -9,6 +9,7 @@ Spec: RFC 9112 section 7.1.
 from __future__ import annotations
 
 import re
+import sys
 from typing import Final
 
 from dataplane.base.errors import ProtocolError
@@ -37,14 +38,17 @@ LAST_CHUNK: Final = b"0\r\n\r\n"
 class ChunkedDecoder:
     """One chunked body.  After `done`, `trailers` holds its trailer fields and `rest` the bytes that came behind it.
 
+    most: chunks that one `feed` reads; before `done`, `rest` holds what it left, which is to be fed again.
+
     error: what is wrong with the bytes behind the whole body, which as in Envoy is passed on all the same.
     """
 
-    __slots__ = ("_begun", "_fields", "_left", "_max_trailers", "_state", "error", "rest", "trailers")
+    __slots__ = ("_begun", "_fields", "_left", "_max_trailers", "_most", "_state", "error", "rest", "trailers")
 
-    def __init__(self, fields: FieldParser, max_trailers: int = 60 * 1024) -> None:
+    def __init__(self, fields: FieldParser, max_trailers: int = 60 * 1024, most: int = sys.maxsize) -> None:
         """fields: reads trailer lines.  max_trailers: bytes of the whole trailer section."""
         self._fields = fields
+        self._most = most
         self._max_trailers = max_trailers
         self._state = _SIZE
         self._left = 0  # bytes of the current chunk still to come
@@ -84,6 +88,9 @@ class ChunkedDecoder:
                 if not at:
                     break
                 self._state = _SIZE
+                if len(pieces) >= self._most:
+                    self.rest = data[at:]
+                    break
             elif self._state == _TRAILERS:
                 at = self._take_trailers(data, at)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,12 +25,17 @@ WIRE = st.lists(
 ).map(b"".join)
 
 
-def outcome(packets: list[bytes]) -> tuple[object, ...]:
-    decoder = ChunkedDecoder(FIELDS)
+def outcome(packets: list[bytes], most: int = sys.maxsize) -> tuple[object, ...]:
+    """What a body is read as.  most: chunks that are taken at once."""
+    decoder = ChunkedDecoder(FIELDS, most=most)
     body = b""
+    waiting = list(reversed(packets))
     try:
-        for packet in packets:
-            body += b"".join(decoder.feed(packet))
+        while waiting:
+            body += b"".join(decoder.feed(waiting.pop()))
+            if decoder.rest and not decoder.done:
+                waiting.append(decoder.rest)
+                decoder.rest = b""
             if decoder.error is not None:
                 return ("refused", decoder.error.details)
     except ProtocolError as error:
@@ -40,6 +46,12 @@ def outcome(packets: list[bytes]) -> tuple[object, ...]:
 def split(data: bytes, cuts: list[int]) -> list[bytes]:
     places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     return [data[start:end] for start, end in itertools.pairwise(places)]
+
+
+@given(WIRE, st.lists(st.integers(0, 60)), st.integers(1, 4))
+@fuzzed(200)
+def test_chunks_read_the_same_however_many_are_taken_at_once(wire: bytes, cuts: list[int], most: int) -> None:
+    assert outcome(split(wire, cuts), most) == outcome([wire])
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40)), st.lists(st.integers(0, 300)), st.binary(max_size=5))

@@ -3,7 +3,8 @@
 Here: message boundaries, pipelining, framing of responses, what each protocol error is answered with.
 Not here: heads (semantics.h1_head) and chunked bodies (semantics.framing), streams (http.stream), closing (http.connection_manager).
 Rules that must hold: the next request is read only when the exchange before it has ended in both directions; what a client sends
-meanwhile is kept up to a limit, then reading pauses.  Any split of the input gives the same events.
+meanwhile is kept up to a limit, then reading pauses.  Any split of the input gives the same events.  One read may hold thousands of
+requests or chunks: those that would keep other connections waiting wait themselves, for the next pass of the loop.
 Spec: RFC 9112.  Tried case by case against Envoy.
 """
 
@@ -13,6 +14,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from dataplane.base.errors import ProtocolError
+from dataplane.base.reading_turns import CHUNKS_A_TURN, REQUESTS_A_TURN
 from dataplane.http.codec.h1_response import ResponseWriter
 from dataplane.semantics.framing import CHUNKED, ChunkedDecoder
 from dataplane.semantics.h1_head import HTTP_10, HTTP_11, find_head_end
@@ -31,6 +33,7 @@ _CHUNKED: Final = 2  # inside a chunked body
 _WAIT: Final = 3  # the request is complete, its response is not
 _CLOSED: Final = 4  # whatever comes is not looked at
 _TUNNEL: Final = 5  # no HTTP any more
+_TURN: Final = 6  # what has come goes on in the next pass of the loop
 
 # As much as a client may send ahead while a response is under way.
 _MAX_AHEAD: Final = 64 * 1024
@@ -55,6 +58,7 @@ class Http1Codec(ResponseWriter):
         "_reading",
         "_state",
         "_stream",
+        "_suspended",
         "ahead",
     )
 
@@ -65,7 +69,8 @@ class Http1Codec(ResponseWriter):
         self._stream: Stream | None = None
         self._line_checked = False
         self._begun = b""  # a head of which the end is still to come
-        self.ahead = b""  # bytes of later requests
+        self.ahead = b""  # bytes of later requests, or of the next turn
+        self._suspended = _HEAD  # where reading goes on in the next turn
         self._left = 0  # bytes of a body of known length still to come
         self._decoder: ChunkedDecoder | None = None
         self._reading = False  # true inside `_read`: an exchange that ends there is followed by its loop
@@ -76,7 +81,7 @@ class Http1Codec(ResponseWriter):
 
     @property
     def is_idle(self) -> bool:
-        return self._stream is None
+        return self._stream is None and self._state != _TURN
 
     def on_data(self, data: bytes) -> None:
         self._manager.stats.cx_rx_bytes_total.value += len(data)
@@ -89,14 +94,21 @@ class Http1Codec(ResponseWriter):
         elif self._state == _TUNNEL:
             if self._stream is not None:
                 self._stream.decode_data(data, False)
+        elif self._state == _TURN:
+            self.ahead += data
         elif self._state != _CLOSED:
             self._read(data)
 
     def _read(self, data: bytes) -> None:
-        """Everything that can be read now."""
+        """Everything that can be read now and that nobody has to wait for."""
         self._reading = True
+        left = REQUESTS_A_TURN
         while data:
+            if self._state == _HEAD and not left:
+                self._wait_turn(data)
+                break
             if self._state == _HEAD:
+                left -= 1
                 data = self._read_head(data)
             elif self._state == _LENGTH:
                 data = self._read_length(data)
@@ -107,6 +119,26 @@ class Http1Codec(ResponseWriter):
                     self._keep_for_later(data)
                 break
         self._reading = False
+
+    def _wait_turn(self, data: bytes) -> None:
+        self._suspended = self._state
+        self._state = _TURN
+        self.ahead = data
+        self._connection.downstream.pause_reading()
+        self._manager.writes.call_soon(self._begin_turn)
+
+    def _begin_turn(self) -> None:
+        if not self._paused:
+            self._connection.downstream.resume_reading()
+        if self._state != _TURN:
+            return  # the request was given up meanwhile
+        data, self.ahead = self.ahead, b""
+        self._state = self._suspended
+        try:
+            self._read(data)
+        except Exception:
+            self._connection.downstream.reset()  # a mistake of ours, which the loop logs
+            raise
 
     # Requests
 
@@ -208,7 +240,7 @@ class Http1Codec(ResponseWriter):
     def _expect_body(self, length: int) -> None:
         if length == CHUNKED:
             self._state = _CHUNKED
-            self._decoder = ChunkedDecoder(self._manager.trailer_fields, self._manager.max_head_bytes)
+            self._decoder = ChunkedDecoder(self._manager.trailer_fields, self._manager.max_head_bytes, CHUNKS_A_TURN)
         else:
             self._state = _LENGTH
             self._left = length
@@ -240,6 +272,9 @@ class Http1Codec(ResponseWriter):
                 stream.decode_data(piece, False)
             if decoder.error is not None and self._stream is stream:
                 self._refuse(decoder.error)
+            elif decoder.rest and self._state == _CHUNKED:
+                data, decoder.rest = decoder.rest, b""
+                self._wait_turn(data)
             return b""
         self._decoder = None
         self._state = _WAIT
@@ -279,6 +314,12 @@ class Http1Codec(ResponseWriter):
         if not self._reading and self.ahead:
             data, self.ahead = self.ahead, b""
             self._read(data)
+
+    def on_close(self) -> None:
+        """What a client sent ahead goes with it."""
+        super().on_close()
+        self._state = _CLOSED
+        self.ahead = b""
 
     def await_tunnel(self) -> None:
         """An upgrade was asked for: what comes is kept until it is granted."""
